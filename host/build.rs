@@ -1,0 +1,84 @@
+//! Builds `core/` to the component that the binary embeds as its default module.
+//!
+//! A nested cargo compiles the crate for a target without an operating system, so that the component imports nothing;
+//! wit-component then wraps the core module. `POLARIS2ISTIO_DEFAULT_MODULE` names a component that is embedded instead.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+const PREBUILT: &str = "POLARIS2ISTIO_DEFAULT_MODULE";
+const TARGET: &str = "wasm32-unknown-unknown";
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    println!("cargo::rerun-if-env-changed={PREBUILT}");
+    let out = PathBuf::from(var("OUT_DIR")?);
+    let component = match std::env::var_os(PREBUILT) {
+        Some(path) => {
+            println!("cargo::rerun-if-changed={}", Path::new(&path).display());
+            std::fs::read(&path).map_err(|error| format!("{PREBUILT}={}: {error}", Path::new(&path).display()))?
+        }
+        None => encode(&build_core(&out)?)?,
+    };
+    std::fs::write(out.join("default.wasm"), component)?;
+    Ok(())
+}
+
+/// Compiles `core/` to a core module and returns its bytes.
+fn build_core(out: &Path) -> Result<Vec<u8>, Box<dyn std::error::Error>> {
+    let host = PathBuf::from(var("CARGO_MANIFEST_DIR")?);
+    let root = host.parent().ok_or("host/ lies in the workspace")?;
+    for input in ["core/src", "core/Cargo.toml", "wit", "Cargo.lock"] {
+        println!("cargo::rerun-if-changed={}", root.join(input).display());
+    }
+    let target_dir = out.join("component");
+    let mut cargo = Command::new(var("CARGO")?);
+    cargo
+        .args(["rustc", "--package", "polaris2istio-core", "--lib", "--crate-type", "cdylib"])
+        .args(["--profile", "component", "--target", TARGET])
+        .arg("--manifest-path")
+        .arg(root.join("Cargo.toml"))
+        .arg("--target-dir")
+        .arg(&target_dir);
+    scrub(&mut cargo);
+    cargo.env("CARGO_ENCODED_RUSTFLAGS", remaps(root).join("\u{1f}"));
+    let status = cargo.status()?;
+    if !status.success() {
+        return Err(format!(
+            "the default module did not build ({status}); if the target is missing: rustup target add {TARGET}"
+        )
+        .into());
+    }
+    let module = target_dir.join(TARGET).join("component/polaris2istio_core.wasm");
+    Ok(std::fs::read(module)?)
+}
+
+/// What the outer cargo was told about its own target must not reach the inner one.
+fn scrub(cargo: &mut Command) {
+    for (name, _) in std::env::vars_os() {
+        let Some(name) = name.to_str() else { continue };
+        let foreign = ["RUSTFLAGS", "RUSTC_WRAPPER", "RUSTC_WORKSPACE_WRAPPER", "RUSTC", "CARGO_ENCODED_RUSTFLAGS"];
+        let prefixes = ["CARGO_BUILD_", "CARGO_TARGET_", "CARGO_PROFILE_", "CARGO_FEATURE_", "CARGO_CFG_"];
+        if foreign.contains(&name) || prefixes.iter().any(|prefix| name.starts_with(prefix)) {
+            cargo.env_remove(name);
+        }
+    }
+}
+
+/// Paths of this machine end up in panic locations; without them the same source gives the same bytes everywhere.
+fn remaps(root: &Path) -> Vec<String> {
+    let mut flags = vec![format!("--remap-path-prefix={}=/polaris2istio", root.display())];
+    let home = std::env::var("CARGO_HOME").or_else(|_| std::env::var("HOME").map(|home| format!("{home}/.cargo")));
+    if let Ok(home) = home {
+        flags.push(format!("--remap-path-prefix={home}=/cargo"));
+    }
+    flags
+}
+
+fn encode(module: &[u8]) -> Result<Vec<u8>, Box<dyn std::error::Error>> {
+    let encoder = wit_component::ComponentEncoder::default().module(module)?;
+    Ok(encoder.validate(true).encode()?)
+}
+
+fn var(name: &str) -> Result<String, std::env::VarError> {
+    std::env::var(name)
+}

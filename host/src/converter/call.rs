@@ -1,0 +1,58 @@
+//! One call of a module: a fresh store, one function, and an error that tells what went wrong.
+
+use wasmtime::Trap;
+
+use polaris2istio_core::model::{Entry, Outcome, Service};
+
+use super::bindings::{ConverterPre, wit};
+use super::error::CallError;
+use super::outcome;
+use super::request::Lowering;
+use super::sandbox::{Guest, MemoryExceeded, Sandbox};
+
+pub(super) fn describe(sandbox: &Sandbox, pre: &ConverterPre<Guest>) -> Result<wit::ModuleInfo, CallError> {
+    let (mut store, _running) = sandbox.store();
+    pre.instantiate(&mut store)
+        .and_then(|converter| converter.polaris2istio_conversion_conversion().call_describe(&mut store))
+        .map_err(|error| classify("describe", &error, sandbox))
+}
+
+pub(super) fn convert(
+    sandbox: &Sandbox,
+    pre: &ConverterPre<Guest>,
+    service: &Service,
+    entry: &Entry,
+    parameters: &[(String, String)],
+    published: Option<&str>,
+) -> Result<Outcome, CallError> {
+    let lowering = Lowering::new(service, entry, parameters);
+    let instances = lowering.instances(service);
+    let request = lowering.request(service, &instances, entry, published);
+    let (mut store, _running) = sandbox.store();
+    let answer = pre
+        .instantiate(&mut store)
+        .and_then(|converter| converter.polaris2istio_conversion_conversion().call_convert(&mut store, request))
+        .map_err(|error| classify("convert", &error, sandbox))?;
+    match answer {
+        Ok(outcome) => Ok(outcome::lift(outcome)),
+        Err(failure) => Err(CallError::Failed { message: failure.message }),
+    }
+}
+
+fn classify(export: &'static str, error: &wasmtime::Error, sandbox: &Sandbox) -> CallError {
+    let limits = &sandbox.limits;
+    if let Some(exceeded) = error.downcast_ref::<MemoryExceeded>() {
+        return CallError::OutOfMemory { export, wanted: exceeded.wanted, limit: limits.memory_bytes };
+    }
+    match error.downcast_ref::<Trap>() {
+        Some(Trap::Interrupt) => return CallError::TimedOut { export, limit: limits.time },
+        Some(trap) => return CallError::Trapped { export, detail: trap.to_string() },
+        None => {}
+    }
+    // wasmtime keeps the type of this error to itself; a test holds its text.
+    let text = error.root_cause().to_string();
+    if text.contains("fuel allocated for hostcalls has been exhausted") {
+        return CallError::OutputTooLarge { export, limit: limits.output_bytes };
+    }
+    CallError::Trapped { export, detail: text }
+}

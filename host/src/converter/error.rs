@@ -1,0 +1,144 @@
+//! What can be wrong with a module: when it is loaded, and when it is called.
+//!
+//! Each text names the module, what is wrong with it and what to do, since it is read by someone who may not have
+//! written the module.
+
+use std::time::Duration;
+
+/// Why a component was refused.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// The file could not be read.
+    #[error("module {module}: cannot be read: {source}; check the path and that the file is readable by this user")]
+    Unreadable {
+        /// Where it was to come from.
+        module: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The file is larger than allowed.
+    #[error(
+        "module {module}: {size} bytes, more than the {limit} allowed; build it for size (opt-level \"s\", strip), or raise --module-max-bytes"
+    )]
+    TooLarge {
+        /// Where it came from.
+        module: String,
+        /// Bytes that it has.
+        size: u64,
+        /// Bytes that it may have.
+        limit: u64,
+    },
+    /// The bytes are not WebAssembly at all.
+    #[error("module {module}: not WebAssembly ({found}); give the .wasm file that the component's build wrote")]
+    NotWasm {
+        /// Where it came from.
+        module: String,
+        /// What is there instead.
+        found: String,
+    },
+    /// A core module, where a component is wanted.
+    #[error(
+        "module {module}: a core WebAssembly module, not a component; wrap it with `wasm-tools component new`, or build it with the toolchain's component target"
+    )]
+    CoreModule {
+        /// Where it came from.
+        module: String,
+    },
+    /// WebAssembly, but broken.
+    #[error("module {module}: not a valid component: {detail}; build it again, or check that it was copied whole")]
+    Invalid {
+        /// Where it came from.
+        module: String,
+        /// What the validator said.
+        detail: String,
+    },
+    /// The component wants something from the host.
+    #[error(
+        "module {module}: imports {}, but a module of the world polaris2istio:conversion/converter may import nothing; build it without WASI (target wasm32-unknown-unknown, or stub the imports)",
+        .imports.join(", ")
+    )]
+    Imports {
+        /// Where it came from.
+        module: String,
+        /// What it imports, by name.
+        imports: Vec<String>,
+    },
+    /// A component of another world or version.
+    #[error(
+        "module {module}: {detail}; build it against the world `converter` of {} (wit/converter.wit)",
+        super::module::PACKAGE
+    )]
+    WrongWorld {
+        /// Where it came from.
+        module: String,
+        /// What is missing or differs.
+        detail: String,
+    },
+    /// It cannot even say what it is.
+    #[error("module {module}: does not answer `describe`: {source}")]
+    Describe {
+        /// Where it came from.
+        module: String,
+        /// What happened instead.
+        source: CallError,
+    },
+    /// The sandbox itself could not be set up.
+    #[error("the WebAssembly sandbox cannot be set up: {detail}; check the memory limits of this process (ulimit -v must be unlimited)")]
+    Sandbox {
+        /// What wasmtime said.
+        detail: String,
+    },
+}
+
+/// Why a call gave no outcome. The entry's last endpoints stay.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CallError {
+    /// It ran past its time.
+    #[error("`{export}` ran longer than {limit:?} and was stopped; make the module quicker, or raise --module-timeout")]
+    TimedOut {
+        /// The function called.
+        export: &'static str,
+        /// The time that it had.
+        limit: Duration,
+    },
+    /// It asked for more memory than it may have.
+    #[error("`{export}` wanted {wanted} bytes of memory, more than the {limit} allowed; make the module leaner, or raise --module-memory")]
+    OutOfMemory {
+        /// The function called.
+        export: &'static str,
+        /// Bytes that it would have had.
+        wanted: usize,
+        /// Bytes that it may have.
+        limit: usize,
+    },
+    /// Its result is larger than the host takes.
+    #[error("`{export}` gave a result of more than {limit} bytes; make it return less, or raise --module-max-output")]
+    OutputTooLarge {
+        /// The function called.
+        export: &'static str,
+        /// Bytes that a result may have.
+        limit: usize,
+    },
+    /// It trapped: a panic, an abort, an access out of bounds, a result that breaks the component model's rules.
+    #[error("`{export}` trapped: {detail}; this is a defect of the module (a panic's own text cannot leave the sandbox)")]
+    Trapped {
+        /// The function called.
+        export: &'static str,
+        /// The trap's kind and where it was.
+        detail: String,
+    },
+    /// It said itself that it cannot convert.
+    #[error("`convert` failed: {message}")]
+    Failed {
+        /// The module's own words.
+        message: String,
+    },
+    /// The host could not run it.
+    #[error("`{export}` could not be run: {detail}")]
+    Host {
+        /// The function called.
+        export: &'static str,
+        /// What happened.
+        detail: String,
+    },
+}

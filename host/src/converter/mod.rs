@@ -1,0 +1,81 @@
+//! Runs conversion modules in a sandbox. The one place that names wasmtime.
+//!
+//! A module is a WebAssembly component of the world in `wit/converter.wit`. Every call gets a fresh store and instance,
+//! with a cap on memory, time and output ([`Limits`]), so that whatever a module does ends as a [`CallError`] for one
+//! entry. Calls block: [`Converter::convert`] moves them off the async threads.
+
+mod bindings;
+mod call;
+mod error;
+mod limits;
+mod module;
+mod outcome;
+mod request;
+mod sandbox;
+mod ticker;
+
+use std::sync::Arc;
+
+use polaris2istio_core::model::{Entry, ModuleInfo, Outcome, Service};
+use tokio::sync::Semaphore;
+
+pub use error::{CallError, LoadError};
+pub use limits::Limits;
+pub use module::{PACKAGE, Source};
+use module::Module;
+use sandbox::Sandbox;
+
+/// Free parameters that the operator sets for the module, sorted by key.
+pub type Parameters = Vec<(String, String)>;
+
+/// The module in use, and the sandbox that it runs in.
+pub struct Converter {
+    sandbox: Sandbox,
+    module: Module,
+    parameters: Parameters,
+    slots: Semaphore,
+}
+
+impl Converter {
+    /// Loads, checks and compiles a module; a fraction of a second for the default one.
+    pub fn new(source: &Source, limits: Limits, mut parameters: Parameters) -> Result<Self, LoadError> {
+        parameters.sort();
+        let slots = Semaphore::new(limits.concurrency as usize);
+        let sandbox = Sandbox::new(limits)?;
+        let module = Module::load(&sandbox, source)?;
+        Ok(Self { sandbox, module, parameters, slots })
+    }
+
+    /// What the module in use says of itself.
+    pub fn info(&self) -> &ModuleInfo {
+        &self.module.info
+    }
+
+    /// Where the module in use came from.
+    pub fn origin(&self) -> &str {
+        &self.module.origin
+    }
+
+    /// Runs the module on one service and one entry, on a thread for blocking work.
+    ///
+    /// `published` is the content revision that the module gave for what the entry still holds.
+    pub async fn convert(
+        self: &Arc<Self>,
+        service: Arc<Service>,
+        entry: Entry,
+        published: Option<String>,
+    ) -> Result<Outcome, CallError> {
+        let host = |detail: String| CallError::Host { export: "convert", detail };
+        // The pool has a fixed number of slots: waiting here is cheaper than being refused there.
+        let _slot = self.slots.acquire().await.map_err(|error| host(error.to_string()))?;
+        let converter = Arc::clone(self);
+        tokio::task::spawn_blocking(move || converter.call(&service, &entry, published.as_deref()))
+            .await
+            .map_err(|error| host(error.to_string()))?
+    }
+
+    /// The same on this thread, for callers that are not async. No more than [`Limits::concurrency`] at once.
+    pub fn call(&self, service: &Service, entry: &Entry, published: Option<&str>) -> Result<Outcome, CallError> {
+        call::convert(&self.sandbox, &self.module.pre, service, entry, &self.parameters, published)
+    }
+}

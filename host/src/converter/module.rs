@@ -1,0 +1,125 @@
+//! A module that was checked and compiled, ready to be called any number of times.
+
+use std::path::Path;
+
+use wasmtime::component::Component;
+
+use polaris2istio_core::model::ModuleInfo;
+
+use super::bindings::{ConverterPre, wit};
+use super::call;
+use super::error::LoadError;
+use super::sandbox::{Guest, Sandbox};
+
+/// The WIT package whose world `converter` a module must export; its version is part of the contract.
+pub const PACKAGE: &str = "polaris2istio:conversion@0.1.0";
+const EXPORT: &str = "polaris2istio:conversion/conversion@0.1.0";
+
+/// The default rules, as the build embedded them.
+const EMBEDDED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/default.wasm"));
+
+/// Where a module comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// The default rules in this binary.
+    Embedded,
+    /// A component file.
+    File(std::path::PathBuf),
+}
+
+/// A checked and compiled module.
+pub struct Module {
+    pub(super) pre: ConverterPre<Guest>,
+    /// What it says of itself.
+    pub info: ModuleInfo,
+    /// Where it came from, as shown to people.
+    pub origin: String,
+}
+
+impl std::fmt::Display for Source {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Embedded => f.write_str("embedded"),
+            Self::File(path) => path.display().fmt(f),
+        }
+    }
+}
+
+impl Module {
+    pub(super) fn load(sandbox: &Sandbox, source: &Source) -> Result<Self, LoadError> {
+        let origin = source.to_string();
+        match source {
+            Source::Embedded => Self::compile(sandbox, origin, EMBEDDED),
+            Source::File(path) => {
+                let bytes = read(path, &origin, sandbox.limits.component_bytes)?;
+                Self::compile(sandbox, origin, &bytes)
+            }
+        }
+    }
+
+    fn compile(sandbox: &Sandbox, module: String, bytes: &[u8]) -> Result<Self, LoadError> {
+        check_layer(&module, bytes)?;
+        let component = match Component::new(&sandbox.engine, bytes) {
+            Ok(component) => component,
+            Err(error) => return Err(LoadError::Invalid { module, detail: format!("{error:#}") }),
+        };
+        check_world(sandbox, &module, &component)?;
+        let pre = match sandbox.linker.instantiate_pre(&component).and_then(ConverterPre::new) {
+            Ok(pre) => pre,
+            Err(error) => return Err(LoadError::WrongWorld { module, detail: format!("{error:#}") }),
+        };
+        match call::describe(sandbox, &pre) {
+            Ok(info) => Ok(Self { pre, info: owned(info), origin: module }),
+            Err(source) => Err(LoadError::Describe { module, source }),
+        }
+    }
+}
+
+fn owned(info: wit::ModuleInfo) -> ModuleInfo {
+    ModuleInfo { name: info.name, version: info.version, summary: info.summary }
+}
+
+/// Reads at most the allowed size, whatever the file's length is said to be.
+fn read(path: &Path, module: &str, limit: u64) -> Result<Vec<u8>, LoadError> {
+    use std::io::Read;
+    let unreadable = |source| LoadError::Unreadable { module: module.into(), source };
+    let file = std::fs::File::open(path).map_err(unreadable)?;
+    let size = file.metadata().map_err(unreadable)?.len();
+    let mut bytes = Vec::new();
+    file.take(limit + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    if bytes.len() as u64 > limit {
+        return Err(LoadError::TooLarge { module: module.into(), size: size.max(bytes.len() as u64), limit });
+    }
+    Ok(bytes)
+}
+
+/// Tells garbage and core modules apart from components by the eight bytes that every binary starts with
+/// (<https://github.com/WebAssembly/component-model/blob/main/design/mvp/Binary.md>).
+fn check_layer(module: &str, bytes: &[u8]) -> Result<(), LoadError> {
+    match bytes {
+        [0, b'a', b's', b'm', 1, 0, 0, 0, ..] => Err(LoadError::CoreModule { module: module.into() }),
+        [0, b'a', b's', b'm', ..] => Ok(()),
+        [] => Err(LoadError::NotWasm { module: module.into(), found: "an empty file".into() }),
+        _ => {
+            let start: String = bytes.iter().take(8).map(|byte| byte.escape_ascii().to_string()).collect();
+            Err(LoadError::NotWasm { module: module.into(), found: format!("it starts with \"{start}\"") })
+        }
+    }
+}
+
+fn check_world(sandbox: &Sandbox, module: &str, component: &Component) -> Result<(), LoadError> {
+    let kind = component.component_type();
+    let imports: Vec<_> = kind.imports(&sandbox.engine).map(|(name, _)| name.to_string()).collect();
+    if !imports.is_empty() {
+        return Err(LoadError::Imports { module: module.into(), imports });
+    }
+    let exports: Vec<_> = kind.exports(&sandbox.engine).map(|(name, _)| name.to_string()).collect();
+    if exports.iter().any(|name| name == EXPORT) {
+        return Ok(());
+    }
+    let has = if exports.is_empty() { "nothing".into() } else { exports.join(", ") };
+    Err(LoadError::WrongWorld {
+        module: module.into(),
+        detail: format!("does not export {EXPORT} (it exports {has})"),
+    })
+}

@@ -1,0 +1,86 @@
+//! The wasmtime engine and the store that every call gets: where the limits are put in force.
+
+use wasmtime::component::Linker;
+use wasmtime::{
+    Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, ResourceLimiter, Store,
+};
+
+use super::error::LoadError;
+use super::limits::Limits;
+use super::ticker::{Running, Ticker};
+
+/// One engine with its limits; modules are compiled for it, calls run in it.
+pub(super) struct Sandbox {
+    pub(super) engine: Engine,
+    /// Empty: a module may import nothing.
+    pub(super) linker: Linker<Guest>,
+    pub(super) limits: Limits,
+    ticker: Ticker,
+}
+
+/// What a store carries: its own memory cap, and what was asked beyond it.
+pub(super) struct Guest {
+    memory_bytes: usize,
+}
+
+/// The error with which a growth beyond the cap ends a call.
+#[derive(Debug, thiserror::Error)]
+#[error("{wanted} bytes of memory wanted")]
+pub(super) struct MemoryExceeded {
+    pub(super) wanted: usize,
+}
+
+/// Core instances, memories and tables that one component may be made of. Ours has one of each; a JavaScript guest some
+/// adapters more.
+const PARTS: u32 = 8;
+
+impl Sandbox {
+    pub(super) fn new(limits: Limits) -> Result<Self, LoadError> {
+        let refused = |detail: String| LoadError::Sandbox { detail };
+        let engine = Engine::new(&config(&limits)).map_err(|error| refused(format!("{error:#}")))?;
+        let ticker = Ticker::start(engine.clone()).map_err(|error| refused(error.to_string()))?;
+        Ok(Self { linker: Linker::new(&engine), engine, limits, ticker })
+    }
+
+    /// A fresh store with its deadline running from now.
+    pub(super) fn store(&self) -> (Store<Guest>, Running<'_>) {
+        let running = self.ticker.run();
+        let mut store = Store::new(&self.engine, Guest { memory_bytes: self.limits.memory_bytes });
+        store.limiter(|guest| guest);
+        store.set_epoch_deadline(Ticker::epochs(self.limits.time));
+        store.set_hostcall_fuel(self.limits.output_bytes);
+        (store, running)
+    }
+}
+
+fn config(limits: &Limits) -> Config {
+    let mut pool = PoolingAllocationConfig::default();
+    pool.total_component_instances(limits.concurrency)
+        .total_core_instances(limits.concurrency * PARTS)
+        .total_memories(limits.concurrency * PARTS)
+        .total_tables(limits.concurrency * PARTS)
+        .max_core_instances_per_component(PARTS)
+        .max_memories_per_component(PARTS)
+        .max_tables_per_component(PARTS)
+        .max_memory_size(limits.memory_bytes)
+        // Keeping pages would save a fault, at the price of memory that is never given back.
+        .linear_memory_keep_resident(0)
+        .table_keep_resident(0);
+    let mut config = Config::new();
+    config
+        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool))
+        .epoch_interruption(true)
+        .max_wasm_stack(512 << 10);
+    config
+}
+
+impl ResourceLimiter for Guest {
+    fn memory_growing(&mut self, _: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        // Refusing with `false` would let a guest go on with a null pointer; an error ends the call and says why.
+        if desired > self.memory_bytes { Err(MemoryExceeded { wanted: desired }.into()) } else { Ok(true) }
+    }
+
+    fn table_growing(&mut self, _: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        Ok(desired <= 20_000)
+    }
+}

@@ -1,0 +1,12 @@
+//! The Istio side: ServiceEntries, who declared their fields, and what the API server accepts. It knows nothing of the
+//! registry.
+
+mod ownership;
+mod service_entry;
+mod view;
+
+pub use ownership::{Claim, MANAGER, Ownership, Ports};
+pub use service_entry::{
+    Endpoint, GROUP, KIND, Location, PLURAL, Port, Resolution, ServiceEntry, Spec, VERSIONS,
+};
+pub use view::Unsupported;
