@@ -18,7 +18,7 @@ pub enum LoadError {
     },
     /// The file is larger than allowed.
     #[error(
-        "module {module}: {size} bytes, more than the {limit} allowed; build it for size (opt-level \"s\", strip), or raise --module-max-bytes"
+        "module {module}: {size} bytes, more than the {limit} allowed; build it for size (opt-level \"s\", strip), or raise --module-max-size"
     )]
     TooLarge {
         /// Where it came from.

@@ -2,10 +2,12 @@
 //! registry.
 
 mod ownership;
+mod rules;
 mod service_entry;
 mod view;
 
 pub use ownership::{Claim, MANAGER, Ownership, Ports};
+pub use rules::{AddressRule, Violation, check};
 pub use service_entry::{
     Endpoint, GROUP, KIND, Location, PLURAL, Port, Resolution, ServiceEntry, Spec, VERSIONS,
 };

@@ -170,7 +170,7 @@ impl ServiceEntry {
 /// The API version is known only once the server was asked, so it travels as a value.
 impl kube::Resource for ServiceEntry {
     type DynamicType = ApiResource;
-    type Scope = kube::core::NamespaceResourceScope;
+    type Scope = kube::core::DynamicResourceScope;
 
     fn kind(resource: &ApiResource) -> Cow<'_, str> {
         resource.kind.as_str().into()

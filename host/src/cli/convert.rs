@@ -1,0 +1,48 @@
+//! `convert`: an entry as it would become.
+
+use std::process::ExitCode;
+
+use clap::Args;
+
+use super::offline::{Format, OfflineArgs, print};
+use crate::controller::line;
+
+const EXAMPLES: &str = "\
+Examples:
+  polaris2istio convert --entry entry.yaml --answer answer.json
+  polaris2istio convert --entry entry.yaml --answer answer.json | diff entry.yaml -
+
+An answer comes from the registry:
+  curl -s polaris:8090/v1/Discover -H 'Content-Type: application/json' \\
+    -d '{\"type\":\"INSTANCE\",\"service\":{\"namespace\":\"default\",\"name\":\"reviews\"}}' > answer.json
+
+Warnings go to stderr. Exit code 1 where the rules reject the entry.";
+
+/// Arguments of `convert`.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct ConvertArgs {
+    #[command(flatten)]
+    offline: OfflineArgs,
+    /// How the entry is printed
+    #[arg(short, long, value_name = "FORMAT", default_value = "yaml")]
+    output: Format,
+}
+
+pub(super) fn convert(args: &ConvertArgs) -> anyhow::Result<ExitCode> {
+    let mut offline = args.offline.convert()?;
+    for diagnostic in &offline.outcome.diagnostics {
+        eprintln!("{:?} {}: {}", diagnostic.severity, diagnostic.code, line(diagnostic, &offline.service));
+    }
+    if offline.missing {
+        eprintln!("note: the registry has no such service; a running controller holds the last endpoints for --empty-hold first");
+    }
+    let Some(update) = offline.update() else { return Ok(ExitCode::from(1)) };
+    let apply = args.offline.apply(&offline, update)?;
+    let object = match &apply {
+        Some(apply) => offline.document.with(apply),
+        None => offline.document.value.clone(),
+    };
+    print(&object, args.output)?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,153 @@
+//! `explain`: what becomes of every instance, and why.
+
+use std::process::ExitCode;
+
+use clap::{Args, ValueEnum};
+use polaris2istio_core::model::{Diagnostic, Endpoint, Instance, Subject, Update};
+use serde::Serialize;
+
+use super::offline::{Format, Offline, OfflineArgs, print};
+use crate::controller::line;
+
+const EXAMPLES: &str = "\
+Examples:
+  polaris2istio explain --entry entry.yaml --answer answer.json
+  polaris2istio explain --entry entry.yaml --answer answer.json -o json | jq '.instances[] | select(.endpoint == null)'
+
+Exit code 1 where the rules reject the entry.";
+
+/// Arguments of `explain`.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct ExplainArgs {
+    #[command(flatten)]
+    offline: OfflineArgs,
+    /// How it is printed
+    #[arg(short, long, value_name = "FORMAT", default_value = "text")]
+    output: Output,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Output {
+    /// A table for people.
+    Text,
+    /// YAML.
+    Yaml,
+    /// JSON.
+    Json,
+}
+
+/// What becomes of an entry.
+#[derive(Debug, Serialize)]
+struct Explanation {
+    entry: String,
+    service: String,
+    verdict: &'static str,
+    instances: Vec<Fate>,
+    /// What concerns no single instance.
+    notes: Vec<Reason>,
+}
+
+/// What becomes of an instance.
+#[derive(Debug, Serialize)]
+struct Fate {
+    id: String,
+    host: String,
+    port: u32,
+    protocol: String,
+    weight: u32,
+    healthy: bool,
+    isolated: bool,
+    /// Address and ports; null where it is left out.
+    endpoint: Option<String>,
+    reasons: Vec<Reason>,
+}
+
+#[derive(Debug, Serialize)]
+struct Reason {
+    severity: String,
+    code: String,
+    text: String,
+}
+
+pub(super) fn explain(args: &ExplainArgs) -> anyhow::Result<ExitCode> {
+    let mut offline = args.offline.convert()?;
+    let update = offline.update();
+    let explanation = explanation(&offline, update.as_ref());
+    match args.output {
+        Output::Text => write_text(&explanation)?,
+        Output::Yaml => print(&explanation, Format::Yaml)?,
+        Output::Json => print(&explanation, Format::Json)?,
+    }
+    let Some(update) = update else { return Ok(ExitCode::from(1)) };
+    args.offline.apply(&offline, update)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn explanation(offline: &Offline, update: Option<&Update>) -> Explanation {
+    let Offline { document, service, missing, outcome } = offline;
+    let instances = (0..).zip(&service.instances);
+    let notes = outcome.diagnostics.iter().filter(|diagnostic| !matches!(diagnostic.subject, Subject::Instance(_)));
+    Explanation {
+        entry: document.entry.title(),
+        service: format!("{}/{}{}", service.namespace, service.name, if *missing { " (does not exist)" } else { "" }),
+        verdict: if update.is_some() { "converted" } else { "rejected: the entry is left as it is" },
+        instances: instances.map(|(position, instance)| fate(position, instance, update, &outcome.diagnostics)).collect(),
+        notes: notes.map(|diagnostic| reason(diagnostic, line(diagnostic, service))).collect(),
+    }
+}
+
+fn fate(position: u32, instance: &Instance, update: Option<&Update>, diagnostics: &[Diagnostic]) -> Fate {
+    let mut endpoints = update.into_iter().flat_map(|update| &update.endpoints);
+    let endpoint = endpoints.find(|endpoint| endpoint.instances.contains(&position));
+    let about = diagnostics.iter().filter(|diagnostic| diagnostic.subject == Subject::Instance(position));
+    let text = |diagnostic: &Diagnostic| match diagnostic.remedy.as_str() {
+        "" => diagnostic.message.clone(),
+        remedy => format!("{}; {remedy}", diagnostic.message),
+    };
+    Fate {
+        id: instance.id.clone(),
+        host: instance.host.clone(),
+        port: instance.port,
+        protocol: instance.protocol.clone(),
+        weight: instance.weight,
+        healthy: instance.healthy,
+        isolated: instance.isolated,
+        endpoint: endpoint.map(describe),
+        reasons: about.map(|diagnostic| reason(diagnostic, text(diagnostic))).collect(),
+    }
+}
+
+fn describe(endpoint: &Endpoint) -> String {
+    let ports: Vec<_> = endpoint.ports.iter().map(|(name, port)| format!("{name}={port}")).collect();
+    format!("{} {} weight {}", endpoint.address, ports.join(","), endpoint.weight)
+}
+
+fn reason(diagnostic: &Diagnostic, text: String) -> Reason {
+    Reason { severity: format!("{:?}", diagnostic.severity).to_lowercase(), code: diagnostic.code.clone(), text }
+}
+
+fn write_text(explanation: &Explanation) -> std::io::Result<()> {
+    use std::io::Write;
+    let mut out = std::io::stdout().lock();
+    let Explanation { entry, service, verdict, instances, notes } = explanation;
+    writeln!(out, "{entry} <- {service}: {verdict}")?;
+    for fate in instances {
+        let protocol = if fate.protocol.is_empty() { "-" } else { &fate.protocol };
+        writeln!(out, "\n  {}:{} {protocol} weight {}", fate.host, fate.port, fate.weight)?;
+        match &fate.endpoint {
+            Some(endpoint) => writeln!(out, "    becomes  {endpoint}")?,
+            None => writeln!(out, "    left out")?,
+        }
+        for reason in &fate.reasons {
+            writeln!(out, "    {}: {}", reason.code, reason.text)?;
+        }
+    }
+    if !notes.is_empty() {
+        writeln!(out)?;
+    }
+    for note in notes {
+        writeln!(out, "  {} {}: {}", note.severity, note.code, note.text)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,130 @@
+//! The command line: flags in kebab case are the documented form, the original tool's spelling works as well.
+
+mod convert;
+mod explain;
+mod module_args;
+mod offline;
+mod run_args;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand, ValueEnum};
+use tracing_subscriber::EnvFilter;
+
+pub use module_args::ModuleArgs;
+pub use run_args::RunArgs;
+
+const ABOUT: &str = "Keeps Istio ServiceEntries true to the instances of a Polaris registry";
+
+const EXAMPLES: &str = "\
+Examples:
+  Follow a Polaris server, write to the cluster of the current kubeconfig context (or the one this pod runs in):
+    polaris2istio --polaris-address polaris.example.com:8090
+
+  Two servers for fail-over, another namespace, a token from a file:
+    polaris2istio --polaris-address a:8090,b:8090 --namespace mesh --polaris-token-file /etc/polaris/token
+
+  No server at all: answers, entries and results are files:
+    polaris2istio --answers answers/ --entries entries/ --output out/
+
+  See beforehand what becomes of an entry, and why:
+    polaris2istio convert --entry entry.yaml --answer answer.json
+    polaris2istio explain --entry entry.yaml --answer answer.json
+
+Every flag can be set by the environment variable shown beside it. Logs go to stderr.
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 endpoints are held (with --once).";
+
+/// The whole command line.
+#[derive(Debug, Parser)]
+#[command(name = "polaris2istio", version, about = ABOUT, after_help = EXAMPLES, args_conflicts_with_subcommands = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    run: RunArgs,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Print a ServiceEntry as it would become, offline
+    Convert(convert::ConvertArgs),
+    /// Print the fate of every instance, with the reasons, offline
+    Explain(explain::ExplainArgs),
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+impl Cli {
+    /// Reads the process's arguments. Ends the process on `--help` and on wrong usage.
+    pub fn read() -> Self {
+        Self::parse_from(std::env::args_os().map(two_dashes))
+    }
+
+    /// Does what was asked.
+    pub fn execute(self) -> anyhow::Result<ExitCode> {
+        match self.command {
+            Some(Command::Convert(args)) => convert::convert(&args),
+            Some(Command::Explain(args)) => explain::explain(&args),
+            None => {
+                start_logging(self.run.log_format, &self.run.log);
+                self.run.execute()
+            }
+        }
+    }
+}
+
+/// Go's flags take one dash as well as two, so manifests for the original tool have either.
+fn two_dashes(argument: OsString) -> OsString {
+    let known = ["-polarisAddress", "-configRootNS"];
+    match argument.to_str() {
+        Some(text) if known.iter().any(|flag| text.split('=').next() == Some(flag)) => format!("-{text}").into(),
+        _ => argument,
+    }
+}
+
+fn start_logging(format: LogFormat, filter: &str) {
+    let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    match format {
+        LogFormat::Json => builder.json().init(),
+        LogFormat::Text => builder.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).init(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_flag_has_a_variable_of_its_name() {
+        for argument in Cli::command().get_arguments().filter(|argument| argument.get_long().is_some()) {
+            let Some(long) = argument.get_long().filter(|long| !["help", "version"].contains(long)) else { continue };
+            let variable = format!("POLARIS2ISTIO_{}", long.replace('-', "_").to_uppercase());
+            assert_eq!(argument.get_env().and_then(|name| name.to_str()), Some(variable.as_str()), "--{long}");
+        }
+    }
+
+    #[test]
+    fn takes_the_originals_flags() {
+        for flags in [["--polarisAddress", "--configRootNS"], ["-polarisAddress", "-configRootNS"]] {
+            let arguments = ["polaris2istio", flags[0], "a:8090", flags[1], "mesh"];
+            let cli = Cli::parse_from(arguments.iter().map(|argument| two_dashes(argument.into())));
+            assert_eq!(cli.run.namespace, "mesh");
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! The controller's flags, and how they become a running controller.
+
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::Args;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::{LogFormat, ModuleArgs};
+use crate::controller::Settled;
+use crate::guard::EmptyHold;
+use crate::registry::{AnyRegistry, DirectoryConfig, DirectoryRegistry, HttpConfig, HttpRegistry, TokenSource};
+use crate::run::{Config, Target, run};
+use crate::watch_dir::WatchOptions;
+
+/// Flags of the controller.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// Polaris servers, over HTTP; the others take over when the first fails
+    #[arg(long, alias = "polarisAddress", env = "POLARIS2ISTIO_POLARIS_ADDRESS", value_name = "HOST:PORT,...", required_unless_present = "answers", help_heading = "Registry")]
+    polaris_address: Option<String>,
+    /// A directory of Polaris answers (*.json) in place of a server
+    #[arg(long, env = "POLARIS2ISTIO_ANSWERS", value_name = "DIR", conflicts_with = "polaris_address", help_heading = "Registry")]
+    answers: Option<PathBuf>,
+    /// How often each service is asked for
+    #[arg(long, env = "POLARIS2ISTIO_POLL_INTERVAL", value_name = "TIME", default_value = "2s", value_parser = interval, help_heading = "Registry")]
+    poll_interval: Duration,
+    /// How long a request to Polaris may take
+    #[arg(long, env = "POLARIS2ISTIO_POLARIS_TIMEOUT", value_name = "TIME", default_value = "10s", value_parser = interval, help_heading = "Registry")]
+    polaris_timeout: Duration,
+    /// A file with the token for Polaris, read again when the server denies access
+    #[arg(long, env = "POLARIS2ISTIO_POLARIS_TOKEN_FILE", value_name = "FILE", conflicts_with = "polaris_token", help_heading = "Registry")]
+    polaris_token_file: Option<PathBuf>,
+    /// The token itself; better set by the environment, where `ps` does not show it
+    #[arg(long, env = "POLARIS2ISTIO_POLARIS_TOKEN", value_name = "TOKEN", hide_env_values = true, help_heading = "Registry")]
+    polaris_token: Option<String>,
+
+    /// The namespace whose ServiceEntries are served
+    #[arg(long, alias = "configRootNS", env = "POLARIS2ISTIO_NAMESPACE", value_name = "NAME", default_value = "polaris", help_heading = "Entries")]
+    pub(super) namespace: String,
+    /// A directory of ServiceEntries (*.yaml) in place of a cluster; needs --output
+    #[arg(long, env = "POLARIS2ISTIO_ENTRIES", value_name = "DIR", requires = "output", help_heading = "Entries")]
+    entries: Option<PathBuf>,
+    /// Where the entries of --entries are written, one file each
+    #[arg(long, env = "POLARIS2ISTIO_OUTPUT", value_name = "DIR", requires = "entries", help_heading = "Entries")]
+    output: Option<PathBuf>,
+
+    /// How long the endpoints of a service that lists no instance any more are kept: a time, `0s` or `never`
+    #[arg(long, env = "POLARIS2ISTIO_EMPTY_HOLD", value_name = "TIME", default_value = "5m", help_heading = "Guard")]
+    empty_hold: EmptyHold,
+    /// Writes a second, of all entries together
+    #[arg(long, env = "POLARIS2ISTIO_WRITE_RATE", value_name = "N", default_value = "100", help_heading = "Guard")]
+    write_rate: NonZeroU32,
+
+    #[command(flatten)]
+    module: ModuleArgs,
+
+    /// Bring every entry in line once, then exit
+    #[arg(long, env = "POLARIS2ISTIO_ONCE")]
+    once: bool,
+    /// What is logged: error, warn, info, debug, or a filter of the `tracing` crate
+    #[arg(long, env = "POLARIS2ISTIO_LOG", value_name = "FILTER", default_value = "info")]
+    pub(super) log: String,
+    /// How log lines look
+    #[arg(long, env = "POLARIS2ISTIO_LOG_FORMAT", value_name = "FORMAT", default_value = "text")]
+    pub(super) log_format: LogFormat,
+}
+
+impl RunArgs {
+    /// Runs the controller until it is told to stop.
+    pub(super) fn execute(self) -> anyhow::Result<ExitCode> {
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no async runtime")?;
+        let settled = runtime.block_on(async {
+            let mut terminate = signal(SignalKind::terminate()).context("SIGTERM cannot be waited for")?;
+            let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT cannot be waited for")?;
+            let shutdown = async move {
+                tokio::select! {
+                    _ = terminate.recv() => {}
+                    _ = interrupt.recv() => {}
+                }
+            };
+            anyhow::Ok(run(self.config()?, shutdown).await?)
+        })?;
+        // What still blocks (a call, a name look-up) must not keep the process.
+        runtime.shutdown_background();
+        Ok(match settled {
+            Settled::Done => ExitCode::SUCCESS,
+            Settled::Failed => ExitCode::from(1),
+            Settled::Held => ExitCode::from(3),
+        })
+    }
+
+    fn config(&self) -> anyhow::Result<Config> {
+        let target = match (&self.entries, &self.output) {
+            (Some(entries), Some(output)) => Target::Directory { entries: entries.clone(), output: output.clone() },
+            _ => Target::Kubernetes,
+        };
+        Ok(Config {
+            registry: self.registry()?,
+            target,
+            namespace: self.namespace.clone(),
+            converter: self.module.converter()?,
+            addresses: self.module.addresses(),
+            empty_hold: self.empty_hold,
+            write_rate: self.write_rate,
+            once: self.once,
+        })
+    }
+
+    fn registry(&self) -> anyhow::Result<AnyRegistry> {
+        if let Some(path) = &self.answers {
+            let config = DirectoryConfig { path: path.clone(), options: WatchOptions::default() };
+            return Ok(AnyRegistry::Directory(DirectoryRegistry::new(config)?));
+        }
+        let addresses = self.polaris_address.as_deref().unwrap_or_default().parse()?;
+        let token = match (&self.polaris_token_file, &self.polaris_token) {
+            (Some(file), _) => TokenSource::File(file.clone()),
+            (None, Some(token)) => TokenSource::Value(token.clone()),
+            (None, None) => TokenSource::None,
+        };
+        let config = HttpConfig {
+            token,
+            interval: self.poll_interval,
+            total_timeout: self.polaris_timeout,
+            ..HttpConfig::new(addresses)
+        };
+        Ok(AnyRegistry::Http(HttpRegistry::new(config)?))
+    }
+}
+
+/// A time that is not zero: asking without a pause would be an attack on the registry.
+fn interval(text: &str) -> Result<Duration, String> {
+    let time = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    if time < Duration::from_millis(50) { Err("at least 50ms".into()) } else { Ok(time) }
+}

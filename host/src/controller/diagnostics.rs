@@ -1,0 +1,54 @@
+//! Says what a module found, once, and not again until it changes.
+
+use polaris2istio_core::model::{Diagnostic, Service, Severity, Subject};
+use tracing::{debug, error, info, warn};
+
+/// Lines that one entry gets at a time; the rest is counted. `explain` prints them all.
+const LINES: usize = 10;
+
+/// Logs diagnostics of one entry.
+pub(super) fn log(entry: &str, diagnostics: &[Diagnostic], service: &Service) {
+    let (notable, minor): (Vec<_>, Vec<_>) =
+        diagnostics.iter().partition(|diagnostic| diagnostic.severity != Severity::Info);
+    for diagnostic in minor {
+        debug!(entry, code = diagnostic.code, "{}", line(diagnostic, service));
+    }
+    for diagnostic in notable.iter().take(LINES) {
+        let (code, line) = (&diagnostic.code, line(diagnostic, service));
+        match diagnostic.severity {
+            Severity::Error => error!(entry, code, "{line}"),
+            _ => warn!(entry, code, "{line}"),
+        }
+    }
+    if notable.len() > LINES {
+        info!(entry, "and {} more of these; `polaris2istio explain` prints all", notable.len() - LINES);
+    }
+}
+
+/// One diagnostic as a sentence: subject, message, remedy.
+pub fn line(diagnostic: &Diagnostic, service: &Service) -> String {
+    let mut text = match subject(&diagnostic.subject, service) {
+        Some(subject) => format!("{subject}: {}", diagnostic.message),
+        None => diagnostic.message.clone(),
+    };
+    if !diagnostic.remedy.is_empty() {
+        text.push_str("; ");
+        text.push_str(&diagnostic.remedy);
+    }
+    text
+}
+
+/// What a diagnostic is about, in words.
+fn subject(subject: &Subject, service: &Service) -> Option<String> {
+    match subject {
+        Subject::Entry => None,
+        Subject::Service => Some(format!("service {}/{}", service.namespace, service.name)),
+        Subject::Instance(position) => Some(match service.instances.get(*position as usize) {
+            Some(instance) => format!("instance {}:{} ({})", instance.host, instance.port, instance.id),
+            None => format!("instance number {position}"),
+        }),
+        Subject::Port(name) => Some(format!("port {name}")),
+        Subject::Annotation(key) => Some(format!("annotation {key}")),
+        Subject::Field(path) => Some(path.clone()),
+    }
+}

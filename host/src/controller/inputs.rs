@@ -1,0 +1,104 @@
+//! Takes what comes from both sides, and queues the entries that are to be looked at.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use futures::StreamExt;
+use futures::channel::mpsc::UnboundedSender;
+use kube::runtime::reflector::{ObjectRef, store::Writer};
+use kube::runtime::watcher::Event;
+use tokio::sync::{mpsc, watch};
+
+use super::binding::binding;
+use super::index::Index;
+use super::reconcile::Context;
+use crate::entries::EntryEvents;
+use crate::istio::ServiceEntry;
+use crate::registry::{Report, Wanted};
+
+/// The two streams and what they feed.
+pub(super) struct Inputs {
+    pub(super) events: EntryEvents,
+    pub(super) reports: mpsc::Receiver<Report>,
+    pub(super) wanted: watch::Sender<Wanted>,
+    pub(super) writer: Writer<ServiceEntry>,
+    pub(super) queue: UnboundedSender<ObjectRef<ServiceEntry>>,
+    pub(super) context: Arc<Context>,
+    pub(super) index: Index,
+}
+
+impl Inputs {
+    /// Runs until both streams are over, or the future is dropped.
+    pub(super) async fn run(mut self) {
+        loop {
+            tokio::select! {
+                Some(event) = self.events.next() => self.event(&event),
+                Some(report) = self.reports.recv() => self.report(report),
+                else => return,
+            }
+        }
+    }
+
+    fn event(&mut self, event: &Event<ServiceEntry>) {
+        self.writer.apply_watcher_event(event);
+        match event {
+            Event::Init | Event::InitApply(_) => {}
+            Event::Apply(entry) => {
+                let key = self.key(entry);
+                if self.index.bind(&key, binding(entry)) {
+                    self.want();
+                }
+                self.enqueue(key);
+            }
+            Event::Delete(entry) => {
+                let key = self.key(entry);
+                self.context.entries.forget(&key);
+                if self.index.forget(&key) {
+                    self.want();
+                }
+                self.context.changed();
+            }
+            Event::InitDone => self.listed(),
+        }
+    }
+
+    /// A whole list: what is not in it is gone, whether or not that was told.
+    fn listed(&mut self) {
+        let entries = self.writer.as_reader().state();
+        let keys: Vec<_> = entries.iter().map(|entry| self.key(entry)).collect();
+        let present: HashSet<_> = keys.iter().collect();
+        let gone: Vec<_> = self.index.entries().filter(|key| !present.contains(key)).cloned().collect();
+        for key in gone {
+            self.context.entries.forget(&key);
+            self.index.forget(&key);
+        }
+        for (entry, key) in entries.iter().zip(&keys) {
+            self.index.bind(key, binding(entry));
+        }
+        self.want();
+        keys.into_iter().for_each(|key| self.enqueue(key));
+        self.context.listed();
+    }
+
+    fn report(&mut self, report: Report) {
+        let service = report.service.clone();
+        // One that was asked for and is not wanted any more may still answer.
+        if self.index.wants(&service) && self.context.services.take(report) {
+            self.index.entries_of(&service).cloned().for_each(|key| self.enqueue(key));
+        }
+    }
+
+    fn want(&self) {
+        self.context.services.retain(|service| self.index.wants(service));
+        self.wanted.send_replace(self.index.wanted());
+    }
+
+    fn enqueue(&self, key: ObjectRef<ServiceEntry>) {
+        // It fails only when the controller is stopping.
+        let _ = self.queue.unbounded_send(key);
+    }
+
+    fn key(&self, entry: &ServiceEntry) -> ObjectRef<ServiceEntry> {
+        ObjectRef::from_obj_with(entry, self.context.resource.clone())
+    }
+}

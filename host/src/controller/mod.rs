@@ -1,0 +1,148 @@
+//! The controller: what comes from both sides leads to looks at entries, one at a time for each entry.
+//!
+//! kube's reflector keeps the entries, whichever source they come from, and kube's applier runs the looks: each entry in
+//! turn, all entries side by side, again at the time that the last look asked for.
+
+mod binding;
+mod diagnostics;
+mod index;
+mod inputs;
+mod reconcile;
+mod services;
+mod tracked;
+
+use std::convert::Infallible;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use futures::{StreamExt, channel::mpsc::unbounded};
+use kube::api::ApiResource;
+use kube::runtime::controller::{Action, Config, applier};
+use kube::runtime::reflector::{ObjectRef, Store, store::Writer};
+use tokio::sync::{Semaphore, mpsc, watch};
+use tracing::{info, warn};
+
+pub use binding::{EMPTY_HOLD, NAMESPACE, SERVICE, binding, empty_service};
+pub use diagnostics::line;
+pub use tracked::Settled;
+
+use crate::converter::Converter;
+use crate::entries::EntryEvents;
+use crate::guard::{Budget, EmptyHold};
+use crate::istio::{AddressRule, ServiceEntry};
+use crate::registry::Registry;
+use crate::sink::Sink;
+use inputs::Inputs;
+use reconcile::{Context, WRITERS, reconcile};
+
+/// How long a stop waits for writes on their way.
+const STOP_WITHIN: Duration = Duration::from_secs(3);
+/// Reports that may wait; the follower folds what does not fit.
+const REPORTS: usize = 256;
+
+/// What the controller is made of.
+pub struct Parts<R> {
+    /// The registry.
+    pub registry: R,
+    /// The entries.
+    pub events: EntryEvents,
+    /// The API resource of the entries.
+    pub resource: ApiResource,
+    /// The module.
+    pub converter: Arc<Converter>,
+    /// Where entries are written.
+    pub sink: Sink,
+    /// Addresses that no endpoint may have, whatever the module says.
+    pub addresses: AddressRule,
+    /// `--empty-hold`.
+    pub empty_hold: EmptyHold,
+    /// Writes a second, of all entries together.
+    pub write_rate: NonZeroU32,
+    /// Stop when every entry was looked at.
+    pub once: bool,
+}
+
+/// Runs until `shutdown` is done or, with `once`, until every entry is settled. Returns how the worst of them ended.
+pub async fn run<R: Registry>(parts: Parts<R>, shutdown: impl Future<Output = ()>) -> Settled {
+    let (wanted, wants) = watch::channel(Default::default());
+    let (reporter, reports) = mpsc::channel(REPORTS);
+    let (queue, queued) = unbounded();
+    let writer = Writer::new(parts.resource.clone());
+    let store = writer.as_reader();
+    let context = Arc::new(Context {
+        resource: parts.resource,
+        services: Default::default(),
+        entries: Default::default(),
+        converter: parts.converter,
+        addresses: parts.addresses,
+        empty_hold: parts.empty_hold,
+        budget: Budget::new(parts.write_rate),
+        sink: parts.sink,
+        writers: Semaphore::new(WRITERS as usize),
+        outage: Default::default(),
+        progress: Default::default(),
+        complete: Default::default(),
+    });
+    let inputs = Inputs {
+        events: parts.events,
+        reports,
+        wanted,
+        writer,
+        queue,
+        context: Arc::clone(&context),
+        index: Default::default(),
+    };
+    let looks = applier(
+        |entry, context| Box::pin(reconcile(entry, context)),
+        |_, error: &Infallible, _| match *error {},
+        Arc::clone(&context),
+        store.clone(),
+        queued.map(Ok::<_, Infallible>),
+        Config::default(),
+    )
+    // An entry that went away between two looks is no trouble.
+    .for_each(|_: Result<(ObjectRef<ServiceEntry>, Action), _>| async {});
+    let follower = tokio::spawn(parts.registry.follow(wants, reporter));
+    let inputs = tokio::spawn(inputs.run());
+    let looks = tokio::spawn(looks);
+    let settled = tokio::select! {
+        () = shutdown => Settled::Done,
+        settled = settle(&context, &store), if parts.once => settled,
+    };
+    inputs.abort();
+    follower.abort();
+    finish_writes(&context).await;
+    looks.abort();
+    settled
+}
+
+/// Waits until every entry was looked at with an answer of its service.
+async fn settle(context: &Context, store: &Store<ServiceEntry>) -> Settled {
+    loop {
+        context.progress.notified().await;
+        if !context.complete.load(Ordering::Acquire) {
+            continue;
+        }
+        let mut worst = Some(Settled::Done);
+        let entries = store.state();
+        for entry in &entries {
+            let key = ObjectRef::from_obj_with(&**entry, context.resource.clone());
+            worst = worst.zip(context.entries.get(&key).lock().await.settled).map(|(a, b)| a.max(b));
+        }
+        if let Some(worst) = worst {
+            info!(entries = entries.len(), "every entry was looked at");
+            return worst;
+        }
+    }
+}
+
+/// Lets writes that are on their way come to an end, and no other begin.
+async fn finish_writes(context: &Context) {
+    let all = context.writers.acquire_many(WRITERS);
+    if tokio::time::timeout(STOP_WITHIN, all).await.is_err() {
+        warn!("a write was still on its way after {STOP_WITHIN:?}; it may or may not have arrived");
+    }
+    context.writers.close();
+}

@@ -1,0 +1,51 @@
+//! What the registry said last of each service that some entry follows.
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use polaris2istio_core::model::Service;
+use tokio::time::Instant;
+
+use crate::registry::{News, Report, ServiceKey};
+
+/// The last that is known of a service.
+#[derive(Clone)]
+pub(super) enum Known {
+    Listed(Arc<Service>),
+    Missing,
+    /// There was no answer yet, only a failure.
+    Failed,
+}
+
+/// Services by name, with the time of the answer.
+#[derive(Default)]
+pub(super) struct Services {
+    known: RwLock<HashMap<ServiceKey, (Known, Instant)>>,
+}
+
+impl Services {
+    /// Takes a report. Returns whether the entries of the service are to be looked at: a failure after an answer changes
+    /// nothing, the last endpoints stay.
+    pub(super) fn take(&self, report: Report) -> bool {
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        let state = match report.news {
+            News::Listed(service) => Known::Listed(service),
+            News::Missing => Known::Missing,
+            News::Failed(_) => match known.get(&report.service) {
+                None | Some((Known::Failed, _)) => Known::Failed,
+                Some(_) => return false,
+            },
+        };
+        known.insert(report.service, (state, report.received));
+        true
+    }
+
+    pub(super) fn get(&self, service: &ServiceKey) -> Option<(Known, Instant)> {
+        self.known.read().unwrap_or_else(PoisonError::into_inner).get(service).cloned()
+    }
+
+    /// Forgets services that nobody wants.
+    pub(super) fn retain(&self, wanted: impl Fn(&ServiceKey) -> bool) {
+        self.known.write().unwrap_or_else(PoisonError::into_inner).retain(|service, _| wanted(service));
+    }
+}

@@ -1,0 +1,168 @@
+//! What the controller remembers of one entry between two looks at it.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, Hash, Hasher};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use kube::runtime::reflector::ObjectRef;
+
+use crate::guard::{Guard, Pace, Reason};
+use crate::istio::ServiceEntry;
+use crate::plan::{self, Desired};
+use crate::registry::ServiceKey;
+
+/// How often a module is asked without `published`, so that one that is stuck on `unchanged` is found out.
+const FULL_EVERY: Duration = Duration::from_secs(600);
+/// When content that was refused for good is tried again.
+const REFUSED_RETRY: Duration = Duration::from_secs(300);
+
+/// One entry.
+#[derive(Default)]
+pub(super) struct Tracked {
+    uid: Option<String>,
+    pub(super) guard: Guard,
+    pub(super) pace: Pace,
+    /// What the module gave for what the entry holds.
+    published: Option<Published>,
+    /// The last write, until the watch shows it.
+    written: Option<Written>,
+    refused: Option<Refused>,
+    /// Tries in a row that the server did not take.
+    pub(super) failures: u32,
+    /// What was said last, so that it is said once.
+    said: HashMap<&'static str, u64>,
+    /// The hold that was told.
+    pub(super) held: Option<Reason>,
+    /// How the last look ended.
+    pub(super) settled: Option<Settled>,
+}
+
+/// How a look at an entry ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Settled {
+    /// It holds what it should.
+    Done,
+    /// Endpoints are held that would have disappeared.
+    Held,
+    /// It could not be served; the log says why.
+    Failed,
+}
+
+struct Published {
+    service: ServiceKey,
+    desired: Desired,
+    revision: Option<String>,
+    full_at: Instant,
+}
+
+struct Written {
+    /// The version that was written over.
+    base: Option<String>,
+    entry: Arc<ServiceEntry>,
+}
+
+struct Refused {
+    desired: Desired,
+    version: Option<String>,
+    at: Instant,
+}
+
+impl Tracked {
+    /// The entry as it is, as far as we know: our own write is known before the watch shows it.
+    pub(super) fn freshest(&mut self, seen: Arc<ServiceEntry>) -> Arc<ServiceEntry> {
+        if self.uid != seen.metadata.uid {
+            *self = Self { uid: seen.metadata.uid.clone(), ..Self::default() };
+        }
+        match &self.written {
+            Some(written) if written.base == seen.metadata.resource_version => Arc::clone(&written.entry),
+            _ => {
+                self.written = None;
+                seen
+            }
+        }
+    }
+
+    /// The content revision to ask with: only while the entry holds what was written with it.
+    pub(super) fn published(&self, service: &ServiceKey, live: &ServiceEntry, now: Instant) -> Option<String> {
+        let published = self.published.as_ref()?;
+        let current = published.service == *service
+            && now.duration_since(published.full_at) < FULL_EVERY
+            && plan::holds(&published.desired, live);
+        if current { published.revision.clone() } else { None }
+    }
+
+    /// Notes that the entry holds what the module gave, with nothing held back.
+    pub(super) fn publish(&mut self, service: &ServiceKey, desired: Desired, revision: Option<String>, now: Instant) {
+        self.published = Some(Published { service: service.clone(), desired, revision, full_at: now });
+    }
+
+    /// Notes that the entry holds something else than the module gave.
+    pub(super) fn unpublish(&mut self) {
+        self.published = None;
+    }
+
+    /// When to look again without a reason. Spread by name, so that a thousand entries do not come at once.
+    pub(super) fn full_in(&self, name: &str, now: Instant) -> Duration {
+        let spread = Duration::from_millis(hash(name) % 60_000);
+        let due = self.published.as_ref().map_or(now, |published| published.full_at) + FULL_EVERY + spread;
+        due.saturating_duration_since(now)
+    }
+
+    /// Notes a write: the entry as it was, and as it is.
+    pub(super) fn wrote(&mut self, base: &ServiceEntry, entry: ServiceEntry, desired: &Desired, now: Instant) {
+        self.written = Some(Written { base: base.metadata.resource_version.clone(), entry: Arc::new(entry) });
+        self.pace.wrote(hash(&format!("{:?}", (&desired.endpoints, &desired.ports))), now);
+        self.refused = None;
+        self.failures = 0;
+    }
+
+    /// Notes that the server refused this content for this state of the entry.
+    pub(super) fn refuse(&mut self, desired: Desired, live: &ServiceEntry, now: Instant) -> Duration {
+        self.refused = Some(Refused { desired, version: live.metadata.resource_version.clone(), at: now });
+        REFUSED_RETRY
+    }
+
+    /// How long this content need not be tried, since it was refused for this state of the entry.
+    pub(super) fn refused(&self, desired: &Desired, live: &ServiceEntry, now: Instant) -> Option<Duration> {
+        let refused = self.refused.as_ref()?;
+        let same = refused.version == live.metadata.resource_version && refused.desired == *desired;
+        let rest = (refused.at + REFUSED_RETRY).saturating_duration_since(now);
+        (same && !rest.is_zero()).then_some(rest)
+    }
+
+    /// Whether this is to be said: not if it was the last that was said on the matter.
+    pub(super) fn says(&mut self, matter: &'static str, what: impl Hash) -> bool {
+        let what = hash(what);
+        self.said.insert(matter, what) != Some(what)
+    }
+
+    /// Whether something was said on the matter, which is over now.
+    pub(super) fn over(&mut self, matter: &'static str) -> bool {
+        self.said.remove(matter).is_some()
+    }
+}
+
+/// A hash for comparing within this process.
+fn hash(value: impl Hash) -> u64 {
+    let mut hasher = std::hash::BuildHasherDefault::<std::hash::DefaultHasher>::default().build_hasher();
+    value.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// All entries.
+#[derive(Default)]
+pub(super) struct Entries {
+    tracked: Mutex<HashMap<ObjectRef<ServiceEntry>, Arc<tokio::sync::Mutex<Tracked>>>>,
+}
+
+impl Entries {
+    pub(super) fn get(&self, entry: &ObjectRef<ServiceEntry>) -> Arc<tokio::sync::Mutex<Tracked>> {
+        let mut tracked = self.tracked.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(tracked.entry(entry.clone()).or_default())
+    }
+
+    pub(super) fn forget(&self, entry: &ObjectRef<ServiceEntry>) {
+        self.tracked.lock().unwrap_or_else(PoisonError::into_inner).remove(entry);
+    }
+}

@@ -1,0 +1,36 @@
+//! Where ServiceEntries come from: those with our labels, as they come, change and go. It knows nothing of the registry.
+//!
+//! Both kinds yield the events of kube's watcher, so that one reflector and one queue serve them.
+
+mod directory;
+mod document;
+mod kubernetes;
+mod merge;
+mod shelf;
+
+use futures::stream::BoxStream;
+use kube::runtime::watcher;
+
+pub use directory::DirectoryEntries;
+pub use document::{Document, DocumentError};
+pub use kubernetes::{KubernetesEntries, served_version};
+pub use shelf::{OutputError, Shelf};
+
+use crate::istio::ServiceEntry;
+
+/// The labels that mark an entry as ours to serve: `manager: aeraki`, `registry: polaris`.
+pub const LABELS: [(&str, &str); 2] = [("manager", "aeraki"), ("registry", "polaris")];
+
+/// Entries as they come, change and go. Troubles of the source are logged by it and never end the stream.
+pub type EntryEvents = BoxStream<'static, watcher::Event<ServiceEntry>>;
+
+/// [`LABELS`] as a selector.
+fn selector() -> String {
+    LABELS.map(|(key, value)| format!("{key}={value}")).join(",")
+}
+
+/// Whether an entry has our [`LABELS`].
+fn selected(entry: &ServiceEntry) -> bool {
+    let labels = entry.metadata.labels.as_ref();
+    LABELS.iter().all(|(key, value)| labels.and_then(|labels| labels.get(*key)).is_some_and(|found| found == value))
+}

@@ -1,0 +1,48 @@
+//! What a ServiceEntry should hold, in the fields that this controller may write.
+
+use std::collections::BTreeMap;
+
+use polaris2istio_core::model::Update;
+
+use crate::istio::{Endpoint, Location, Port, Resolution};
+
+/// The registry's revision that caused the last write.
+pub const REVISION: &str = "aeraki.net/revision";
+/// The registry service that the entry's endpoints come from, as `namespace/name`. It outlives a restart, so that an
+/// entry that was pointed at another service can be told from one whose service went empty.
+pub const SOURCE: &str = "polaris2istio.aeraki.net/source";
+/// The only prefix under which a module's own annotations are accepted.
+pub const MODULE_PREFIX: &str = "polaris2istio.aeraki.net/";
+
+/// The content that an entry should have.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Desired {
+    /// None leaves what is there.
+    pub resolution: Option<Resolution>,
+    /// None leaves what its operator wrote.
+    pub location: Option<Location>,
+    /// The ports that the module derived.
+    pub ports: Vec<Port>,
+    /// All endpoints, in order.
+    pub endpoints: Vec<Endpoint>,
+    /// The module's annotations, and where the endpoints come from.
+    pub annotations: BTreeMap<String, String>,
+    /// The registry's revision; written only along with something else.
+    pub revision: String,
+}
+
+impl Desired {
+    /// A module's answer for a service, given as `namespace/name` with its revision.
+    pub fn new(update: Update, source: String, revision: String) -> Self {
+        let mut annotations: BTreeMap<_, _> = update.annotations.into_iter().collect();
+        annotations.insert(SOURCE.into(), source);
+        Self {
+            resolution: update.resolution.map(Resolution::from),
+            location: update.location.map(Location::from),
+            ports: update.ports.into_iter().map(Port::from).collect(),
+            endpoints: update.endpoints.into_iter().map(Endpoint::from).collect(),
+            annotations,
+            revision,
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! The one decoder of Polaris's answers: for what came over HTTP, for recorded files, and for the offline verbs.
+//!
+//! It is lenient in what a server may leave unset and strict in what would mislead: an answer of another type has an empty
+//! list of instances, and taking it for a service without instances would clear endpoints.
+
+use polaris2istio_core::model::{Instance, Location, Service};
+
+use super::wire::{self, EnumValue, Metadata, ParseError, WireAnswer, WireInstance, WireLocation, WireService};
+use super::{RegistryError, ServiceKey};
+
+/// What a registered instance weighs where nothing is said; the registry stores the same.
+const DEFAULT_WEIGHT: u32 = 100;
+
+/// How much of a server's own words is repeated.
+const INFO_LIMIT: usize = 200;
+
+/// The server limits how often one of its APIs may be called.
+const API_LIMITED: u32 = 403_003;
+
+/// The types of answers that are about something else than one service's instances, by name and number.
+const OTHER_TYPES: [(&str, u64); 7] = [
+    ("CLUSTER", 2),
+    ("ROUTING", 3),
+    ("RATE_LIMIT", 4),
+    ("CIRCUIT_BREAKER", 5),
+    ("SERVICES", 6),
+    ("NAMESPACES", 12),
+    ("FAULT_DETECTOR", 13),
+];
+
+/// A registry's answer about one service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// The service that the answer itself names.
+    pub service: ServiceKey,
+    /// What it says of it.
+    pub content: Content,
+}
+
+/// What an answer says of a service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Content {
+    /// It exists: instances sorted by id, metadata sorted by key.
+    Listed(Service),
+    /// There is no such service.
+    Missing,
+}
+
+/// Decodes an answer that stands by itself, such as a recorded file; `source` is what errors call it.
+///
+/// # Errors
+///
+/// The text is not JSON, a field has an impossible value, the answer is none about the instances of one service (an
+/// "unchanged" one included, which holds nothing), or it is the registry's word that something went wrong.
+pub fn decode_answer(bytes: &[u8], source: &str) -> Result<Answer, RegistryError> {
+    match decode(bytes, source)? {
+        Decoded::Listed(service) => Ok(Answer {
+            service: ServiceKey::new(&*service.namespace, &*service.name),
+            content: Content::Listed(service),
+        }),
+        Decoded::Missing(Some(service)) => Ok(Answer { service, content: Content::Missing }),
+        Decoded::Missing(None) => Err(not_instances(source, "it says that a service does not exist, but not which")),
+        Decoded::Unchanged => {
+            Err(not_instances(source, "it says only that nothing changed (200001), so it holds no instances"))
+        }
+    }
+}
+
+/// What an answer says, before it is compared with what was asked.
+#[derive(Debug)]
+pub(super) enum Decoded {
+    Listed(Service),
+    Unchanged,
+    /// With the service that the answer names, if it does.
+    Missing(Option<ServiceKey>),
+}
+
+/// Decodes an answer; `origin` is what errors call it.
+pub(super) fn decode(bytes: &[u8], origin: &str) -> Result<Decoded, RegistryError> {
+    let answer = wire::parse(bytes).map_err(|error| match error {
+        ParseError::Syntax(problem) => RegistryError::NotJson { origin: origin.to_owned(), problem },
+        ParseError::Field { path, problem } => RegistryError::Field { origin: origin.to_owned(), field: path, problem },
+    })?;
+    match answer.code {
+        Some(200_000) => listed(answer, origin).map(Decoded::Listed),
+        Some(200_001) => Ok(Decoded::Unchanged),
+        Some(400_202) => Ok(Decoded::Missing(named(answer.service.as_ref()))),
+        Some(code) => Err(trouble(code, answer.info.as_deref().unwrap_or_default(), origin)),
+        None => Err(not_instances(origin, "field `code` is missing, so it is no answer of Polaris")),
+    }
+}
+
+/// The error that a code stands for; also used with a bare HTTP status, by its thousands.
+pub(super) fn trouble(code: u32, info: &str, origin: &str) -> RegistryError {
+    let origin = origin.to_owned();
+    let info = info.chars().take(INFO_LIMIT).collect();
+    let status = if code < 1_000 { code } else { code / 1_000 };
+    match status {
+        // 403003 limits an API; its neighbours forbid a token or a role, and a proxy's 403 forbids, too.
+        429 => RegistryError::Limited { origin, code, info },
+        403 if code == API_LIMITED => RegistryError::Limited { origin, code, info },
+        401 | 403 => RegistryError::Denied { origin, code, info },
+        500..=599 => RegistryError::Server { origin, code, info },
+        _ => RegistryError::Refused { origin, code, info },
+    }
+}
+
+fn not_instances(origin: &str, problem: &str) -> RegistryError {
+    RegistryError::NotInstances { origin: origin.to_owned(), problem: problem.to_owned() }
+}
+
+fn named(service: Option<&WireService>) -> Option<ServiceKey> {
+    let service = service?;
+    let name = service.name.as_deref().filter(|name| !name.is_empty())?;
+    Some(ServiceKey::new(service.namespace.as_deref().unwrap_or_default(), name))
+}
+
+fn listed(answer: WireAnswer, origin: &str) -> Result<Service, RegistryError> {
+    if let Some(kind) = answer.kind.as_ref().filter(|kind| is_other_type(kind)) {
+        return Err(not_instances(origin, &format!("field `type` is {kind}, so it lists no instances of a service")));
+    }
+    let Some(key) = named(answer.service.as_ref()) else {
+        return Err(not_instances(origin, "field `service.name` is missing or empty, so nobody knows whose it is"));
+    };
+    let (revision, metadata) = answer.service.map(|service| (service.revision, service.metadata)).unwrap_or_default();
+    let mut instances: Vec<Instance> =
+        answer.instances.unwrap_or_default().into_iter().flatten().map(instance).collect();
+    // The server's order is random. An id is unique, but a hand-written answer may break that, so the whole order counts.
+    instances.sort_unstable_by(|a, b| {
+        (&a.id, &a.host, a.port, &a.protocol, &a.version, &a.metadata).cmp(&(
+            &b.id,
+            &b.host,
+            b.port,
+            &b.protocol,
+            &b.version,
+            &b.metadata,
+        ))
+    });
+    Ok(Service {
+        namespace: key.namespace,
+        name: key.name,
+        revision: revision.unwrap_or_default(),
+        metadata: pairs(metadata),
+        instances,
+    })
+}
+
+fn is_other_type(kind: &EnumValue) -> bool {
+    OTHER_TYPES.iter().any(|(name, number)| match kind {
+        EnumValue::Name(given) => given == name,
+        EnumValue::Number(given) => given == number,
+    })
+}
+
+fn instance(wire: WireInstance) -> Instance {
+    let host = wire.host.unwrap_or_default();
+    let port = wire.port.unwrap_or_default();
+    // A server always gives an id; a hand-written answer need not.
+    let id = wire.id.filter(|id| !id.is_empty()).unwrap_or_else(|| format!("{host}:{port}"));
+    Instance {
+        id,
+        host,
+        port,
+        protocol: wire.protocol.unwrap_or_default(),
+        version: wire.version.unwrap_or_default(),
+        weight: wire.weight.unwrap_or(DEFAULT_WEIGHT),
+        priority: wire.priority.unwrap_or_default(),
+        healthy: wire.healthy.unwrap_or(true),
+        isolated: wire.isolate.unwrap_or_default(),
+        location: location(wire.location),
+        metadata: pairs(wire.metadata),
+    }
+}
+
+fn location(wire: Option<WireLocation>) -> Location {
+    let (region, zone, campus) =
+        wire.map(|location| (location.region, location.zone, location.campus)).unwrap_or_default();
+    Location { region: region.unwrap_or_default(), zone: zone.unwrap_or_default(), campus: campus.unwrap_or_default() }
+}
+
+fn pairs(metadata: Option<Metadata>) -> Vec<(String, String)> {
+    metadata.unwrap_or_default().into_iter().map(|(key, value)| (key, value.unwrap_or_default())).collect()
+}

@@ -1,0 +1,249 @@
+//! A directory of recorded answers in the place of a server: `*.json`, one answer each, named by what they say and not by
+//! their file names. It is the embedded default, needs no server, and suits people who keep answers in git.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
+use tracing::{info, warn};
+
+use super::ledger::Ledger;
+use super::{Answer, Content, Registry, RegistryError, Report, ServiceKey, Wanted, decode_answer};
+use crate::watch_dir::{DirError, DirNews, FileError, FileNews, WatchDir, WatchOptions};
+
+/// Which directory, and how it is watched.
+#[derive(Debug, Clone)]
+pub struct DirectoryConfig {
+    /// The directory; its subdirectories do not count.
+    pub path: PathBuf,
+    /// How it is watched.
+    pub options: WatchOptions,
+}
+
+/// A directory of recorded answers.
+#[derive(Debug)]
+pub struct DirectoryRegistry {
+    directory: WatchDir<Answer, RegistryError>,
+}
+
+impl DirectoryRegistry {
+    /// Reads the directory, and watches it from now on. Must be called within a tokio runtime.
+    ///
+    /// # Errors
+    ///
+    /// The directory does not exist, or cannot be read. A file that cannot be understood is no error here, but reported.
+    pub fn new(config: DirectoryConfig) -> Result<Self, RegistryError> {
+        let directory = WatchDir::new(&config.path, config.options, is_answer, |path, content| {
+            decode_answer(content, &format!("registry answer {}", path.display()))
+        })?;
+        Ok(Self { directory })
+    }
+}
+
+/// Whether a file counts, by its name. Those that begin with a dot are editors' and kubelet's own.
+fn is_answer(name: &str) -> bool {
+    name.ends_with(".json") && !name.starts_with('.')
+}
+
+impl From<FileError> for RegistryError {
+    fn from(error: FileError) -> Self {
+        match error {
+            FileError::Read { path, source } => {
+                Self::File { path, problem: source.to_string(), remedy: "make it readable for this process".to_owned() }
+            }
+            FileError::TooLarge { path, limit } => Self::TooLarge {
+                origin: format!("registry answer {}", path.display()),
+                limit: usize::try_from(limit).unwrap_or(usize::MAX),
+            },
+        }
+    }
+}
+
+impl From<DirError> for RegistryError {
+    fn from(error: DirError) -> Self {
+        Self::Directory { path: error.path, problem: error.source.to_string(), remedy: error.remedy.to_owned() }
+    }
+}
+
+impl Registry for DirectoryRegistry {
+    async fn follow(mut self, mut wanted: watch::Receiver<Wanted>, reports: mpsc::Sender<Report>) {
+        let mut state = State::default();
+        // Before the directory was read, nothing can be said to be missing.
+        state.take(self.directory.next().await);
+        let first = wanted.borrow_and_update().clone();
+        state.want(&first);
+        loop {
+            tokio::select! {
+                changed = wanted.changed() => match changed {
+                    Ok(()) => {
+                        let set = wanted.borrow_and_update().clone();
+                        state.want(&set);
+                    }
+                    Err(_) => return,
+                },
+                permit = reports.reserve(), if state.ledger.has_reports() => match permit {
+                    Ok(permit) => {
+                        if let Some(report) = state.ledger.next_report() {
+                            permit.send(report);
+                        }
+                    }
+                    Err(_) => return,
+                },
+                () = reports.closed() => return,
+                news = self.directory.next() => state.take(news),
+            }
+        }
+    }
+}
+
+/// What is in the directory, and what of it was reported.
+#[derive(Default)]
+struct State {
+    files: BTreeMap<PathBuf, AnswerFile>,
+    failed: Option<Arc<RegistryError>>,
+    ledger: Ledger,
+    /// Doubly given services that were complained of: service -> the files concerned.
+    doubled: BTreeMap<ServiceKey, (PathBuf, PathBuf)>,
+}
+
+/// One file. It fails, or holds an answer, or both: then the answer is the last that it gave.
+struct AnswerFile {
+    answer: Option<Answer>,
+    failure: Option<Arc<RegistryError>>,
+}
+
+impl State {
+    fn want(&mut self, wanted: &Wanted) {
+        let gone: Vec<ServiceKey> = self.ledger.services().filter(|known| !wanted.contains(known)).cloned().collect();
+        for service in &gone {
+            self.ledger.forget(service);
+        }
+        let now = Instant::now();
+        for service in wanted.iter() {
+            if self.ledger.want(service) {
+                self.tell(service, now);
+            }
+        }
+    }
+
+    fn take(&mut self, news: DirNews<Answer, RegistryError>) {
+        let now = Instant::now();
+        match news {
+            DirNews::Files(changes) => {
+                let touched = self.take_files(changes);
+                self.complain_of_doubles();
+                // While some file cannot be understood, any service without one may be its: so all are looked at.
+                let all: Vec<ServiceKey> =
+                    self.ledger.services().filter(|service| touched.concerns(service)).cloned().collect();
+                for service in &all {
+                    self.tell(service, now);
+                }
+            }
+            DirNews::Failed(error) => {
+                let error = Arc::new(RegistryError::from(error));
+                warn!(kind = error.kind(), "{error}. What it last gave stands");
+                self.ledger.all_failed(&error, now);
+                self.failed = Some(error);
+            }
+            DirNews::Recovered => {
+                info!("the directory of registry answers can be read again");
+                self.failed = None;
+                let all: Vec<ServiceKey> = self.ledger.services().cloned().collect();
+                for service in &all {
+                    self.tell(service, now);
+                }
+            }
+        }
+    }
+
+    /// Takes changed files in; returns the services whose news may have changed.
+    fn take_files(&mut self, changes: Vec<(PathBuf, FileNews<Answer, RegistryError>)>) -> Touched {
+        let mut touched = Touched::default();
+        for (path, news) in changes {
+            let before = self.files.remove(&path);
+            let old = before.as_ref().and_then(|file| file.answer.as_ref()).map(|answer| answer.service.clone());
+            // A file that gave nothing and failed obscured all services; it does so no longer, or from now on.
+            touched.all |= old.is_none();
+            touched.services.extend(old);
+            let file = match news {
+                FileNews::Parsed(answer) => {
+                    touched.services.insert(answer.service.clone());
+                    AnswerFile { answer: Some(answer), failure: None }
+                }
+                FileNews::Failed(error) => {
+                    warn!(file = %path.display(), kind = error.kind(), "{error}");
+                    AnswerFile { answer: before.and_then(|file| file.answer), failure: Some(Arc::new(error)) }
+                }
+                FileNews::Gone => continue,
+            };
+            self.files.insert(path, file);
+        }
+        touched
+    }
+
+    /// Reports what the directory says of a service now; the ledger knows whether that is news.
+    fn tell(&mut self, service: &ServiceKey, now: Instant) {
+        if let Some(error) = &self.failed {
+            self.ledger.failed_quietly(service, error, now);
+            return;
+        }
+        match self.files.values().find(|file| file.gives(service)) {
+            Some(AnswerFile { failure: Some(error), .. }) => self.ledger.failed_quietly(service, error, now),
+            Some(AnswerFile { answer: Some(answer), .. }) => {
+                self.ledger.answered(service, answer.content.clone(), now);
+            }
+            _ => match self.files.iter().find(|(_, file)| file.answer.is_none()) {
+                Some((path, _)) => {
+                    let obscured = RegistryError::Obscured { service: service.clone(), file: path.clone() };
+                    self.ledger.failed(service, &Arc::new(obscured), now);
+                }
+                None => {
+                    self.ledger.answered(service, Content::Missing, now);
+                }
+            },
+        }
+    }
+
+    /// Names services that two files give, once for each pair of files.
+    fn complain_of_doubles(&mut self) {
+        let mut firsts: BTreeMap<&ServiceKey, &Path> = BTreeMap::new();
+        let mut doubled: BTreeMap<ServiceKey, (PathBuf, PathBuf)> = BTreeMap::new();
+        for (path, file) in &self.files {
+            let Some(answer) = &file.answer else { continue };
+            if let Some(first) = firsts.get(&answer.service) {
+                doubled.entry(answer.service.clone()).or_insert_with(|| (first.to_path_buf(), path.clone()));
+            } else {
+                firsts.insert(&answer.service, path);
+            }
+        }
+        for (service, (first, second)) in &doubled {
+            if self.doubled.get(service).is_none_or(|known| *known != (first.clone(), second.clone())) {
+                let error =
+                    RegistryError::TwoFiles { service: service.clone(), first: first.clone(), second: second.clone() };
+                warn!(service = %service, kind = error.kind(), "{error}");
+            }
+        }
+        self.doubled = doubled;
+    }
+}
+
+impl AnswerFile {
+    fn gives(&self, service: &ServiceKey) -> bool {
+        self.answer.as_ref().is_some_and(|answer| answer.service == *service)
+    }
+}
+
+/// The services whose news may have changed.
+#[derive(Default)]
+struct Touched {
+    all: bool,
+    services: BTreeSet<ServiceKey>,
+}
+
+impl Touched {
+    fn concerns(&self, service: &ServiceKey) -> bool {
+        self.all || self.services.contains(service)
+    }
+}

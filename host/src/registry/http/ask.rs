@@ -1,0 +1,222 @@
+//! One request and its answer: what goes out, how much is read, and what kind of trouble a failure is.
+
+use std::error::Error;
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::header::{HeaderMap, LOCATION};
+use reqwest::{Client, Method, Request, Response, StatusCode};
+use tokio::time::Instant;
+
+use super::resolver::{NameError, SystemResolver};
+use super::token::Headers;
+use super::{Address, HttpConfig};
+use crate::registry::decode::{self, Decoded};
+use crate::registry::{RegistryError, ServiceKey};
+
+/// The header in which the server repeats every code but 200000.
+const CODE_HEADER: &str = "x-polaris-code";
+
+/// An answer larger than this is decoded off the async threads: some 200 instances.
+const DECODE_APART: usize = 128 << 10;
+
+/// An "unchanged" body is 839 bytes. It is read only so that the connection can be used again, and not for ever.
+const DRAIN_LIMIT: usize = 64 << 10;
+
+/// What to ask, and what the scheduler wants back with the answer.
+#[derive(Debug)]
+pub(super) struct Job {
+    pub(super) service: Arc<ServiceKey>,
+    /// Which asking for this service it is, so that an answer for a service that was dropped meanwhile is noticed.
+    pub(super) epoch: u64,
+    /// Which server, and which period of trusting it.
+    pub(super) address: Arc<Address>,
+    pub(super) generation: u64,
+    pub(super) body: Vec<u8>,
+}
+
+/// A job with its answer.
+#[derive(Debug)]
+pub(super) struct Done {
+    pub(super) job: Job,
+    pub(super) result: Result<Decoded, RegistryError>,
+    pub(super) received: Instant,
+}
+
+/// Makes requests; cheap to clone.
+#[derive(Debug, Clone)]
+pub(super) struct Asker {
+    client: Client,
+    headers: Arc<Headers>,
+    body_limit: usize,
+    connect_timeout: Duration,
+    total_timeout: Duration,
+}
+
+impl Asker {
+    pub(super) fn new(config: &HttpConfig) -> Result<Self, RegistryError> {
+        let client = Client::builder()
+            .http1_only()
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .referer(false)
+            .connect_timeout(config.connect_timeout)
+            .timeout(config.total_timeout)
+            .pool_max_idle_per_host(config.concurrency)
+            .tcp_nodelay(true)
+            .dns_resolver(Arc::new(SystemResolver))
+            .build()
+            .map_err(|error| RegistryError::Client { problem: chain(&error) })?;
+        Ok(Self {
+            client,
+            headers: Arc::new(Headers::new(&config.token)?),
+            body_limit: config.body_limit,
+            connect_timeout: config.connect_timeout,
+            total_timeout: config.total_timeout,
+        })
+    }
+
+    /// Asks; once more where the token has changed since.
+    pub(super) async fn ask(self, job: Job) -> Done {
+        let headers = self.headers.get();
+        let mut result = self.exchange(&job, headers.clone()).await;
+        if matches!(result, Err(RegistryError::Denied { .. })) {
+            match self.headers.renew(&headers).await {
+                Ok(true) => result = self.exchange(&job, self.headers.get()).await,
+                Ok(false) => {}
+                Err(error) => result = Err(error),
+            }
+        }
+        Done { job, result, received: Instant::now() }
+    }
+
+    async fn exchange(&self, job: &Job, headers: HeaderMap) -> Result<Decoded, RegistryError> {
+        let mut request = Request::new(Method::POST, job.address.discover_url().clone());
+        *request.headers_mut() = headers;
+        *request.body_mut() = Some(job.body.clone().into());
+        let mut response = self.client.execute(request).await.map_err(|error| self.trouble(job, &error))?;
+        let code = code(&response);
+        if code == Some(200_001) {
+            drain(&mut response).await;
+            return Ok(Decoded::Unchanged);
+        }
+        let origin = format!("service {} at {}", job.service, job.address);
+        let status = response.status();
+        if status.is_redirection() {
+            let target = response.headers().get(LOCATION).and_then(|value| value.to_str().ok()).unwrap_or("nowhere");
+            let problem = format!("it redirects ({status}) to {target:.200}, which is not followed");
+            return Err(RegistryError::NotPolaris { origin, problem });
+        }
+        let body = self.read(job, &origin, &mut response).await?;
+        let decoded = decode_apart(body, &origin).await;
+        decoded.map_err(|error| foreign(error, status, code, &origin))
+    }
+
+    /// Reads a body, as far as it is allowed to go.
+    async fn read(&self, job: &Job, origin: &str, response: &mut Response) -> Result<Vec<u8>, RegistryError> {
+        let too_large = || RegistryError::TooLarge { origin: origin.to_owned(), limit: self.body_limit };
+        let announced = response.content_length().unwrap_or_default();
+        if usize::try_from(announced).map_or(true, |length| length > self.body_limit) {
+            return Err(too_large());
+        }
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(|error| self.trouble(job, &error))? {
+            if body.len() + chunk.len() > self.body_limit {
+                return Err(too_large());
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(body)
+    }
+
+    /// What a failure of the client means.
+    fn trouble(&self, job: &Job, error: &reqwest::Error) -> RegistryError {
+        let address = job.address.to_string();
+        if let Some(unresolved) = find::<NameError>(error) {
+            return RegistryError::Unresolved {
+                address,
+                name: unresolved.name.clone(),
+                problem: unresolved.cause.to_string(),
+            };
+        }
+        match (error.is_connect(), error.is_timeout()) {
+            (true, true) => RegistryError::Unreachable {
+                address,
+                problem: format!("no connection came about within {:?}", self.connect_timeout),
+            },
+            (true, false) => RegistryError::Unreachable { address, problem: chain(error) },
+            (false, true) => {
+                RegistryError::TimedOut { service: (*job.service).clone(), address, after: self.total_timeout }
+            }
+            (false, false) => {
+                RegistryError::Dropped { service: (*job.service).clone(), address, problem: chain(error) }
+            }
+        }
+    }
+}
+
+/// Polaris's code, where the headers hold it.
+fn code(response: &Response) -> Option<u32> {
+    response.headers().get(CODE_HEADER)?.to_str().ok()?.parse().ok()
+}
+
+async fn drain(response: &mut Response) {
+    let mut left = DRAIN_LIMIT;
+    while let Ok(Some(chunk)) = response.chunk().await {
+        let Some(rest) = left.checked_sub(chunk.len()) else {
+            return;
+        };
+        left = rest;
+    }
+}
+
+async fn decode_apart(body: Vec<u8>, origin: &str) -> Result<Decoded, RegistryError> {
+    if body.len() < DECODE_APART {
+        return decode::decode(&body, origin);
+    }
+    let name = origin.to_owned();
+    let task = tokio::task::spawn_blocking(move || decode::decode(&body, &name)).await;
+    task.unwrap_or_else(|error| {
+        Err(RegistryError::NotJson { origin: origin.to_owned(), problem: format!("its decoding ended early: {error}") })
+    })
+}
+
+/// A body that is no answer of Polaris's may come from something in between: then the HTTP status says more than its text.
+fn foreign(error: RegistryError, status: StatusCode, code: Option<u32>, origin: &str) -> RegistryError {
+    let readable = !matches!(
+        error,
+        RegistryError::NotJson { .. } | RegistryError::NotInstances { .. } | RegistryError::Field { .. }
+    );
+    if readable || status.is_success() {
+        return error;
+    }
+    let words = status.canonical_reason().unwrap_or("an unknown status");
+    match (code, status.as_u16()) {
+        (Some(code), _) => decode::trouble(code, words, origin),
+        (None, status @ (401 | 403 | 429 | 500..)) => decode::trouble(status.into(), words, origin),
+        (None, _) => {
+            RegistryError::NotPolaris { origin: origin.to_owned(), problem: format!("it answers HTTP {status}") }
+        }
+    }
+}
+
+/// An error and its causes, from the outermost.
+fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |error| (**error).source())
+}
+
+/// The first cause of a kind.
+fn find<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {
+    causes(error).find_map(|error| error.downcast_ref())
+}
+
+/// The innermost two causes: the outer ones repeat the address and say nothing.
+fn chain(error: &reqwest::Error) -> String {
+    let causes: Vec<String> = causes(error).skip(1).map(ToString::to_string).collect();
+    match causes.as_slice() {
+        [] => error.to_string(),
+        [.., outer, inner] if !outer.contains(inner.as_str()) => format!("{outer}: {inner}"),
+        [.., inner] => inner.clone(),
+    }
+}

@@ -1,0 +1,30 @@
+//! Waiting longer and longer, with jitter, so that many followers do not come back at once.
+
+use std::time::Duration;
+
+use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
+
+/// A series of waits without end.
+#[derive(Debug)]
+pub(super) struct Backoff {
+    delays: ExponentialBackoff,
+    longest: Duration,
+}
+
+impl Backoff {
+    /// From the shortest to the longest wait, doubling; jitter adds up to as much again.
+    pub(super) fn new((shortest, longest): (Duration, Duration)) -> Self {
+        let delays = ExponentialBuilder::new()
+            .with_jitter()
+            .with_min_delay(shortest)
+            .with_max_delay(longest)
+            .without_max_times()
+            .build();
+        Self { delays, longest }
+    }
+
+    /// The next wait.
+    pub(super) fn next(&mut self) -> Duration {
+        self.delays.next().unwrap_or(self.longest)
+    }
+}

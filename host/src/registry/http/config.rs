@@ -1,0 +1,52 @@
+//! What can be set of following over HTTP, with defaults that suit a production registry.
+
+use std::time::Duration;
+
+use super::{Addresses, TokenSource};
+
+/// How to follow a Polaris server over HTTP.
+#[derive(Debug, Clone)]
+pub struct HttpConfig {
+    /// The servers; one is used as long as it answers.
+    pub addresses: Addresses,
+    /// The access token, where the server wants one.
+    pub token: TokenSource,
+    /// How often each service is asked for. 2 s by default.
+    pub interval: Duration,
+    /// How often each service is read in full, whatever its revision; jittered by a fifth. 5 min by default.
+    pub full_every: Duration,
+    /// How long after a change the service is read in full once more, as one change in forty comes under the old revision.
+    /// 2 s by default.
+    pub recheck_after: Duration,
+    /// How many requests may be under way at once, which is also the largest number of connections. 32 by default.
+    pub concurrency: usize,
+    /// How long a connection may take. 3 s by default.
+    pub connect_timeout: Duration,
+    /// How long a request may take as a whole. 10 s by default: an answer of 5,000 instances is some 4 MB.
+    pub total_timeout: Duration,
+    /// The largest answer that is read, in bytes. 64 MiB by default.
+    pub body_limit: usize,
+    /// The shortest and longest wait after a failure (without jitter, which at most doubles it). 0.5 s and 10 s by default.
+    pub backoff: (Duration, Duration),
+    /// The same after the server said that it limits requests. 5 s and 60 s by default.
+    pub limited_backoff: (Duration, Duration),
+}
+
+impl HttpConfig {
+    /// The defaults, for these servers and without a token.
+    pub fn new(addresses: Addresses) -> Self {
+        Self {
+            addresses,
+            token: TokenSource::None,
+            interval: Duration::from_secs(2),
+            full_every: Duration::from_secs(300),
+            recheck_after: Duration::from_secs(2),
+            concurrency: 32,
+            connect_timeout: Duration::from_secs(3),
+            total_timeout: Duration::from_secs(10),
+            body_limit: 64 << 20,
+            backoff: (Duration::from_millis(500), Duration::from_secs(10)),
+            limited_backoff: (Duration::from_secs(5), Duration::from_secs(60)),
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! Following a Polaris server over its HTTP client API (port 8090): every wanted service is asked for, once an interval.
+//!
+//! One task does it all: a due list with one timer that ticks on a coarse grid, so that polls go out in small batches, and a
+//! set of requests under way. At a thousand services this is several hundred requests a second, so nothing is spawned,
+//! logged or formatted for an answer that says "unchanged".
+
+mod address;
+mod ask;
+mod backoff;
+mod config;
+mod follower;
+mod resolver;
+mod schedule;
+mod servers;
+mod token;
+
+use tokio::sync::{mpsc, watch};
+
+pub use self::address::{Address, Addresses};
+use self::ask::Asker;
+pub use self::config::HttpConfig;
+use self::follower::Follower;
+pub use self::token::TokenSource;
+use super::{Registry, RegistryError, Report, Wanted};
+
+/// A Polaris server (or several that share a store), followed over HTTP.
+#[derive(Debug)]
+pub struct HttpRegistry {
+    config: HttpConfig,
+    asker: Asker,
+}
+
+impl HttpRegistry {
+    /// Prepares to follow; no request is made yet.
+    ///
+    /// # Errors
+    ///
+    /// The token cannot be read or sent, or the client cannot be made.
+    pub fn new(config: HttpConfig) -> Result<Self, RegistryError> {
+        let asker = Asker::new(&config)?;
+        Ok(Self { config, asker })
+    }
+}
+
+impl Registry for HttpRegistry {
+    async fn follow(self, wanted: watch::Receiver<Wanted>, reports: mpsc::Sender<Report>) {
+        Follower::new(&self.config, self.asker).run(wanted, reports).await;
+    }
+}

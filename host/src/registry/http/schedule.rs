@@ -1,0 +1,191 @@
+//! When each service is asked next, and with what.
+//!
+//! Each service is asked once an interval, at a moment of its own: after the first answer it gets a random place in the
+//! interval, and a little jitter at every turn keeps a thousand services from ever forming a burst.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::HttpConfig;
+use super::backoff::Backoff;
+use crate::registry::ServiceKey;
+use crate::registry::wire::request_body;
+
+/// How far a turn may move, as a part of the interval.
+const JITTER: f64 = 0.05;
+
+/// How far the reading in full may move, as a part of its own interval.
+const FULL_JITTER: f64 = 0.2;
+
+/// One followed service.
+#[derive(Debug)]
+pub(super) struct Slot {
+    /// Which asking for this service it is.
+    pub(super) epoch: u64,
+    /// The registry's last revision; empty before the first answer and for a service that does not exist.
+    pub(super) revision: String,
+    /// The request with that revision.
+    body: Vec<u8>,
+    /// `None` while a request is under way.
+    due: Option<Instant>,
+    /// When it is to be read in full, whatever its revision.
+    full_due: Instant,
+    /// Whether it has its own place in the interval yet.
+    placed: bool,
+    backoff: Option<Backoff>,
+}
+
+/// All followed services, by when they are due.
+#[derive(Debug)]
+pub(super) struct Schedule {
+    slots: HashMap<Arc<ServiceKey>, Slot>,
+    /// May hold entries that no longer count: one counts if its moment is its slot's.
+    queue: BinaryHeap<Reverse<(Instant, u64, Arc<ServiceKey>)>>,
+    epochs: u64,
+    interval: Duration,
+    full_every: Duration,
+    recheck_after: Duration,
+    waits: (Duration, Duration),
+}
+
+/// A service whose turn has come.
+#[derive(Debug)]
+pub(super) struct Turn {
+    pub(super) service: Arc<ServiceKey>,
+    pub(super) epoch: u64,
+    pub(super) body: Vec<u8>,
+}
+
+impl Schedule {
+    pub(super) fn new(config: &HttpConfig) -> Self {
+        Self {
+            slots: HashMap::new(),
+            queue: BinaryHeap::new(),
+            epochs: 0,
+            interval: config.interval,
+            full_every: config.full_every,
+            recheck_after: config.recheck_after,
+            waits: config.backoff,
+        }
+    }
+
+    /// Takes a service in; it is due at once.
+    pub(super) fn add(&mut self, service: &ServiceKey, now: Instant) {
+        self.epochs += 1;
+        let service = Arc::new(service.clone());
+        let slot = Slot {
+            epoch: self.epochs,
+            revision: String::new(),
+            body: request_body(&service, ""),
+            due: Some(now),
+            full_due: now + jittered(self.full_every, FULL_JITTER),
+            placed: false,
+            backoff: None,
+        };
+        self.queue.push(Reverse((now, slot.epoch, Arc::clone(&service))));
+        self.slots.insert(service, slot);
+    }
+
+    pub(super) fn remove(&mut self, service: &ServiceKey) {
+        self.slots.remove(service);
+    }
+
+    /// The slot of a service, unless it was dropped since that epoch.
+    pub(super) fn slot(&mut self, service: &ServiceKey, epoch: u64) -> Option<&mut Slot> {
+        self.slots.get_mut(service).filter(|slot| slot.epoch == epoch)
+    }
+
+    /// When the next turn comes.
+    pub(super) fn next_due(&mut self) -> Option<Instant> {
+        while let Some(Reverse((due, epoch, service))) = self.queue.peek() {
+            if self.slots.get(service).is_some_and(|slot| slot.epoch == *epoch && slot.due == Some(*due)) {
+                return Some(*due);
+            }
+            self.queue.pop();
+        }
+        None
+    }
+
+    /// The next service whose turn has come; it has none again until it is put back.
+    pub(super) fn next_turn(&mut self, now: Instant) -> Option<Turn> {
+        if self.next_due()? > now {
+            return None;
+        }
+        let Reverse((_, epoch, service)) = self.queue.pop()?;
+        let slot = self.slots.get_mut(&service)?;
+        slot.due = None;
+        let full = slot.full_due <= now;
+        let body = if full { request_body(&service, "") } else { slot.body.clone() };
+        if full {
+            slot.full_due = now + jittered(self.full_every, FULL_JITTER);
+        }
+        Some(Turn { service, epoch, body })
+    }
+
+    /// Takes the revision of a full answer; `changed` says whether its content was new. After a change of either the service
+    /// is read in full once more: new instances can come with the old revision, and the reverse.
+    pub(super) fn revised(&mut self, service: &ServiceKey, epoch: u64, revision: String, changed: bool, now: Instant) {
+        let recheck = now + self.recheck_after;
+        let Some(slot) = self.slot(service, epoch) else {
+            return;
+        };
+        let other = slot.revision != revision;
+        if other {
+            slot.body = request_body(service, &revision);
+            slot.revision = revision;
+        }
+        if changed || other {
+            slot.full_due = slot.full_due.min(recheck);
+        }
+    }
+
+    /// Puts a service back after a sound answer.
+    pub(super) fn answered(&mut self, service: &Arc<ServiceKey>, epoch: u64, now: Instant) {
+        let interval = self.interval;
+        let Some(slot) = self.slot(service, epoch) else {
+            return;
+        };
+        slot.backoff = None;
+        let wait =
+            if slot.placed { jittered(interval, JITTER) } else { interval.mul_f64(rand::random_range(0.0..1.0)) };
+        slot.placed = true;
+        self.put_back(service, epoch, now + wait);
+    }
+
+    /// Puts a service back after trouble of its own.
+    pub(super) fn failed(&mut self, service: &Arc<ServiceKey>, epoch: u64, now: Instant) {
+        let (waits, interval) = (self.waits, self.interval);
+        let Some(slot) = self.slot(service, epoch) else {
+            return;
+        };
+        let wait = slot.backoff.get_or_insert_with(|| Backoff::new(waits)).next();
+        // A request for a full answer may have been lost, and after trouble a server may have come back as another.
+        slot.full_due = now;
+        // A service in trouble is not asked more often than a sound one.
+        self.put_back(service, epoch, now + wait.max(interval));
+    }
+
+    /// Puts a service back to be asked again at once, of another server.
+    pub(super) fn again(&mut self, service: &Arc<ServiceKey>, epoch: u64, now: Instant) {
+        if let Some(slot) = self.slot(service, epoch) {
+            slot.full_due = now;
+        }
+        self.put_back(service, epoch, now);
+    }
+
+    fn put_back(&mut self, service: &Arc<ServiceKey>, epoch: u64, due: Instant) {
+        let Some(slot) = self.slot(service, epoch) else {
+            return;
+        };
+        slot.due = Some(due);
+        self.queue.push(Reverse((due, epoch, Arc::clone(service))));
+    }
+}
+
+fn jittered(duration: Duration, part: f64) -> Duration {
+    duration.mul_f64(rand::random_range(1.0 - part..=1.0 + part))
+}

@@ -1,0 +1,221 @@
+//! What has been reported of each wanted service, and what waits to be: the rules on when something is news at all.
+//!
+//! Both kinds of registry tell it every answer; it lets through what changed. What the receiver has not taken yet is replaced
+//! by what is newer, service by service, so a slow receiver costs neither memory nor a stalled follower.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
+
+use polaris2istio_core::model::Service;
+use tokio::time::Instant;
+use tracing::{debug, info, warn};
+
+use super::decode::Content;
+use super::{News, RegistryError, Report, ServiceKey};
+
+/// How many services may fail in the same way before their lines are no longer logged one by one.
+const LOGGED_PER_KIND: usize = 5;
+
+/// The state of all wanted services.
+#[derive(Debug, Default)]
+pub(super) struct Ledger {
+    known: BTreeMap<ServiceKey, Known>,
+    /// Services with something to report, each once.
+    waiting: VecDeque<ServiceKey>,
+    /// Kind of trouble -> how many services have it now.
+    troubled: HashMap<&'static str, usize>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    content: Option<Reported>,
+    /// The kinds of trouble reported since the last sound answer.
+    troubles: Vec<&'static str>,
+    pending_content: Option<Instant>,
+    pending_trouble: Option<(Arc<RegistryError>, Instant)>,
+}
+
+#[derive(Debug, Clone)]
+enum Reported {
+    Listed(Arc<Service>),
+    Missing,
+}
+
+impl Reported {
+    /// Whether the content is the same, under whatever revision.
+    fn holds(&self, content: &Content) -> bool {
+        match (self, content) {
+            (Self::Listed(old), Content::Listed(new)) => {
+                old.namespace == new.namespace
+                    && old.name == new.name
+                    && old.metadata == new.metadata
+                    && old.instances == new.instances
+            }
+            (Self::Missing, Content::Missing) => true,
+            _ => false,
+        }
+    }
+}
+
+impl Ledger {
+    /// Takes a service in; one that is known already stays as it is. Returns whether it is new.
+    pub(super) fn want(&mut self, service: &ServiceKey) -> bool {
+        let new = !self.known.contains_key(service);
+        if new {
+            self.known.insert(service.clone(), Known::default());
+        }
+        new
+    }
+
+    /// Drops all that is known of a service, and what waits to be reported.
+    pub(super) fn forget(&mut self, service: &ServiceKey) {
+        if let Some(mut known) = self.known.remove(service) {
+            settle(&mut known, &mut self.troubled);
+            self.waiting.retain(|waiting| waiting != service);
+        }
+    }
+
+    /// How many services are wanted.
+    pub(super) fn len(&self) -> usize {
+        self.known.len()
+    }
+
+    /// The wanted services.
+    pub(super) fn services(&self) -> impl Iterator<Item = &ServiceKey> {
+        self.known.keys()
+    }
+
+    /// A sound answer came. Returns whether its content differs from the last one's.
+    pub(super) fn answered(&mut self, service: &ServiceKey, content: Content, at: Instant) -> bool {
+        let Some(known) = self.known.get_mut(service) else {
+            return false;
+        };
+        let recovered = settle(known, &mut self.troubled);
+        let changed = !known.content.as_ref().is_some_and(|reported| reported.holds(&content));
+        if changed {
+            known.content = Some(match content {
+                Content::Listed(service) => Reported::Listed(Arc::new(service)),
+                Content::Missing => Reported::Missing,
+            });
+        }
+        if changed || recovered {
+            self.publish(service, at, recovered);
+        }
+        changed
+    }
+
+    /// The registry said that the last answer stands. Returns false where there is none.
+    pub(super) fn unchanged(&mut self, service: &ServiceKey, at: Instant) -> bool {
+        let Some(known) = self.known.get_mut(service) else {
+            return true;
+        };
+        if known.content.is_none() {
+            return false;
+        }
+        if settle(known, &mut self.troubled) {
+            self.publish(service, at, true);
+        }
+        true
+    }
+
+    /// No answer could be had or understood. Reported, and logged, once for each kind of trouble.
+    pub(super) fn failed(&mut self, service: &ServiceKey, error: &Arc<RegistryError>, at: Instant) {
+        if self.note(service, error, at) {
+            let count = self.troubled.get(error.kind()).copied().unwrap_or_default();
+            if count <= LOGGED_PER_KIND {
+                warn!(service = %service, kind = error.kind(), "{error}");
+            } else {
+                debug!(service = %service, kind = error.kind(), "{error}");
+            }
+            if count == LOGGED_PER_KIND + 1 {
+                warn!(kind = error.kind(), "more services fail in the same way; they are not logged one by one");
+            }
+        }
+    }
+
+    /// The registry as a whole fails: every service hears of it. The caller logs it, once.
+    pub(super) fn all_failed(&mut self, error: &Arc<RegistryError>, at: Instant) {
+        let services: Vec<ServiceKey> = self.known.keys().cloned().collect();
+        for service in &services {
+            self.note(service, error, at);
+        }
+    }
+
+    /// Like [`Self::failed`], for trouble that has been logged already.
+    pub(super) fn failed_quietly(&mut self, service: &ServiceKey, error: &Arc<RegistryError>, at: Instant) {
+        self.note(service, error, at);
+    }
+
+    fn note(&mut self, service: &ServiceKey, error: &Arc<RegistryError>, at: Instant) -> bool {
+        let Some(known) = self.known.get_mut(service) else {
+            return false;
+        };
+        if known.troubles.contains(&error.kind()) {
+            return false;
+        }
+        known.troubles.push(error.kind());
+        *self.troubled.entry(error.kind()).or_default() += 1;
+        let idle = known.pending_content.is_none() && known.pending_trouble.is_none();
+        known.pending_trouble = Some((Arc::clone(error), at));
+        if idle {
+            self.waiting.push_back(service.clone());
+        }
+        true
+    }
+
+    fn publish(&mut self, service: &ServiceKey, at: Instant, recovered: bool) {
+        let Some(known) = self.known.get_mut(service) else {
+            return;
+        };
+        if recovered {
+            debug!(service = %service, "answered again");
+        }
+        let idle = known.pending_content.is_none() && known.pending_trouble.is_none();
+        known.pending_content = Some(at);
+        known.pending_trouble = None;
+        if idle {
+            self.waiting.push_back(service.clone());
+        }
+    }
+
+    /// Whether a report waits.
+    pub(super) fn has_reports(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
+    /// The next report.
+    pub(super) fn next_report(&mut self) -> Option<Report> {
+        let service = self.waiting.pop_front()?;
+        let known = self.known.get_mut(&service)?;
+        // The content first: a failure says that the last content stands, so the receiver must have it.
+        if let Some(received) = known.pending_content.take() {
+            if known.pending_trouble.is_some() {
+                self.waiting.push_front(service.clone());
+            }
+            let news = match known.content.clone()? {
+                Reported::Listed(content) => News::Listed(content),
+                Reported::Missing => News::Missing,
+            };
+            return Some(Report { service, news, received });
+        }
+        let (error, received) = known.pending_trouble.take()?;
+        Some(Report { service, news: News::Failed(error), received })
+    }
+}
+
+/// Ends a service's troubles; returns whether it had any.
+fn settle(known: &mut Known, troubled: &mut HashMap<&'static str, usize>) -> bool {
+    if known.troubles.is_empty() {
+        return false;
+    }
+    for kind in known.troubles.drain(..) {
+        if let Some(count) = troubled.get_mut(kind) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                troubled.remove(kind);
+                info!(kind, "no service fails in this way any more");
+            }
+        }
+    }
+    true
+}

@@ -1,0 +1,169 @@
+//! Polaris's JSON, as it is on the wire: requests and answers of `POST /v1/Discover`.
+//!
+//! The server omits nothing and writes `null` for what is unset, so every field is optional here and null is its default.
+//! Fields that no rule could want are not decoded at all, an instance's `service_token` among them. Casing is mixed on the
+//! wire; the names here follow it.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::de::{self, Deserialize, Deserializer, IgnoredAny, Visitor};
+use serde::{Deserialize as DeriveDeserialize, Serialize};
+
+use super::ServiceKey;
+
+/// The body of a request for a service's instances.
+///
+/// Servers up to 1.18.1 refuse unknown fields, so there is nothing here but what is needed.
+#[derive(Serialize)]
+struct DiscoverRequest<'a> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    service: RequestedService<'a>,
+}
+
+#[derive(Serialize)]
+struct RequestedService<'a> {
+    namespace: &'a str,
+    name: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    revision: &'a str,
+}
+
+/// Writes the request for a service's instances; with an empty revision the server answers in full.
+pub(super) fn request_body(service: &ServiceKey, revision: &str) -> Vec<u8> {
+    let request = DiscoverRequest {
+        kind: "INSTANCE",
+        service: RequestedService { namespace: &service.namespace, name: &service.name, revision },
+    };
+    // Strings alone cannot fail to be written as JSON; an empty body would be answered with 400001, which is reported.
+    serde_json::to_vec(&request).unwrap_or_default()
+}
+
+/// An answer.
+#[derive(Debug, DeriveDeserialize)]
+pub(super) struct WireAnswer {
+    pub(super) code: Option<u32>,
+    pub(super) info: Option<String>,
+    #[serde(rename = "type")]
+    pub(super) kind: Option<EnumValue>,
+    pub(super) service: Option<WireService>,
+    pub(super) instances: Option<Vec<Option<WireInstance>>>,
+}
+
+/// The service that an answer is about.
+#[derive(Debug, DeriveDeserialize)]
+pub(super) struct WireService {
+    pub(super) namespace: Option<String>,
+    pub(super) name: Option<String>,
+    pub(super) revision: Option<String>,
+    pub(super) metadata: Option<Metadata>,
+}
+
+/// Text pairs, sorted by key.
+pub(super) type Metadata = BTreeMap<String, Option<String>>;
+
+/// One instance.
+#[derive(Debug, DeriveDeserialize)]
+pub(super) struct WireInstance {
+    pub(super) id: Option<String>,
+    pub(super) host: Option<String>,
+    pub(super) port: Option<u32>,
+    pub(super) protocol: Option<String>,
+    pub(super) version: Option<String>,
+    pub(super) priority: Option<u32>,
+    pub(super) weight: Option<u32>,
+    pub(super) healthy: Option<bool>,
+    pub(super) isolate: Option<bool>,
+    pub(super) location: Option<WireLocation>,
+    pub(super) metadata: Option<Metadata>,
+}
+
+/// Where an instance runs.
+#[derive(Debug, DeriveDeserialize)]
+pub(super) struct WireLocation {
+    pub(super) region: Option<String>,
+    pub(super) zone: Option<String>,
+    pub(super) campus: Option<String>,
+}
+
+/// A value of an enum, which comes as a name or as a number; any value is taken.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum EnumValue {
+    Name(String),
+    Number(u64),
+}
+
+impl fmt::Display for EnumValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Name(name) => f.write_str(name),
+            Self::Number(number) => write!(f, "{number}"),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for EnumValue {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct NameOrNumber;
+
+        impl<'de> Visitor<'de> for NameOrNumber {
+            type Value = EnumValue;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("the name or the number of an enum value")
+            }
+
+            fn visit_str<E: de::Error>(self, name: &str) -> Result<EnumValue, E> {
+                Ok(EnumValue::Name(name.to_owned()))
+            }
+
+            fn visit_u64<E: de::Error>(self, number: u64) -> Result<EnumValue, E> {
+                Ok(EnumValue::Number(number))
+            }
+
+            fn visit_i64<E: de::Error>(self, number: i64) -> Result<EnumValue, E> {
+                Ok(EnumValue::Name(number.to_string()))
+            }
+        }
+
+        deserializer.deserialize_any(NameOrNumber)
+    }
+}
+
+/// Decodes an answer. On failure it is read once more, to find out which field is to blame: the path costs time that a
+/// sound answer should not pay.
+pub(super) fn parse(bytes: &[u8]) -> Result<WireAnswer, ParseError> {
+    serde_json::from_slice(bytes).map_err(|error| locate(bytes, error))
+}
+
+/// Why an answer could not be decoded.
+#[derive(Debug)]
+pub(super) enum ParseError {
+    /// It is no JSON text, with the parser's words.
+    Syntax(String),
+    /// It is JSON, but a field has a value that it cannot have.
+    Field { path: String, problem: String },
+}
+
+fn locate(bytes: &[u8], error: serde_json::Error) -> ParseError {
+    // A whole text that is JSON, but no object of ours, blames a field; all else is the text's own fault.
+    if serde_json::from_slice::<IgnoredAny>(bytes).is_err() {
+        return ParseError::Syntax(syntax(&error, bytes.len()));
+    }
+    let mut text = serde_json::Deserializer::from_slice(bytes);
+    match serde_path_to_error::deserialize::<_, WireAnswer>(&mut text) {
+        Err(located) => {
+            ParseError::Field { path: located.path().to_string(), problem: located.into_inner().to_string() }
+        }
+        Ok(_) => ParseError::Syntax(error.to_string()),
+    }
+}
+
+fn syntax(error: &serde_json::Error, length: usize) -> String {
+    match (error.is_eof(), length) {
+        (_, 0) => "it is empty".to_owned(),
+        (true, _) => format!("it ends too early, after {length} bytes: {error}"),
+        (false, _) => format!("it is not JSON: {error}"),
+    }
+}

@@ -1,0 +1,31 @@
+//! Where entries are written: performs one apply, and tells why it did not.
+
+mod error;
+mod kubernetes;
+
+use std::sync::Arc;
+
+pub use error::SinkError;
+pub use kubernetes::KubernetesSink;
+
+use crate::entries::Shelf;
+use crate::istio::ServiceEntry;
+use crate::plan::Apply;
+
+/// Either kind of sink.
+pub enum Sink {
+    /// A Kubernetes API server.
+    Kubernetes(KubernetesSink),
+    /// A directory of YAML files.
+    Directory(Arc<Shelf>),
+}
+
+impl Sink {
+    /// Performs an apply. Returns the entry as it is after that.
+    pub async fn apply(&self, apply: &Apply) -> Result<ServiceEntry, SinkError> {
+        match self {
+            Self::Kubernetes(sink) => sink.apply(apply).await,
+            Self::Directory(shelf) => shelf.apply(apply),
+        }
+    }
+}

@@ -1,0 +1,229 @@
+//! Following over HTTP when something goes wrong.
+
+use std::time::Duration;
+
+use polaris2istio::registry::{HttpConfig, News};
+
+use super::fake::{Asked, Fake, Reply};
+use super::follower::{follow_http, quick};
+use super::{key, listed, recorded};
+
+const ONE: &[(&str, &str)] = &[("a", "10.0.0.1")];
+
+fn fine(asked: &Asked) -> Reply {
+    if asked.revision() == "r1" { Reply::unchanged() } else { Reply::polaris(listed(asked.name(), "r1", ONE)) }
+}
+
+/// Checks that a fault is reported once, as what and with which words, and that its end brings the last news again.
+async fn check(what: &str, reply: Reply, kind: &str, words: &[&str]) {
+    println!("{what}");
+    let fake = Fake::start(fine).await;
+    let config = HttpConfig { total_timeout: Duration::from_millis(400), ..quick(&[&fake]) };
+    let mut following = follow_http(config, &["cart"]);
+    following.hosts("cart", &["10.0.0.1"]).await;
+    fake.rule(move |_| reply.clone());
+    let error = following.failed("cart", kind).await.to_string();
+    let address = fake.address.to_string();
+    words.iter().chain([&&*address]).for_each(|word| assert!(error.contains(word), "{what}: no `{word}` in: {error}"));
+    fake.wait_for_more(2).await;
+    following.quiet();
+    fake.rule(fine);
+    following.hosts("cart", &["10.0.0.1"]).await;
+}
+
+fn html(status: u16) -> Reply {
+    Reply::Answer(status, String::new(), "<html>a proxy</html>".to_owned())
+}
+
+fn code(code: u32) -> Reply {
+    Reply::polaris(serde_json::json!({"code": code, "info": "words"}).to_string())
+}
+
+#[tokio::test]
+async fn refusals_are_named() {
+    check("denied", Reply::polaris(recorded("auth-denied-401001")), "denied", &["shop/cart", "401001", "token"]).await;
+    check("limited by address", code(429_002), "limited", &["429002", "poll less often"]).await;
+    check("limited by API", code(403_003), "limited", &["403003"]).await;
+    check("a parse error", Reply::polaris(recorded("bad-json-400001")), "refused", &["400001"]).await;
+    check("a store error", code(500_001), "server", &["500001", "store"]).await;
+}
+
+#[tokio::test]
+async fn what_is_not_polaris_is_named() {
+    let elsewhere = Reply::Answer(302, "Location: http://elsewhere/\r\n".to_owned(), String::new());
+    check("a redirect", elsewhere, "not-polaris", &["302", "http://elsewhere/", "not followed"]).await;
+    check("a web page", html(200), "not-json", &["not JSON", "shop/cart"]).await;
+    check("a wrong path", html(404), "not-polaris", &["404", "8090"]).await;
+    check("a proxy's 503", html(503), "server", &["503"]).await;
+    check("a proxy's 429", html(429), "limited", &["429"]).await;
+    check("a proxy's 401", html(401), "denied", &["401"]).await;
+    let other = Reply::polaris(listed("basket", "r1", ONE));
+    check("another service", other, "wrong-service", &["shop/cart", "shop/basket"]).await;
+}
+
+#[tokio::test]
+async fn broken_answers_are_named() {
+    let cut = recorded("discover-full-mixed")[..900].to_owned();
+    check("a cut text", Reply::Answer(200, String::new(), cut), "not-json", &["ends too early"]).await;
+    let short = "HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\n{".to_owned();
+    check("a cut connection", Reply::Bytes(short), "dropped", &["shop/cart"]).await;
+    check("a dropped connection", Reply::Close, "dropped", &["shop/cart"]).await;
+    check("no HTTP", Reply::Bytes("SSH-2.0\r\n\r\n".to_owned()), "dropped", &["shop/cart"]).await;
+    check("silence", Reply::Hang, "timed-out", &["shop/cart", "400ms"]).await;
+}
+
+#[tokio::test]
+async fn large_answers_are_not_read() {
+    for (reply, what) in [
+        (Reply::Chunked(100), "100 MB in chunks"),
+        (Reply::Bytes("HTTP/1.1 200 OK\r\nContent-Length: 104857600\r\n\r\n".to_owned()), "100 MB announced"),
+    ] {
+        let fake = Fake::start(move |_| reply.clone()).await;
+        let mut following = follow_http(quick(&[&fake]), &["cart"]);
+        let error = following.failed("cart", "too-large").await.to_string();
+        assert!(error.contains("67108864 bytes") && error.contains("shop/cart"), "{what}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn a_large_answer_that_is_allowed_is_read() {
+    let ids: Vec<String> = (0..5_000).map(|number| format!("{number:040}")).collect();
+    let list: Vec<(&str, &str)> = ids.iter().map(|id| (&**id, "10.0.0.1")).collect();
+    let text = listed("cart", "r1", &list);
+    let fake = Fake::start(move |_| Reply::polaris(text.clone())).await;
+    let mut following = follow_http(quick(&[&fake]), &["cart"]);
+    assert_eq!(following.listed("cart").await.instances.len(), 5_000);
+}
+
+#[tokio::test]
+async fn one_service_that_drops_connections_does_not_stop_the_others() {
+    let bad = |asked: &Asked| if asked.name() == "bad" { Reply::Close } else { fine(asked) };
+    let fake = Fake::start(bad).await;
+    let names = ["a", "b", "bad", "c"];
+    let mut following = follow_http(quick(&[&fake]), &names);
+    for _ in names {
+        let report = following.next().await;
+        assert_eq!(matches!(report.news, News::Failed(_)), report.service == key("bad"), "{report:?}");
+    }
+    fake.wait_for("the others, and the bad one again", |asked| {
+        let count = |name: &str| asked.iter().filter(|asked| asked.name() == name).count();
+        (count("a") > 10 && count("b") > 10 && count("bad") > 2).then_some(())
+    })
+    .await;
+    following.quiet();
+    fake.rule(move |asked| match asked.name() {
+        "c" => Reply::polaris(listed("c", "r2", &[("z", "10.0.0.9")])),
+        _ => bad(asked),
+    });
+    following.hosts("c", &["10.0.0.9"]).await;
+}
+
+/// Checks that the second server is asked when the first is at fault, without a failure being reported, and that it stays so.
+async fn check_failover(what: &str, fault: Reply) {
+    println!("{what}");
+    let (first, second) = (Fake::start(fine).await, Fake::start(fine).await);
+    let config = HttpConfig { total_timeout: Duration::from_millis(400), ..quick(&[&first, &second]) };
+    let mut following = follow_http(config, &["cart"]);
+    following.hosts("cart", &["10.0.0.1"]).await;
+    first.wait_for_more(3).await;
+    assert!(second.asked().is_empty(), "{what}: it stays with one server");
+    first.rule(move |_| fault.clone());
+    second.wait_for_more(3).await;
+    let before = first.asked().len();
+    first.rule(fine);
+    second.wait_for_more(5).await;
+    assert_eq!(first.asked().len(), before, "{what}: it stays with the other");
+    following.quiet();
+}
+
+#[tokio::test]
+async fn another_server_is_asked_when_one_is_at_fault() {
+    check_failover("a store error", code(500_001)).await;
+    check_failover("a proxy's 502", html(502)).await;
+    check_failover("silence", Reply::Hang).await;
+}
+
+#[tokio::test]
+async fn another_server_is_asked_when_one_cannot_be_reached() {
+    let (first, second) = (Fake::start(fine).await, Fake::start(fine).await);
+    let config = quick(&[&first, &second]);
+    drop(first);
+    let mut following = follow_http(config, &["cart"]);
+    following.hosts("cart", &["10.0.0.1"]).await;
+    second.wait_for_more(3).await;
+    following.quiet();
+}
+
+#[tokio::test]
+async fn no_such_service_is_an_answer_and_no_reason_to_ask_another_server() {
+    let (first, second) =
+        (Fake::start(|_| Reply::polaris(recorded("not-found-400202"))).await, Fake::start(fine).await);
+    let mut following = follow_http(quick(&[&first, &second]), &["cart"]);
+    following.missing("cart").await;
+    first.wait_for_more(3).await;
+    assert!(second.asked().is_empty());
+}
+
+#[tokio::test]
+async fn when_no_server_answers_all_services_fail_and_all_recover() {
+    let fake = Fake::start(fine).await;
+    let address = fake.address;
+    let mut following = follow_http(quick(&[&fake]), &["a", "b", "c"]);
+    for _ in 0..3 {
+        assert!(matches!(following.next().await.news, News::Listed(_)));
+    }
+    drop(fake);
+    let mut failed = Vec::new();
+    while failed.len() < 3 {
+        let report = following.next().await;
+        let News::Failed(error) = report.news else { panic!("{report:?}") };
+        // One that was under way may have lost its connection first.
+        if error.kind() != "dropped" {
+            assert_eq!(error.kind(), "unreachable", "{error}");
+            assert!(error.to_string().contains(&address.to_string()), "{error}");
+            failed.push(report.service);
+        }
+    }
+    // One that is wanted only now hears of it at once.
+    following.wanted.send_replace(super::follower::set(&["a", "b", "c", "d"]));
+    following.failed("d", "unreachable").await;
+    let fake = Fake::start_at(address, fine).await;
+    let mut listed = Vec::new();
+    while listed.len() < 4 {
+        let report = following.next().await;
+        assert!(matches!(report.news, News::Listed(_)), "{report:?}");
+        listed.push(report.service);
+    }
+    listed.sort();
+    assert_eq!(listed, [key("a"), key("b"), key("c"), key("d")]);
+    fake.wait_for_more(4).await;
+}
+
+#[tokio::test]
+async fn a_limit_makes_all_services_wait() {
+    let fake = Fake::start(|_| code(429_002)).await;
+    let config = HttpConfig {
+        limited_backoff: (Duration::from_millis(300), Duration::from_millis(300)),
+        concurrency: 1,
+        ..quick(&[&fake])
+    };
+    let mut following = follow_http(config, &["a", "b", "c"]);
+    for _ in 0..3 {
+        let report = following.next().await;
+        assert!(matches!(&report.news, News::Failed(error) if error.kind() == "limited"), "{report:?}");
+    }
+    let times = fake.wait_for("four requests", |asked| (asked.len() >= 4).then(|| asked.to_vec())).await;
+    for pair in times.windows(2) {
+        assert!(pair[1].at - pair[0].at >= Duration::from_millis(200), "{:?}", pair[1].at - pair[0].at);
+    }
+}
+
+#[tokio::test]
+async fn a_name_that_does_not_resolve_is_named() {
+    let fake = Fake::start(fine).await;
+    let config = HttpConfig { addresses: "no-such-host.invalid:8090".parse().unwrap(), ..quick(&[&fake]) };
+    let error = follow_http(config, &["cart"]).failed("cart", "unresolved").await.to_string();
+    for word in ["`no-such-host.invalid:8090`", "`no-such-host.invalid`", "DNS"] {
+        assert!(error.contains(word), "no {word} in: {error}");
+    }
+}

@@ -1,0 +1,25 @@
+//! What the tests against real servers share: the servers themselves, and the
+//! one way to wait for something.
+//!
+//! A test starts like this, and so is skipped, loudly, where the servers have
+//! not been built:
+//!
+//! ```no_run
+//! # use polaris2istio_tests::servers;
+//! # async fn test() {
+//! let Some(servers) = servers::shared().await else { return };
+//! let namespace = servers.api.create_namespace("reviews").await;
+//! let polaris = servers.polaris.admin();
+//! # }
+//! ```
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "support for tests: a panic is how a test fails, and it names the place"
+)]
+
+mod poll;
+pub mod servers;
+
+pub use poll::{try_for, wait_for};

@@ -1,0 +1,28 @@
+//! Real servers on loopback: an API server with its etcd, and Polaris.
+//!
+//! Most tests take the [`shared`] ones and keep apart by namespaces of their
+//! own. A test that stops, restarts or empties a server starts its own with
+//! [`ApiServer::start`] or [`Polaris::start`], which need the [`binaries`].
+
+mod apiserver;
+mod audit;
+mod binaries;
+mod certificates;
+mod directory;
+mod etcd;
+mod kubectl;
+mod polaris;
+mod ports;
+mod process;
+mod ready;
+mod shared;
+mod spawner;
+
+pub use apiserver::{ApiServer, User, service_entry};
+pub use audit::{Write, count};
+pub use binaries::{Binaries, binaries};
+pub use directory::Directory;
+pub use polaris::{Admin, Answer, Instance, Polaris, PolarisOptions};
+pub use ports::free_port;
+pub use process::{Process, Program};
+pub use shared::{Servers, shared};
