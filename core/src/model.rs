@@ -1,0 +1,17 @@
+//! The one shared model: Rust types generated from `wit/converter.wit`, which documents every field.
+//!
+//! Host, rules and tests use these same types, so that there is no second model that could say something else.
+
+#[allow(unsafe_code, missing_docs, clippy::all)]
+pub(crate) mod bindings {
+    wit_bindgen::generate!({
+        path: "../wit",
+        world: "converter",
+        additional_derives: [PartialEq, Eq, serde::Serialize],
+        pub_export_macro: true,
+    });
+}
+
+#[cfg(target_arch = "wasm32")]
+pub(crate) use bindings::export;
+pub use bindings::exports::polaris2istio::conversion::conversion::*;
