@@ -53,7 +53,9 @@ pub enum Target {
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
     /// There is no usable kubeconfig.
-    #[error("no access to a Kubernetes cluster: {0}; set KUBECONFIG, or run in a pod with a ServiceAccount, or give --entries and --output")]
+    #[error(
+        "no access to a Kubernetes cluster: {0}; set KUBECONFIG, or run in a pod with a ServiceAccount, or give --entries and --output"
+    )]
     Kubeconfig(#[source] Box<kube::config::InferConfigError>),
     /// The client cannot be made of it.
     #[error("no Kubernetes client: {0}; check certificates and addresses in the kubeconfig")]

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::offline::{Format, OfflineArgs, print};
+use super::offline::{Format, OfflineArgs, print, severity};
 use crate::controller::line;
 
 const EXAMPLES: &str = "\
@@ -32,10 +32,12 @@ pub(super) struct ConvertArgs {
 pub(super) fn convert(args: &ConvertArgs) -> anyhow::Result<ExitCode> {
     let mut offline = args.offline.convert()?;
     for diagnostic in &offline.outcome.diagnostics {
-        eprintln!("{:?} {}: {}", diagnostic.severity, diagnostic.code, line(diagnostic, &offline.service));
+        eprintln!("{} {}: {}", severity(diagnostic.severity), diagnostic.code, line(diagnostic, &offline.service));
     }
     if offline.missing {
-        eprintln!("note: the registry has no such service; a running controller holds the last endpoints for --empty-hold first");
+        eprintln!(
+            "note: the registry has no such service; a running controller holds the last endpoints for --empty-hold first"
+        );
     }
     let Some(update) = offline.update() else { return Ok(ExitCode::from(1)) };
     let apply = args.offline.apply(&offline, update)?;

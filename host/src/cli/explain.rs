@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 use polaris2istio_core::model::{Diagnostic, Endpoint, Instance, Subject, Update};
 use serde::Serialize;
 
-use super::offline::{Format, Offline, OfflineArgs, print};
+use super::offline::{Format, Offline, OfflineArgs, print, severity};
 use crate::controller::line;
 
 const EXAMPLES: &str = "\
@@ -65,7 +65,7 @@ struct Fate {
 
 #[derive(Debug, Serialize)]
 struct Reason {
-    severity: String,
+    severity: &'static str,
     code: String,
     text: String,
 }
@@ -92,7 +92,9 @@ fn explanation(offline: &Offline, update: Option<&Update>) -> Explanation {
         entry: document.entry.title(),
         service: format!("{}/{}{}", service.namespace, service.name, if *missing { " (does not exist)" } else { "" }),
         verdict: if update.is_some() { "converted" } else { "rejected: the entry is left as it is" },
-        instances: instances.map(|(position, instance)| fate(position, instance, update, &outcome.diagnostics)).collect(),
+        instances: instances
+            .map(|(position, instance)| fate(position, instance, update, &outcome.diagnostics))
+            .collect(),
         notes: notes.map(|diagnostic| reason(diagnostic, line(diagnostic, service))).collect(),
     }
 }
@@ -103,7 +105,7 @@ fn fate(position: u32, instance: &Instance, update: Option<&Update>, diagnostics
     let about = diagnostics.iter().filter(|diagnostic| diagnostic.subject == Subject::Instance(position));
     let text = |diagnostic: &Diagnostic| match diagnostic.remedy.as_str() {
         "" => diagnostic.message.clone(),
-        remedy => format!("{}; {remedy}", diagnostic.message),
+        remedy => format!("{}. {remedy}", diagnostic.message),
     };
     Fate {
         id: instance.id.clone(),
@@ -124,7 +126,7 @@ fn describe(endpoint: &Endpoint) -> String {
 }
 
 fn reason(diagnostic: &Diagnostic, text: String) -> Reason {
-    Reason { severity: format!("{:?}", diagnostic.severity).to_lowercase(), code: diagnostic.code.clone(), text }
+    Reason { severity: severity(diagnostic.severity), code: diagnostic.code.clone(), text }
 }
 
 fn write_text(explanation: &Explanation) -> std::io::Result<()> {

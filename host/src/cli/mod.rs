@@ -91,7 +91,9 @@ fn two_dashes(argument: OsString) -> OsString {
 }
 
 fn start_logging(format: LogFormat, filter: &str) {
-    let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
+    // kube's spans would stand before every line, with what the line says already.
+    let filter = EnvFilter::try_new(format!("kube_runtime=warn,kube_client=warn,{filter}"))
+        .unwrap_or_else(|_| EnvFilter::new("info"));
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
     match format {
         LogFormat::Json => builder.json().init(),

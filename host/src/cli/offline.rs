@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
-use polaris2istio_core::model::{Outcome, Service, Update, Verdict};
+use polaris2istio_core::model::{Outcome, Service, Severity, Update, Verdict};
 
 use super::ModuleArgs;
 use crate::controller::{NAMESPACE, SERVICE, binding, empty_service};
@@ -111,4 +111,13 @@ pub(super) fn print(value: &impl serde::Serialize, format: Format) -> anyhow::Re
         Format::Json => format!("{}\n", serde_json::to_string_pretty(value).context("JSON")?),
     };
     std::io::stdout().lock().write_all(text.as_bytes()).context("stdout")
+}
+
+/// A severity in words.
+pub(super) fn severity(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Info => "info",
+        Severity::Warning => "warning",
+        Severity::Error => "error",
+    }
 }

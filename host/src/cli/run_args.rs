@@ -20,10 +20,23 @@ use crate::watch_dir::WatchOptions;
 #[derive(Debug, Args)]
 pub struct RunArgs {
     /// Polaris servers, over HTTP; the others take over when the first fails
-    #[arg(long, alias = "polarisAddress", env = "POLARIS2ISTIO_POLARIS_ADDRESS", value_name = "HOST:PORT,...", required_unless_present = "answers", help_heading = "Registry")]
+    #[arg(
+        long,
+        alias = "polarisAddress",
+        env = "POLARIS2ISTIO_POLARIS_ADDRESS",
+        value_name = "HOST:PORT,...",
+        required_unless_present = "answers",
+        help_heading = "Registry"
+    )]
     polaris_address: Option<String>,
     /// A directory of Polaris answers (*.json) in place of a server
-    #[arg(long, env = "POLARIS2ISTIO_ANSWERS", value_name = "DIR", conflicts_with = "polaris_address", help_heading = "Registry")]
+    #[arg(
+        long,
+        env = "POLARIS2ISTIO_ANSWERS",
+        value_name = "DIR",
+        conflicts_with = "polaris_address",
+        help_heading = "Registry"
+    )]
     answers: Option<PathBuf>,
     /// How often each service is asked for
     #[arg(long, env = "POLARIS2ISTIO_POLL_INTERVAL", value_name = "TIME", default_value = "2s", value_parser = interval, help_heading = "Registry")]
@@ -32,14 +45,33 @@ pub struct RunArgs {
     #[arg(long, env = "POLARIS2ISTIO_POLARIS_TIMEOUT", value_name = "TIME", default_value = "10s", value_parser = interval, help_heading = "Registry")]
     polaris_timeout: Duration,
     /// A file with the token for Polaris, read again when the server denies access
-    #[arg(long, env = "POLARIS2ISTIO_POLARIS_TOKEN_FILE", value_name = "FILE", conflicts_with = "polaris_token", help_heading = "Registry")]
+    #[arg(
+        long,
+        env = "POLARIS2ISTIO_POLARIS_TOKEN_FILE",
+        value_name = "FILE",
+        conflicts_with = "polaris_token",
+        help_heading = "Registry"
+    )]
     polaris_token_file: Option<PathBuf>,
     /// The token itself; better set by the environment, where `ps` does not show it
-    #[arg(long, env = "POLARIS2ISTIO_POLARIS_TOKEN", value_name = "TOKEN", hide_env_values = true, help_heading = "Registry")]
+    #[arg(
+        long,
+        env = "POLARIS2ISTIO_POLARIS_TOKEN",
+        value_name = "TOKEN",
+        hide_env_values = true,
+        help_heading = "Registry"
+    )]
     polaris_token: Option<String>,
 
     /// The namespace whose ServiceEntries are served
-    #[arg(long, alias = "configRootNS", env = "POLARIS2ISTIO_NAMESPACE", value_name = "NAME", default_value = "polaris", help_heading = "Entries")]
+    #[arg(
+        long,
+        alias = "configRootNS",
+        env = "POLARIS2ISTIO_NAMESPACE",
+        value_name = "NAME",
+        default_value = "polaris",
+        help_heading = "Entries"
+    )]
     pub(super) namespace: String,
     /// A directory of ServiceEntries (*.yaml) in place of a cluster; needs --output
     #[arg(long, env = "POLARIS2ISTIO_ENTRIES", value_name = "DIR", requires = "output", help_heading = "Entries")]
@@ -62,7 +94,7 @@ pub struct RunArgs {
     #[arg(long, env = "POLARIS2ISTIO_ONCE")]
     once: bool,
     /// What is logged: error, warn, info, debug, or a filter of the `tracing` crate
-    #[arg(long, env = "POLARIS2ISTIO_LOG", value_name = "FILTER", default_value = "info")]
+    #[arg(long, env = "POLARIS2ISTIO_LOG", value_name = "FILTER", default_value = "info", value_parser = filter)]
     pub(super) log: String,
     /// How log lines look
     #[arg(long, env = "POLARIS2ISTIO_LOG_FORMAT", value_name = "FORMAT", default_value = "text")]
@@ -135,4 +167,8 @@ impl RunArgs {
 fn interval(text: &str) -> Result<Duration, String> {
     let time = humantime::parse_duration(text).map_err(|error| error.to_string())?;
     if time < Duration::from_millis(50) { Err("at least 50ms".into()) } else { Ok(time) }
+}
+
+fn filter(text: &str) -> Result<String, String> {
+    tracing_subscriber::EnvFilter::try_new(text).map(|_| text.into()).map_err(|error| error.to_string())
 }

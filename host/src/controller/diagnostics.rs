@@ -28,27 +28,29 @@ pub(super) fn log(entry: &str, diagnostics: &[Diagnostic], service: &Service) {
 /// One diagnostic as a sentence: subject, message, remedy.
 pub fn line(diagnostic: &Diagnostic, service: &Service) -> String {
     let mut text = match subject(&diagnostic.subject, service) {
-        Some(subject) => format!("{subject}: {}", diagnostic.message),
+        // The default rules name the subject in the message; another module may not.
+        Some((_, name)) if diagnostic.message.contains(&name) => diagnostic.message.clone(),
+        Some((kind, name)) => format!("{kind}{name}: {}", diagnostic.message),
         None => diagnostic.message.clone(),
     };
     if !diagnostic.remedy.is_empty() {
-        text.push_str("; ");
+        text.push_str(". ");
         text.push_str(&diagnostic.remedy);
     }
     text
 }
 
-/// What a diagnostic is about, in words.
-fn subject(subject: &Subject, service: &Service) -> Option<String> {
+/// What a diagnostic is about, in words: its kind and its name.
+fn subject(subject: &Subject, service: &Service) -> Option<(&'static str, String)> {
     match subject {
         Subject::Entry => None,
-        Subject::Service => Some(format!("service {}/{}", service.namespace, service.name)),
+        Subject::Service => Some(("service ", format!("{}/{}", service.namespace, service.name))),
         Subject::Instance(position) => Some(match service.instances.get(*position as usize) {
-            Some(instance) => format!("instance {}:{} ({})", instance.host, instance.port, instance.id),
-            None => format!("instance number {position}"),
+            Some(instance) => ("instance ", instance.host.clone()),
+            None => ("instance number ", position.to_string()),
         }),
-        Subject::Port(name) => Some(format!("port {name}")),
-        Subject::Annotation(key) => Some(format!("annotation {key}")),
-        Subject::Field(path) => Some(path.clone()),
+        Subject::Port(name) => Some(("port ", name.clone())),
+        Subject::Annotation(key) => Some(("annotation ", key.clone())),
+        Subject::Field(path) => Some(("", path.clone())),
     }
 }

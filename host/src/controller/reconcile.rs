@@ -154,7 +154,8 @@ impl Look<'_> {
     }
 
     fn say(&mut self, outcome: &Outcome, content: &Service) {
-        let lines: Vec<_> = outcome.diagnostics.iter().map(|diagnostic| diagnostics::line(diagnostic, content)).collect();
+        let lines: Vec<_> =
+            outcome.diagnostics.iter().map(|diagnostic| diagnostics::line(diagnostic, content)).collect();
         // An unchanged answer may leave them out, and has nothing new to say.
         if outcome.verdict != Verdict::Unchanged && self.tracked.says("diagnostics", lines) {
             diagnostics::log(self.title, &outcome.diagnostics, content);
@@ -175,7 +176,10 @@ impl Look<'_> {
         let Plan { apply, contested } = plan(&desired, self.live);
         if self.tracked.says("contested", &contested) {
             for field in contested {
-                warn!(entry = self.title, "left as it is: {field}, who wants something else; let one of the two decide");
+                warn!(
+                    entry = self.title,
+                    "left as it is: {field}, who wants something else; let one of the two decide"
+                );
             }
         }
         if let Some(apply) = apply
@@ -262,7 +266,11 @@ impl Look<'_> {
         }
         let managers: Vec<_> = self.live.ownership.others_of_spec("endpoints").map(str::to_owned).collect();
         if self.tracked.says("fight", &managers) {
-            let by = if managers.is_empty() { "instances that come and go, or a writer that is gone from managedFields".into() } else { format!("the field manager `{}`", managers.join("`, `")) };
+            let by = if managers.is_empty() {
+                "instances that come and go, or a writer that is gone from managedFields".into()
+            } else {
+                format!("the field manager `{}`", managers.join("`, `"))
+            };
             warn!(entry = self.title, "its content goes back and forth, by {by}; writes are spaced out up to 10 s");
         }
     }
@@ -273,7 +281,10 @@ impl Look<'_> {
             Ok(hold) => hold,
             Err(error) => {
                 if self.tracked.says("empty-hold", &error) {
-                    warn!(entry = self.title, "annotation {EMPTY_HOLD}: `{text}`: {error}; --empty-hold counts instead");
+                    warn!(
+                        entry = self.title,
+                        "annotation {EMPTY_HOLD}: `{text}`: {error}; --empty-hold counts instead"
+                    );
                 }
                 self.context.empty_hold
             }
@@ -289,7 +300,8 @@ impl Look<'_> {
         }
         match &reason {
             Some(reason) => {
-                let end = rest.map_or("without end".into(), |rest| format!("for {}", humantime::format_duration(round(rest))));
+                let end = rest
+                    .map_or("without end".into(), |rest| format!("for {}", humantime::format_duration(round(rest))));
                 warn!(entry = self.title, "endpoints held {end}: {reason}");
             }
             None => info!(entry = self.title, "endpoints no longer held"),

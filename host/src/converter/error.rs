@@ -83,7 +83,9 @@ pub enum LoadError {
         source: CallError,
     },
     /// The sandbox itself could not be set up.
-    #[error("the WebAssembly sandbox cannot be set up: {detail}; check the memory limits of this process (ulimit -v must be unlimited)")]
+    #[error(
+        "the WebAssembly sandbox cannot be set up: {detail}; check the memory limits of this process (ulimit -v must be unlimited)"
+    )]
     Sandbox {
         /// What wasmtime said.
         detail: String,
@@ -102,7 +104,9 @@ pub enum CallError {
         limit: Duration,
     },
     /// It asked for more memory than it may have.
-    #[error("`{export}` wanted {wanted} bytes of memory, more than the {limit} allowed; make the module leaner, or raise --module-memory")]
+    #[error(
+        "`{export}` wanted {wanted} bytes of memory, more than the {limit} allowed; make the module leaner, or raise --module-memory"
+    )]
     OutOfMemory {
         /// The function called.
         export: &'static str,
@@ -120,7 +124,9 @@ pub enum CallError {
         limit: usize,
     },
     /// It trapped: a panic, an abort, an access out of bounds, a result that breaks the component model's rules.
-    #[error("`{export}` trapped: {detail}; this is a defect of the module (a panic's own text cannot leave the sandbox)")]
+    #[error(
+        "`{export}` trapped: {detail}; this is a defect of the module (a panic's own text cannot leave the sandbox)"
+    )]
     Trapped {
         /// The function called.
         export: &'static str,

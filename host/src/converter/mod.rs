@@ -21,8 +21,8 @@ use tokio::sync::Semaphore;
 
 pub use error::{CallError, LoadError};
 pub use limits::Limits;
-pub use module::{PACKAGE, Source};
 use module::Module;
+pub use module::{PACKAGE, Source};
 use sandbox::Sandbox;
 
 /// Free parameters that the operator sets for the module, sorted by key.

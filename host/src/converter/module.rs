@@ -118,8 +118,5 @@ fn check_world(sandbox: &Sandbox, module: &str, component: &Component) -> Result
         return Ok(());
     }
     let has = if exports.is_empty() { "nothing".into() } else { exports.join(", ") };
-    Err(LoadError::WrongWorld {
-        module: module.into(),
-        detail: format!("does not export {EXPORT} (it exports {has})"),
-    })
+    Err(LoadError::WrongWorld { module: module.into(), detail: format!("does not export {EXPORT} (it exports {has})") })
 }

@@ -1,9 +1,7 @@
 //! The wasmtime engine and the store that every call gets: where the limits are put in force.
 
 use wasmtime::component::Linker;
-use wasmtime::{
-    Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, ResourceLimiter, Store,
-};
+use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, ResourceLimiter, Store};
 
 use super::error::LoadError;
 use super::limits::Limits;

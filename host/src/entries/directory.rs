@@ -113,10 +113,19 @@ impl DirectoryEntries {
                 info!(entry = title, "{}: passed over: not in namespace {}", path.display(), self.namespace);
             } else if !selected(&document.entry) {
                 let [manager, registry] = LABELS.map(|(key, value)| format!("{key}: {value}"));
-                info!(entry = title, "{}: passed over: the labels `{manager}` and `{registry}` are not both there", path.display());
+                info!(
+                    entry = title,
+                    "{}: passed over: the labels `{manager}` and `{registry}` are not both there",
+                    path.display()
+                );
             } else if let Some((first, _)) = documents.get(&key) {
                 let first: &PathBuf = first;
-                warn!(entry = title, "{} and {} hold the same entry; the first one counts, remove one", first.display(), path.display());
+                warn!(
+                    entry = title,
+                    "{} and {} hold the same entry; the first one counts, remove one",
+                    first.display(),
+                    path.display()
+                );
             } else {
                 documents.insert(key, (path.clone(), document));
             }
@@ -127,9 +136,11 @@ impl DirectoryEntries {
     /// A document that is served no more: gone with its file, or let go because its labels went.
     fn deleted(&mut self, key: &Key) -> Option<Event<ServiceEntry>> {
         let entry = self.served.remove(key)?;
-        let still_there = self.files.values().flatten().any(|document| {
-            document.entry.metadata.name.as_deref() == Some(key.1.as_str())
-        });
+        let still_there = self
+            .files
+            .values()
+            .flatten()
+            .any(|document| document.entry.metadata.name.as_deref() == Some(key.1.as_str()));
         if !still_there {
             self.shelf.remove(key);
         }

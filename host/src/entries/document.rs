@@ -7,9 +7,9 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::merge::merge;
-use crate::plan::Apply;
+use super::merge::{DERIVED, merge};
 use crate::istio::{Claim, GROUP, KIND, Ownership, Ports, ServiceEntry, VERSIONS};
+use crate::plan::Apply;
 
 /// The claim under which a file's own fields stand, in place of a field manager.
 const OPERATOR: &str = "the entry's file";
@@ -87,9 +87,14 @@ impl Document {
         entries.map(|(number, value)| Self::read(value, &origin, number)).collect()
     }
 
-    /// The document as an apply makes it.
+    /// The document as an apply makes it in a cluster.
     pub fn with(&self, apply: &Apply) -> Value {
-        merge(&self.value, &apply.body)
+        let mut object = merge(&self.value, &apply.body);
+        // A cluster has managed fields for that.
+        if let Some(annotations) = object["metadata"]["annotations"].as_object_mut() {
+            annotations.remove(DERIVED);
+        }
+        object
     }
 
     fn read(value: Value, origin: &str, number: usize) -> Result<Self, DocumentError> {
@@ -101,7 +106,10 @@ impl Document {
         };
         let version = value.get("apiVersion").and_then(Value::as_str).unwrap_or_default();
         if !VERSIONS.iter().any(|known| version == format!("{GROUP}/{known}")) {
-            return Err(unfit("apiVersion", format!("`{version}` is none of {GROUP}/v1, v1beta1 and v1alpha3; write {GROUP}/v1")));
+            return Err(unfit(
+                "apiVersion",
+                format!("`{version}` is none of {GROUP}/v1, v1beta1 and v1alpha3; write {GROUP}/v1"),
+            ));
         }
         let mut entry: ServiceEntry = decode(&value).map_err(|(path, detail)| unfit(&path, detail))?;
         if entry.metadata.name.as_deref().unwrap_or_default().is_empty() {

@@ -33,7 +33,8 @@ impl KubernetesEntries {
 
     /// Follows them.
     pub fn events(self) -> EntryEvents {
-        let start = Follower { source: self, strategy: Strategy::Streamed, watch: None, complete: false, trouble: None };
+        let start =
+            Follower { source: self, strategy: Strategy::Streamed, watch: None, complete: false, trouble: None };
         stream::unfold(start, |mut follower| async move {
             let event = follower.next().await;
             Some((event, follower))
@@ -124,9 +125,13 @@ fn explain(error: &watcher::Error, namespace: &str) -> String {
         403 | 401 => format!(
             "ServiceEntries in namespace {namespace} cannot be watched: {error}; grant this identity the verbs watch and list on {PLURAL}.{GROUP} there"
         ),
-        404 => format!("ServiceEntries cannot be watched: {error}; the CRD {PLURAL}.{GROUP} is missing: install Istio's CRDs"),
+        404 => format!(
+            "ServiceEntries cannot be watched: {error}; the CRD {PLURAL}.{GROUP} is missing: install Istio's CRDs"
+        ),
         410 => format!("the watch on ServiceEntries expired and starts anew: {error}"),
-        _ => format!("ServiceEntries in namespace {namespace} cannot be watched: {error}; retrying, nothing is written meanwhile that was not seen"),
+        _ => format!(
+            "ServiceEntries in namespace {namespace} cannot be watched: {error}; retrying, nothing is written meanwhile that was not seen"
+        ),
     }
 }
 
@@ -136,8 +141,12 @@ pub async fn served_version(client: &Client) -> ApiResource {
     loop {
         let missing = match ask_version(client).await {
             Ok(Some(resource)) => return resource,
-            Ok(None) => format!("the CRD {PLURAL}.{GROUP} is missing: install Istio's CRDs (istioctl install, or the chart istio/base)"),
-            Err(error) => format!("the API server cannot be asked for {GROUP}: {error}; check the kubeconfig and the network"),
+            Ok(None) => format!(
+                "the CRD {PLURAL}.{GROUP} is missing: install Istio's CRDs (istioctl install, or the chart istio/base)"
+            ),
+            Err(error) => {
+                format!("the API server cannot be asked for {GROUP}: {error}; check the kubeconfig and the network")
+            }
         };
         if said != missing {
             warn!("{missing}; waiting for it");
@@ -150,9 +159,7 @@ pub async fn served_version(client: &Client) -> ApiResource {
 async fn ask_version(client: &Client) -> Result<Option<ApiResource>, kube::Error> {
     let discovery = Discovery::new(client.clone()).filter(&[GROUP]).run().await?;
     let Some(group) = discovery.get(GROUP) else { return Ok(None) };
-    let served = |version: &str| {
-        group.versioned_resources(version).iter().any(|(resource, _)| resource.plural == PLURAL)
-    };
+    let served =
+        |version: &str| group.versioned_resources(version).iter().any(|(resource, _)| resource.plural == PLURAL);
     Ok(VERSIONS.into_iter().find(|version| served(version)).map(ServiceEntry::resource))
 }
-

@@ -12,7 +12,7 @@ use crate::istio::{Claim, MANAGER, Ownership, Ports, ServiceEntry};
 use crate::plan::{MODULE_PREFIX, REVISION};
 
 /// Names the ports that were derived, comma-separated, in an output file.
-const DERIVED: &str = "polaris2istio.aeraki.net/derived-ports";
+pub(super) const DERIVED: &str = "polaris2istio.aeraki.net/derived-ports";
 
 /// Our fields, in the shape of an apply's body: `metadata.annotations`, and under `spec` any of `endpoints`, `resolution`,
 /// `location`, `ports`.
@@ -39,7 +39,9 @@ pub(super) fn ours_of(output: &Value, operator: &Value) -> Ours {
     let derived: BTreeSet<_> = derived.unwrap_or_default().split(',').filter(|name| !name.is_empty()).collect();
     let declared = port_names(operator);
     let ports = output.pointer("/spec/ports").and_then(Value::as_array).into_iter().flatten();
-    let ports: Vec<_> = ports.filter(|port| name(port).is_some_and(|name| derived.contains(name) && !declared.contains(name))).collect();
+    let ports: Vec<_> = ports
+        .filter(|port| name(port).is_some_and(|name| derived.contains(name) && !declared.contains(name)))
+        .collect();
     if !ports.is_empty() {
         ours["spec"]["ports"] = json!(ports);
     }
@@ -56,7 +58,9 @@ pub(super) fn merge(operator: &Value, ours: &Ours) -> Value {
     }
     if let Some(metadata) = object["metadata"].as_object_mut() {
         // A file is meant to be applied somewhere: what only a server may set would be refused there.
-        metadata.retain(|key, _| !["managedFields", "resourceVersion", "uid", "generation", "creationTimestamp"].contains(&key.as_str()));
+        metadata.retain(|key, _| {
+            !["managedFields", "resourceVersion", "uid", "generation", "creationTimestamp"].contains(&key.as_str())
+        });
     }
     let spec = ours.get("spec").and_then(Value::as_object);
     let (ports, fields): (Vec<_>, Vec<_>) = spec.into_iter().flatten().partition(|(field, _)| *field == "ports");

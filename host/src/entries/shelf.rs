@@ -74,7 +74,11 @@ impl Shelf {
         if object != output
             && let Err(error) = self.write(key, origin, &object)
         {
-            warn!(entry = format!("{}/{}", key.0, key.1), "the output cannot be brought in line with {}: {error}", origin.display());
+            warn!(
+                entry = format!("{}/{}", key.0, key.1),
+                "the output cannot be brought in line with {}: {error}",
+                origin.display()
+            );
         }
         with_version(merge::live(document, &ours, &object)?, &object)
     }
@@ -101,7 +105,9 @@ impl Shelf {
     /// Takes an output away whose entry was deleted, if it is ours.
     pub(super) fn remove(&self, key: &Key) {
         let path = self.path(key);
-        let ours = self.read(key).is_some_and(|object| object.pointer("/metadata/annotations").is_some_and(|all| all.get(REVISION).is_some()));
+        let ours = self.read(key).is_some_and(|object| {
+            object.pointer("/metadata/annotations").is_some_and(|all| all.get(REVISION).is_some())
+        });
         if ours && let Err(error) = std::fs::remove_file(&path) {
             warn!("{}: cannot be removed after its entry was deleted: {error}", path.display());
         }
@@ -128,7 +134,11 @@ impl Shelf {
         // Readers run as other users; the umask still has its say.
         let readable = std::fs::Permissions::from_mode(0o644);
         let mut file = tempfile::Builder::new().prefix(".writing-").permissions(readable).tempfile_in(&self.output)?;
-        writeln!(file, "# Written by polaris2istio from {}; edit that file, changes here are undone.", origin.display())?;
+        writeln!(
+            file,
+            "# Written by polaris2istio from {}; edit that file, changes here are undone.",
+            origin.display()
+        )?;
         file.write_all(body.as_bytes())?;
         file.persist(self.path(key))?;
         Ok(())

@@ -71,7 +71,8 @@ impl Guard {
         limit: EmptyHold,
         now: Instant,
     ) -> Option<&Hold> {
-        let from = live.annotation(SOURCE).filter(|from| Some(*from) != desired.annotations.get(SOURCE).map(String::as_str));
+        let from =
+            live.annotation(SOURCE).filter(|from| Some(*from) != desired.annotations.get(SOURCE).map(String::as_str));
         let reason = match (from, listed) {
             (Some(from), _) if desired.endpoints.is_empty() => Reason::Rebound { from: from.into() },
             (None, Listed::Missing) => Reason::Missing,

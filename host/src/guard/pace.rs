@@ -73,7 +73,11 @@ mod tests {
             waits
         };
         assert_eq!(waits(&[1, 2, 3, 4]), [200, 200, 200, 200], "new content");
-        assert_eq!(waits(&[1, 2, 1, 2, 1, 2, 1, 2, 1]), [200, 200, 400, 800, 1600, 3200, 6400, 10000, 10000], "flapping");
+        assert_eq!(
+            waits(&[1, 2, 1, 2, 1, 2, 1, 2, 1]),
+            [200, 200, 400, 800, 1600, 3200, 6400, 10000, 10000],
+            "flapping"
+        );
         assert_eq!(waits(&[1, 2, 1, 3]), [200, 200, 400, 200], "something new ends it");
     }
 

@@ -8,7 +8,5 @@ mod view;
 
 pub use ownership::{Claim, MANAGER, Ownership, Ports};
 pub use rules::{AddressRule, Violation, check};
-pub use service_entry::{
-    Endpoint, GROUP, KIND, Location, PLURAL, Port, Resolution, ServiceEntry, Spec, VERSIONS,
-};
+pub use service_entry::{Endpoint, GROUP, KIND, Location, PLURAL, Port, Resolution, ServiceEntry, Spec, VERSIONS};
 pub use view::Unsupported;

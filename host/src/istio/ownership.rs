@@ -137,7 +137,11 @@ fn port_name(key: &str) -> Option<String> {
 
 fn keys<'a>(fields: Option<&'a Value>, prefix: &'static str) -> impl Iterator<Item = String> + 'a {
     let object = fields.and_then(Value::as_object);
-    object.into_iter().flat_map(serde_json::Map::keys).filter_map(move |key| key.strip_prefix(prefix)).map(str::to_owned)
+    object
+        .into_iter()
+        .flat_map(serde_json::Map::keys)
+        .filter_map(move |key| key.strip_prefix(prefix))
+        .map(str::to_owned)
 }
 
 #[cfg(test)]

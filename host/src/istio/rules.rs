@@ -75,7 +75,8 @@ fn service_ports<'a>(desired: &'a Desired, live: &'a ServiceEntry) -> Result<BTr
         if !own.insert(port.name.as_str()) {
             return Err(violation(field("name"), "is there twice"));
         }
-        if !is_dns_label(&port.name) || port.name.len() > 62 || port.name.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        if !is_dns_label(&port.name) || port.name.len() > 62 || port.name.bytes().any(|byte| byte.is_ascii_uppercase())
+        {
             return Err(violation(field("name"), "is not a DNS label of at most 62 characters in lower case"));
         }
         if !(1..=65535).contains(&port.number) || port.target_port.is_some_and(|port| !(1..=65535).contains(&port)) {
@@ -92,7 +93,10 @@ fn service_ports<'a>(desired: &'a Desired, live: &'a ServiceEntry) -> Result<BTr
     }
     let mut numbers = BTreeSet::new();
     match ports.values().find(|port| !numbers.insert(port.number)) {
-        Some(port) => Err(violation(format!("spec.ports[{}].number", port.name), format!("{} is taken by another port", port.number))),
+        Some(port) => Err(violation(
+            format!("spec.ports[{}].number", port.name),
+            format!("{} is taken by another port", port.number),
+        )),
         None => Ok(ports),
     }
 }
@@ -120,7 +124,9 @@ fn check_endpoint(
     if endpoint.labels.len() > labels::MOST {
         return Err(("labels", format!("{} of them; an endpoint has {}", endpoint.labels.len(), labels::MOST)));
     }
-    if let Some((key, _)) = endpoint.labels.iter().find(|(key, value)| !matches!(labels::fate(key, value), Fate::Passed | Fate::Noise)) {
+    if let Some((key, _)) =
+        endpoint.labels.iter().find(|(key, value)| !matches!(labels::fate(key, value), Fate::Passed | Fate::Noise))
+    {
         return Err(("labels", format!("`{key}` is not a valid label, or one that only Istio and Kubernetes may set")));
     }
     if endpoint.weight.is_none_or(|weight| weight == 0) {
@@ -144,7 +150,9 @@ fn check_address(address: &str, resolution: Resolution, rule: &AddressRule) -> R
         return Err(("address", format!("`{address}` is {reason}, to which no registration may steer the mesh")));
     }
     match read {
-        Address::Ip(ip, _) if !rule.permits(ip) => Err(("address", format!("`{address}` is outside of --address-cidrs"))),
+        Address::Ip(ip, _) if !rule.permits(ip) => {
+            Err(("address", format!("`{address}` is outside of --address-cidrs")))
+        }
         _ => Ok(()),
     }
 }
@@ -152,11 +160,17 @@ fn check_address(address: &str, resolution: Resolution, rule: &AddressRule) -> R
 fn check_annotations(desired: &Desired) -> Result<(), Violation> {
     let foreign = desired.annotations.keys().find(|key| !key.starts_with(MODULE_PREFIX) || *key == REVISION);
     if let Some(key) = foreign {
-        return Err(violation(format!("metadata.annotations[{key}]"), format!("a module may set annotations under {MODULE_PREFIX} only")));
+        return Err(violation(
+            format!("metadata.annotations[{key}]"),
+            format!("a module may set annotations under {MODULE_PREFIX} only"),
+        ));
     }
     let size: usize = desired.annotations.iter().map(|(key, value)| key.len() + value.len()).sum();
     if size > ANNOTATIONS {
-        return Err(violation("metadata.annotations", format!("{size} bytes; all annotations together may have {ANNOTATIONS}")));
+        return Err(violation(
+            "metadata.annotations",
+            format!("{size} bytes; all annotations together may have {ANNOTATIONS}"),
+        ));
     }
     Ok(())
 }
@@ -186,7 +200,8 @@ mod tests {
 
     #[test]
     fn accepts_what_is_fit() {
-        let fit = desired(json!({"address": "10.0.0.1", "ports": {"http": 8080}, "weight": 1, "labels": {"version": "v1"}}));
+        let fit =
+            desired(json!({"address": "10.0.0.1", "ports": {"http": 8080}, "weight": 1, "labels": {"version": "v1"}}));
         assert_eq!(check(&fit, &ServiceEntry::default(), &AddressRule::default()), Ok(()));
     }
 
@@ -200,7 +215,10 @@ mod tests {
         check_fault(json!({"address": "10.0.0.1"}), "weight");
         check_fault(json!({"address": "10.0.0.1", "weight": 1, "ports": {"grpc": 1}}), "no service port");
         check_fault(json!({"address": "10.0.0.1", "weight": 1, "ports": {"http": 0}}), "between 1 and 65535");
-        check_fault(json!({"address": "10.0.0.1", "weight": 1, "labels": {"security.istio.io/tlsMode": "istio"}}), "labels");
+        check_fault(
+            json!({"address": "10.0.0.1", "weight": 1, "labels": {"security.istio.io/tlsMode": "istio"}}),
+            "labels",
+        );
         check_fault(json!({"address": "10.0.0.1", "weight": 1, "labels": {"a b": ""}}), "labels");
     }
 

@@ -6,7 +6,9 @@ use super::service_entry::{Endpoint, Location, Port, Resolution, ServiceEntry};
 
 /// A value of the entry that this release cannot pass to a module.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{field}` has a value that this release does not know; the entry is left as it is until the controller is upgraded")]
+#[error(
+    "`{field}` has a value that this release does not know; the entry is left as it is until the controller is upgraded"
+)]
 pub struct Unsupported {
     /// Path of the field.
     pub field: &'static str,
@@ -35,7 +37,8 @@ impl ServiceEntry {
 
     fn port(&self, port: &Port) -> model::EntryPort {
         // A port that someone else declared as well is his: two managers with equal values is how hands change.
-        let ours = self.ownership.ours_as_port(&port.name) && self.ownership.others_of_port(&port.name).next().is_none();
+        let ours =
+            self.ownership.ours_as_port(&port.name) && self.ownership.others_of_port(&port.name).next().is_none();
         model::EntryPort {
             name: port.name.clone(),
             number: port.number,

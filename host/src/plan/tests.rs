@@ -2,7 +2,6 @@
 
 use serde_json::{Value, json};
 
-
 use super::*;
 use crate::istio::Location;
 
@@ -27,14 +26,18 @@ fn desired() -> Desired {
         resolution: Some(Resolution::Static),
         location: None,
         ports: vec![],
-        endpoints: vec![serde_json::from_value(json!({"address": "10.0.0.1", "ports": {"http": 80}, "weight": 100})).unwrap()],
+        endpoints: vec![
+            serde_json::from_value(json!({"address": "10.0.0.1", "ports": {"http": 80}, "weight": 100})).unwrap(),
+        ],
         annotations: BTreeMap::from([(SOURCE.into(), "default/reviews".into())]),
         revision: "r1".into(),
     }
 }
 
 fn fresh(spec: Value, managed: Value) -> ServiceEntry {
-    entry(json!({"metadata": {"name": "e", "namespace": "polaris", "uid": "u", "resourceVersion": "7", "managedFields": managed}, "spec": spec}))
+    entry(
+        json!({"metadata": {"name": "e", "namespace": "polaris", "uid": "u", "resourceVersion": "7", "managedFields": managed}, "spec": spec}),
+    )
 }
 
 #[track_caller]
@@ -94,7 +97,10 @@ fn says_nothing_when_the_entry_holds_it() {
 
 #[test]
 fn leaves_a_contested_location_alone_and_says_so() {
-    let live = fresh(json!({"resolution": "STATIC", "location": "MESH_EXTERNAL"}), json!([operator(json!({"f:location": {}}))]));
+    let live = fresh(
+        json!({"resolution": "STATIC", "location": "MESH_EXTERNAL"}),
+        json!([operator(json!({"f:location": {}}))]),
+    );
     let wanted = Desired { location: Some(Location::MeshInternal), ..desired() };
     let plan = plan(&wanted, &live);
     assert_eq!(plan.contested, [Contested { field: "spec.location".into(), manager: "kubectl".into() }]);
@@ -103,7 +109,10 @@ fn leaves_a_contested_location_alone_and_says_so() {
 
 #[test]
 fn gives_up_a_location_that_is_no_longer_ours_to_say() {
-    let mut live = fresh(json!({"resolution": "STATIC", "location": "MESH_EXTERNAL"}), json!([ours(json!({"f:location": {}}), json!({}))]));
+    let mut live = fresh(
+        json!({"resolution": "STATIC", "location": "MESH_EXTERNAL"}),
+        json!([ours(json!({"f:location": {}}), json!({}))]),
+    );
     let fields = plan(&desired(), &live).apply.unwrap().change.fields;
     assert!(fields.contains(&"spec.location".to_owned()), "{fields:?}");
     live.ownership = Default::default();
@@ -117,7 +126,10 @@ fn drops_a_derived_port_that_is_not_wanted_any_more() {
         json!({"resolution": "STATIC", "ports": [{"name": "tcp", "number": 9, "protocol": "TCP"}]}),
         json!([ours(json!({"f:ports": {"k:{\"name\":\"tcp\"}": {}}}), json!({}))]),
     );
-    let wanted = Desired { ports: vec![Port { name: "http".into(), number: 80, protocol: "HTTP".into(), target_port: None }], ..desired() };
+    let wanted = Desired {
+        ports: vec![Port { name: "http".into(), number: 80, protocol: "HTTP".into(), target_port: None }],
+        ..desired()
+    };
     let apply = plan(&wanted, &live).apply.unwrap();
     assert_eq!(apply.body["spec"]["ports"], json!([{"name": "http", "number": 80, "protocol": "HTTP"}]));
     assert!(apply.change.fields.contains(&"spec.ports[tcp]".to_owned()));
@@ -126,8 +138,10 @@ fn drops_a_derived_port_that_is_not_wanted_any_more() {
 #[test]
 fn counts_endpoints_that_come_go_and_change() {
     let endpoints = |list: Value| -> Vec<crate::istio::Endpoint> { serde_json::from_value(list).unwrap() };
-    let before = endpoints(json!([{"address": "10.0.0.1", "weight": 1}, {"address": "10.0.0.2"}, {"address": "10.0.0.3"}]));
-    let after = endpoints(json!([{"address": "10.0.0.1", "weight": 2}, {"address": "10.0.0.3"}, {"address": "10.0.0.4"}]));
+    let before =
+        endpoints(json!([{"address": "10.0.0.1", "weight": 1}, {"address": "10.0.0.2"}, {"address": "10.0.0.3"}]));
+    let after =
+        endpoints(json!([{"address": "10.0.0.1", "weight": 2}, {"address": "10.0.0.3"}, {"address": "10.0.0.4"}]));
     let change = Change::of_endpoints(&before, &after);
     assert_eq!((change.added, change.removed, change.changed), (1, 1, 1));
 }

@@ -10,7 +10,9 @@ pub enum SinkError {
     #[error("the entry is gone")]
     Gone,
     /// The content was refused for good: the same would be refused again.
-    #[error("refused for good: {detail}; it is tried again when the entry or the service changes, and every few minutes")]
+    #[error(
+        "refused for good: {detail}; it is tried again when the entry or the service changes, and every few minutes"
+    )]
     Refused {
         /// What the server said.
         detail: String,

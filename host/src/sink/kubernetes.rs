@@ -65,10 +65,9 @@ fn by_status(status: &Status) -> SinkError {
         422 if names_field(status, "metadata.uid") => SinkError::Gone,
         400 | 413 | 415 | 422 => SinkError::Refused { detail },
         500 if REFUSALS.iter().any(|text| status.message.contains(text)) => SinkError::Refused { detail },
-        401 | 403 => SinkError::Forbidden {
-            detail,
-            remedy: format!("grant this identity the verb patch on {PLURAL}.{GROUP}"),
-        },
+        401 | 403 => {
+            SinkError::Forbidden { detail, remedy: format!("grant this identity the verb patch on {PLURAL}.{GROUP}") }
+        }
         _ => SinkError::Unavailable { detail },
     }
 }
@@ -87,9 +86,7 @@ mod tests {
 
     #[test]
     fn sorts_answers_by_what_they_mean() {
-        let refused = |code, message: &str| {
-            by_status(&Status { code, message: message.into(), ..Status::default() })
-        };
+        let refused = |code, message: &str| by_status(&Status { code, message: message.into(), ..Status::default() });
         let cases = [
             (404, "not found", "Gone"),
             (409, "Precondition failed: UID in precondition: uid mismatch: the provided object specified uid", "Gone"),

@@ -1,0 +1,93 @@
+//! The command line as a person meets it: help, wrong usage, the offline verbs.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+fn run(arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_polaris2istio"));
+    command.args(arguments).env_remove("KUBECONFIG").env("HOME", "/nonexistent").output().unwrap()
+}
+
+fn example(name: &str) -> String {
+    let root: PathBuf = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/example");
+    root.join(name).display().to_string()
+}
+
+/// Runs, and checks the exit code and that stdout and stderr hold some texts.
+#[track_caller]
+fn check(arguments: &[&str], code: i32, stdout: &[&str], stderr: &[&str]) {
+    let output = run(arguments);
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert_eq!(output.status.code(), Some(code), "{out}{err}");
+    for text in stdout {
+        assert!(out.contains(text), "stdout says `{text}`: {out}");
+    }
+    for text in stderr {
+        assert!(err.contains(text), "stderr says `{text}`: {err}");
+    }
+}
+
+#[test]
+fn help_teaches_by_example() {
+    check(
+        &["--help"],
+        0,
+        &["Examples:", "polaris2istio --polaris-address polaris.example.com:8090", "POLARIS2ISTIO_EMPTY_HOLD"],
+        &[],
+    );
+    check(&["convert", "--help"], 0, &["Examples:", "polaris2istio convert --entry"], &[]);
+    check(&["explain", "--help"], 0, &["Examples:", "polaris2istio explain --entry"], &[]);
+}
+
+#[test]
+fn wrong_usage_is_2() {
+    check(&[], 2, &[], &["--polaris-address"]);
+    check(&["--nonsense"], 2, &[], &["--nonsense"]);
+    check(&["--answers", "a", "--entries", "b"], 2, &[], &["--output"]);
+    check(&["--answers", "a", "--empty-hold", "soon"], 2, &[], &["5m", "never"]);
+    check(&["--answers", "a", "--log", "=="], 2, &[], &["--log"]);
+}
+
+#[test]
+fn what_cannot_be_used_is_1_with_a_remedy() {
+    check(&["--polarisAddress", "127.0.0.1:8091"], 1, &[], &["8091", "8090"]);
+    check(&["--polaris-address", "127.0.0.1:1"], 1, &[], &["no access to a Kubernetes cluster", "set KUBECONFIG"]);
+    check(
+        &["--polaris-address", "127.0.0.1:1", "--module", "/nonexistent.wasm"],
+        1,
+        &[],
+        &["/nonexistent.wasm", "check the path"],
+    );
+}
+
+#[test]
+fn converts_offline() {
+    let (entry, answer) = (example("entries/reviews.yaml"), example("answers/reviews.json"));
+    let arguments = ["convert", "--entry", &entry, "--answer", &answer];
+    check(&arguments, 0, &["address: \"10.1.0.11\"", "location: MESH_INTERNAL"], &["instance-isolated"]);
+    let output = run(&[&arguments[..], &["-o", "json"]].concat());
+    let object: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(object["spec"]["endpoints"].as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn explains_offline() {
+    let (entry, answer) = (example("entries/reviews.yaml"), example("answers/reviews.json"));
+    let arguments = ["explain", "--entry", &entry, "--answer", &answer];
+    check(&arguments, 0, &["polaris/reviews <- default/reviews: converted", "left out", "instance-isolated"], &[]);
+    let output = run(&[&arguments[..], &["-o", "json"]].concat());
+    let fates: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let left_out = fates["instances"].as_array().unwrap().iter().filter(|fate| fate["endpoint"].is_null()).count();
+    assert_eq!(left_out, 1);
+}
+
+#[test]
+fn refuses_an_answer_of_another_service() {
+    let (entry, answer) = (example("entries/reviews.yaml"), example("answers/orders.json"));
+    check(
+        &["convert", "--entry", &entry, "--answer", &answer],
+        1,
+        &[],
+        &["is about default/orders", "names default/reviews"],
+    );
+}

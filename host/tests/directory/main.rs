@@ -1,0 +1,8 @@
+//! The controller over directories, as a process: what a person sees who edits files beside it.
+//!
+//! No server is needed, so this is also where bad input of every kind is tried.
+
+mod bad_input;
+mod editing;
+mod fixture;
+mod holds;
