@@ -26,6 +26,9 @@ use crate::sink::{Sink, SinkError};
 /// Requests to the sink at once.
 pub(super) const WRITERS: u32 = 16;
 
+/// When a module that gave nothing usable is tried again with the same input: a time-out may be the machine's fault.
+const TROUBLE_RETRY: Duration = Duration::from_secs(60);
+
 /// What every look needs.
 pub(super) struct Context {
     pub(super) resource: ApiResource,
@@ -98,7 +101,7 @@ impl Look<'_> {
             Known::Failed => return self.end(Settled::Failed, Action::await_change()),
         };
         let Some(outcome) = self.convert(&service, &content).await else {
-            return self.end(Settled::Failed, Action::await_change());
+            return self.end(Settled::Failed, Action::requeue(TROUBLE_RETRY));
         };
         self.say(&outcome, &content);
         match outcome.verdict {

@@ -57,8 +57,8 @@ struct Published {
 }
 
 struct Written {
-    /// The version that was written over.
-    base: Option<String>,
+    /// The versions that were written over, and that the watch may still show.
+    bases: Vec<Option<String>>,
     entry: Arc<ServiceEntry>,
 }
 
@@ -74,13 +74,14 @@ impl Tracked {
         if self.uid != seen.metadata.uid {
             *self = Self { uid: seen.metadata.uid.clone(), ..Self::default() };
         }
+        let version = &seen.metadata.resource_version;
         match &self.written {
-            Some(written) if written.base == seen.metadata.resource_version => Arc::clone(&written.entry),
-            _ => {
-                self.written = None;
-                seen
-            }
+            Some(written) if written.entry.metadata.resource_version == *version => {}
+            Some(written) if written.bases.contains(version) => return Arc::clone(&written.entry),
+            _ => {}
         }
+        self.written = None;
+        seen
     }
 
     /// The content revision to ask with: only while the entry holds what was written with it.
@@ -111,7 +112,9 @@ impl Tracked {
 
     /// Notes a write: the entry as it was, and as it is.
     pub(super) fn wrote(&mut self, base: &ServiceEntry, entry: ServiceEntry, desired: &Desired, now: Instant) {
-        self.written = Some(Written { base: base.metadata.resource_version.clone(), entry: Arc::new(entry) });
+        let mut bases = self.written.take().map(|written| written.bases).unwrap_or_default();
+        bases.push(base.metadata.resource_version.clone());
+        self.written = Some(Written { bases, entry: Arc::new(entry) });
         self.pace.wrote(hash(&format!("{:?}", (&desired.endpoints, &desired.ports))), now);
         self.refused = None;
         self.failures = 0;

@@ -80,9 +80,15 @@ impl Guard {
             _ => return self.pass(desired),
         };
         if self.hold.as_ref().is_none_or(|hold| hold.reason != reason) {
-            let kept = self.hold.take().map(|hold| hold.endpoints);
-            let endpoints = kept.or_else(|| self.written.clone()).unwrap_or_else(|| live.spec.endpoints.clone());
-            self.hold = Some(Hold { reason, since: now, until: None, endpoints });
+            let earlier = self.hold.take();
+            // A registry that flaps between "empty" and "no such service" must not hold for ever.
+            let since = earlier.as_ref().filter(|hold| !hold.reason.is_rebound() && !reason.is_rebound());
+            let since = since.map_or(now, |hold| hold.since);
+            let endpoints = earlier
+                .map(|hold| hold.endpoints)
+                .or_else(|| self.written.clone())
+                .unwrap_or_else(|| live.spec.endpoints.clone());
+            self.hold = Some(Hold { reason, since, until: None, endpoints });
         }
         let Some(hold) = self.hold.as_mut().filter(|hold| !hold.endpoints.is_empty()) else {
             return self.pass(desired);
@@ -111,6 +117,12 @@ impl Guard {
     }
 }
 
+impl Reason {
+    fn is_rebound(&self) -> bool {
+        matches!(self, Self::Rebound { .. })
+    }
+}
+
 impl std::fmt::Display for Reason {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
@@ -130,5 +142,80 @@ impl std::str::FromStr for EmptyHold {
             return Ok(Self::Never);
         }
         humantime::parse_duration(text).map(Self::For).map_err(|error| format!("{error}; write `5m`, `0s` or `never`"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    fn entry(endpoints: &[&str], source: Option<&str>) -> ServiceEntry {
+        let endpoints: Vec<_> = endpoints.iter().map(|address| json!({"address": address})).collect();
+        let annotations = source.map(|source| json!({SOURCE: source})).unwrap_or_default();
+        serde_json::from_value(json!({"metadata": {"annotations": annotations}, "spec": {"endpoints": endpoints}}))
+            .unwrap()
+    }
+
+    fn desired(endpoints: &[&str]) -> Desired {
+        Desired {
+            resolution: None,
+            location: None,
+            ports: vec![],
+            endpoints: entry(endpoints, None).spec.endpoints,
+            annotations: [(SOURCE.to_owned(), "ns/now".to_owned())].into(),
+            revision: "r".into(),
+        }
+    }
+
+    /// A step: after how long, what is listed, what the module gives, and what the entry shall have then.
+    type Step = (Duration, Listed, &'static [&'static str], &'static [&'static str]);
+
+    #[track_caller]
+    fn check(limit: EmptyHold, live: &ServiceEntry, steps: &[Step]) {
+        let (mut guard, start) = (Guard::default(), Instant::now());
+        for (number, (after, listed, given, held)) in steps.iter().enumerate() {
+            let mut wanted = desired(given);
+            guard.decide(&mut wanted, *listed, live, limit, start + *after);
+            let found: Vec<_> = wanted.endpoints.iter().map(|endpoint| endpoint.address.as_str()).collect();
+            assert_eq!(found, *held, "step {number}");
+        }
+    }
+
+    #[test]
+    fn holds_what_an_empty_answer_would_clear() {
+        let hold = EmptyHold::For(5 * MINUTE);
+        let live = entry(&["a"], Some("ns/now"));
+        let empty = Listed::Instances(0);
+        check(
+            hold,
+            &live,
+            &[
+                (MINUTE, empty, &[], &["a"]),
+                (5 * MINUTE, Listed::Missing, &[], &["a"]),
+                (6 * MINUTE, empty, &[], &[]),
+                (7 * MINUTE, empty, &[], &[]),
+                (8 * MINUTE, Listed::Instances(1), &["b"], &["b"]),
+                (9 * MINUTE, empty, &[], &["b"]),
+            ],
+        );
+        check(EmptyHold::Never, &live, &[(MINUTE, empty, &[], &["a"]), (9999 * MINUTE, empty, &[], &["a"])]);
+        check(EmptyHold::For(Duration::ZERO), &live, &[(MINUTE, empty, &[], &[])]);
+        check(hold, &live, &[(MINUTE, Listed::Instances(2), &[], &[])]);
+        check(hold, &entry(&[], Some("ns/now")), &[(MINUTE, empty, &[], &[])]);
+    }
+
+    #[test]
+    fn holds_the_old_service_until_the_new_one_has_endpoints() {
+        let live = entry(&["a"], Some("ns/before"));
+        let steps: &[Step] = &[
+            (MINUTE, Listed::Missing, &[], &["a"]),
+            (999 * MINUTE, Listed::Instances(3), &[], &["a"]),
+            (1000 * MINUTE, Listed::Instances(1), &["b"], &["b"]),
+        ];
+        check(EmptyHold::For(Duration::ZERO), &live, steps);
     }
 }
