@@ -1,6 +1,6 @@
 //! One call of a module: a fresh store, one function, and an error that tells what went wrong.
 
-use wasmtime::Trap;
+use wasmtime::{PoolConcurrencyLimitError, Trap};
 
 use polaris2istio_core::model::{Entry, Outcome, Service};
 
@@ -9,6 +9,16 @@ use super::error::CallError;
 use super::outcome;
 use super::request::Lowering;
 use super::sandbox::{Guest, MemoryExceeded, Sandbox};
+
+/// Whether the exported functions have the types of the world; wasmtime tells when they are looked up in an instance.
+pub(super) fn check_types(sandbox: &Sandbox, pre: &ConverterPre<Guest>) -> Result<(), String> {
+    let (mut store, _running) = sandbox.store();
+    match pre.instantiate(&mut store) {
+        // What ends a call ends it at `describe` too, and is told there.
+        Err(error) if !error.is::<Trap>() && !error.is::<MemoryExceeded>() => Err(format!("{error:#}")),
+        _ => Ok(()),
+    }
+}
 
 pub(super) fn describe(sandbox: &Sandbox, pre: &ConverterPre<Guest>) -> Result<wit::ModuleInfo, CallError> {
     let (mut store, _running) = sandbox.store();
@@ -43,6 +53,9 @@ fn classify(export: &'static str, error: &wasmtime::Error, sandbox: &Sandbox) ->
     let limits = &sandbox.limits;
     if let Some(exceeded) = error.downcast_ref::<MemoryExceeded>() {
         return CallError::OutOfMemory { export, wanted: exceeded.wanted, limit: limits.memory_bytes };
+    }
+    if error.is::<PoolConcurrencyLimitError>() {
+        return CallError::Host { export, detail: format!("{} calls run already", limits.concurrency) };
     }
     match error.downcast_ref::<Trap>() {
         Some(Trap::Interrupt) => return CallError::TimedOut { export, limit: limits.time },

@@ -52,6 +52,18 @@ pub enum LoadError {
         /// What the validator said.
         detail: String,
     },
+    /// It asks for more memory than a call may have, before it has begun.
+    #[error(
+        "module {module}: wants more memory from the start than the {limit} bytes allowed: {detail}; build it with a smaller initial memory, or raise --module-memory"
+    )]
+    Oversized {
+        /// Where it came from.
+        module: String,
+        /// Bytes that it may have.
+        limit: usize,
+        /// What wasmtime said.
+        detail: String,
+    },
     /// The component wants something from the host.
     #[error(
         "module {module}: imports {}, but a module of the world polaris2istio:conversion/converter may import nothing; build it without WASI (target wasm32-unknown-unknown, or stub the imports)",

@@ -33,14 +33,14 @@ pub struct Converter {
     sandbox: Sandbox,
     module: Module,
     parameters: Parameters,
-    slots: Semaphore,
+    slots: Arc<Semaphore>,
 }
 
 impl Converter {
     /// Loads, checks and compiles a module; a fraction of a second for the default one.
     pub fn new(source: &Source, limits: Limits, mut parameters: Parameters) -> Result<Self, LoadError> {
         parameters.sort();
-        let slots = Semaphore::new(limits.concurrency as usize);
+        let slots = Arc::new(Semaphore::new(limits.concurrency as usize));
         let sandbox = Sandbox::new(limits)?;
         let module = Module::load(&sandbox, source)?;
         Ok(Self { sandbox, module, parameters, slots })
@@ -67,11 +67,14 @@ impl Converter {
     ) -> Result<Outcome, CallError> {
         let host = |detail: String| CallError::Host { export: "convert", detail };
         // The pool has a fixed number of slots: waiting here is cheaper than being refused there.
-        let _slot = self.slots.acquire().await.map_err(|error| host(error.to_string()))?;
+        let slot = Arc::clone(&self.slots).acquire_owned().await.map_err(|error| host(error.to_string()))?;
         let converter = Arc::clone(self);
-        tokio::task::spawn_blocking(move || converter.call(&service, &entry, published.as_deref()))
-            .await
-            .map_err(|error| host(error.to_string()))?
+        let call = move || {
+            // A call goes on when whoever waited for it is gone, and so does its slot.
+            let _slot = slot;
+            converter.call(&service, &entry, published.as_deref())
+        };
+        tokio::task::spawn_blocking(call).await.map_err(|error| host(error.to_string()))?
     }
 
     /// The same on this thread, for callers that are not async. No more than [`Limits::concurrency`] at once.

@@ -59,20 +59,31 @@ impl Module {
 
     fn compile(sandbox: &Sandbox, module: String, bytes: &[u8]) -> Result<Self, LoadError> {
         check_layer(&module, bytes)?;
-        let component = match Component::new(&sandbox.engine, bytes) {
+        let component = match sandbox.compile(bytes) {
             Ok(component) => component,
-            Err(error) => return Err(LoadError::Invalid { module, detail: format!("{error:#}") }),
+            Err(error) => return Err(uncompiled(sandbox, module, format!("{error:#}"))),
         };
         check_world(sandbox, &module, &component)?;
         let pre = match sandbox.linker.instantiate_pre(&component).and_then(ConverterPre::new) {
             Ok(pre) => pre,
             Err(error) => return Err(LoadError::WrongWorld { module, detail: format!("{error:#}") }),
         };
+        if let Err(detail) = call::check_types(sandbox, &pre) {
+            return Err(LoadError::WrongWorld { module, detail });
+        }
         match call::describe(sandbox, &pre) {
             Ok(info) => Ok(Self { pre, info: owned(info), origin: module }),
             Err(source) => Err(LoadError::Describe { module, source }),
         }
     }
+}
+
+/// wasmtime tells a memory that does not fit the pool by its text alone; a test holds it.
+fn uncompiled(sandbox: &Sandbox, module: String, detail: String) -> LoadError {
+    if detail.contains("exceeds the limit of") {
+        return LoadError::Oversized { module, limit: sandbox.limits.memory_bytes, detail };
+    }
+    LoadError::Invalid { module, detail }
 }
 
 fn owned(info: wit::ModuleInfo) -> ModuleInfo {

@@ -1,6 +1,6 @@
 //! The wasmtime engine and the store that every call gets: where the limits are put in force.
 
-use wasmtime::component::Linker;
+use wasmtime::component::{Component, Linker};
 use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, ResourceLimiter, Store};
 
 use super::error::LoadError;
@@ -38,6 +38,16 @@ impl Sandbox {
         let engine = Engine::new(&config(&limits)).map_err(|error| refused(format!("{error:#}")))?;
         let ticker = Ticker::start(engine.clone()).map_err(|error| refused(error.to_string()))?;
         Ok(Self { linker: Linker::new(&engine), engine, limits, ticker })
+    }
+
+    /// Compiles a component, by an engine that is gone afterwards: a compiler keeps its working memory, some 25 MiB for the
+    /// default module, for as long as its engine lives.
+    #[allow(unsafe_code, reason = "deserialising is the only way from one engine to another")]
+    pub(super) fn compile(&self, bytes: &[u8]) -> wasmtime::Result<Component> {
+        let compiled = Engine::new(&config(&self.limits))?.precompile_component(bytes)?;
+        // SAFETY: these bytes came from `precompile_component` of this same wasmtime a moment ago, were held by nobody else,
+        // and the two engines have one configuration.
+        unsafe { Component::deserialize(&self.engine, compiled) }
     }
 
     /// A fresh store with its deadline running from now.

@@ -89,7 +89,7 @@ impl Document {
 
     /// The document as an apply makes it in a cluster.
     pub fn with(&self, apply: &Apply) -> Value {
-        let mut object = merge(&self.value, &apply.body);
+        let mut object = merge(&self.value, &apply.body());
         // A cluster has managed fields for that.
         if let Some(annotations) = object["metadata"]["annotations"].as_object_mut() {
             annotations.remove(DERIVED);

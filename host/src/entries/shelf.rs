@@ -87,13 +87,12 @@ impl Shelf {
     pub(crate) fn apply(&self, apply: &Apply) -> Result<ServiceEntry, SinkError> {
         let key = (apply.namespace.clone(), apply.name.clone());
         let current = self.live(&key).ok_or(SinkError::Gone)?;
-        let seen = apply.body.pointer("/metadata/resourceVersion").and_then(Value::as_str);
-        if seen != current.metadata.resource_version.as_deref() {
+        if apply.resource_version() != current.metadata.resource_version.as_deref() {
             return Err(SinkError::Stale);
         }
         let shelf = self.lock();
         let (origin, document) = shelf.get(&key).ok_or(SinkError::Gone)?;
-        let object = merge::merge(&document.value, &apply.body);
+        let object = merge::merge(&document.value, &apply.body());
         self.write(&key, origin, &object).map_err(|error| SinkError::Forbidden {
             detail: format!("{}: {error}", self.path(&key).display()),
             remedy: "let this process write to the output directory".into(),

@@ -4,6 +4,7 @@
 //! A registry that restarts can answer "no such service" for everything before it has read its store. What someone did
 //! on purpose (isolate, weight 0) keeps its instances listed, and is not held.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::istio::{Endpoint, ServiceEntry};
@@ -41,7 +42,7 @@ pub struct Hold {
     pub since: Instant,
     /// When they are let go; none means not by time.
     pub until: Option<Instant>,
-    endpoints: Vec<Endpoint>,
+    endpoints: Arc<[Endpoint]>,
 }
 
 /// What the registry lists for the entry's service.
@@ -58,7 +59,7 @@ pub enum Listed {
 pub struct Guard {
     hold: Option<Hold>,
     /// What was last written on purpose; a hold brings it back if someone clears it meanwhile.
-    written: Option<Vec<Endpoint>>,
+    written: Option<Arc<[Endpoint]>>,
 }
 
 impl Guard {
@@ -87,7 +88,7 @@ impl Guard {
             let endpoints = earlier
                 .map(|hold| hold.endpoints)
                 .or_else(|| self.written.clone())
-                .unwrap_or_else(|| live.spec.endpoints.clone());
+                .unwrap_or_else(|| live.spec.endpoints.clone().into());
             self.hold = Some(Hold { reason, since, until: None, endpoints });
         }
         let Some(hold) = self.hold.as_mut().filter(|hold| !hold.endpoints.is_empty()) else {
@@ -165,7 +166,7 @@ mod tests {
             resolution: None,
             location: None,
             ports: vec![],
-            endpoints: entry(endpoints, None).spec.endpoints,
+            endpoints: entry(endpoints, None).spec.endpoints.into(),
             annotations: [(SOURCE.to_owned(), "ns/now".to_owned())].into(),
             revision: "r".into(),
         }

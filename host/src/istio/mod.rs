@@ -2,11 +2,13 @@
 //! registry.
 
 mod ownership;
+mod pairs;
 mod rules;
 mod service_entry;
 mod view;
 
 pub use ownership::{Claim, MANAGER, Ownership, Ports};
+pub use pairs::Pairs;
 pub use rules::{AddressRule, Violation, check};
 pub use service_entry::{Endpoint, GROUP, KIND, Location, PLURAL, Port, Resolution, ServiceEntry, Spec, VERSIONS};
 pub use view::Unsupported;

@@ -15,6 +15,8 @@ pub const MANAGER: &str = "polaris2istio";
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ownership {
     claims: Vec<Claim>,
+    /// Ports that others declared without their name, and nobody else with it.
+    partial_ports: BTreeSet<String>,
 }
 
 /// What one manager declared.
@@ -57,13 +59,28 @@ impl Ports {
 impl Ownership {
     /// Ownership from claims, for sources that have no `managedFields`.
     pub fn new(claims: Vec<Claim>) -> Self {
-        Self { claims }
+        Self { claims, partial_ports: BTreeSet::new() }
     }
 
     /// Reads `metadata.managedFields`; claims on the status are not of interest.
     pub fn from_managed_fields(fields: &[ManagedFieldsEntry]) -> Self {
         let main = fields.iter().filter(|entry| entry.subresource.as_deref().unwrap_or_default().is_empty());
-        Self { claims: main.map(claim).collect() }
+        let (mut claims, mut named, mut partial) = (Vec::new(), BTreeSet::new(), BTreeSet::new());
+        for entry in main {
+            let claim = claim(entry);
+            if !claim.ours {
+                for (name, fields) in port_claims(entry) {
+                    let whole = fields.get(".").is_some() || fields.get("f:name").is_some();
+                    if whole {
+                        named.insert(name)
+                    } else {
+                        partial.insert(name)
+                    };
+                }
+            }
+            claims.push(claim);
+        }
+        Self { claims, partial_ports: partial.difference(&named).cloned().collect() }
     }
 
     /// Managers other than this controller that declared a field right under `spec`.
@@ -89,6 +106,12 @@ impl Ownership {
     /// Whether this controller declared a port.
     pub fn ours_as_port(&self, name: &str) -> bool {
         self.ours().any(|claim| claim.ports.contain(name))
+    }
+
+    /// Whether a port that this controller declared would lose its name with our claim: other managers declared parts of it
+    /// only, as a client-side apply does, which claims just the fields that it changed.
+    pub fn needs_us_for_port(&self, name: &str) -> bool {
+        self.ours_as_port(name) && self.partial_ports.contains(name)
     }
 
     /// The annotations that this controller declared.
@@ -127,6 +150,12 @@ fn ports(field: Option<&Value>) -> Ports {
     } else {
         Ports::Named(names)
     }
+}
+
+/// The ports in a manager's fields, with the fields of each.
+fn port_claims(entry: &ManagedFieldsEntry) -> impl Iterator<Item = (String, &Value)> {
+    let ports = entry.fields_v1.as_ref().and_then(|fields| fields.0.pointer("/f:spec/f:ports")?.as_object());
+    ports.into_iter().flatten().filter_map(|(key, fields)| Some((port_name(key.strip_prefix("k:")?)?, fields)))
 }
 
 /// The name in a list key such as `{"name":"http"}`.

@@ -113,8 +113,8 @@ fn check_endpoint(
     if endpoint.ports.len() > limits::ENDPOINT_PORTS {
         return Err(("ports", format!("{} of them; an endpoint has {}", endpoint.ports.len(), limits::ENDPOINT_PORTS)));
     }
-    for (name, port) in &endpoint.ports {
-        if !ports.contains_key(name.as_str()) {
+    for (name, port) in endpoint.ports.iter() {
+        if !ports.contains_key(name) {
             return Err(("ports", format!("`{name}` is no service port of the entry")));
         }
         if !(1..=65535).contains(port) {
@@ -186,7 +186,7 @@ mod tests {
             resolution: Some(Resolution::Static),
             location: None,
             ports: vec![serde_json::from_value(json!({"name": "http", "number": 80, "protocol": "HTTP"})).unwrap()],
-            endpoints: vec![serde_json::from_value(endpoint).unwrap()],
+            endpoints: [serde_json::from_value(endpoint).unwrap()].into(),
             annotations: Default::default(),
             revision: "r".into(),
         }

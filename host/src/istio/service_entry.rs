@@ -12,6 +12,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 use super::ownership::Ownership;
+use super::pairs::Pairs;
 
 /// The API group of ServiceEntry.
 pub const GROUP: &str = "networking.istio.io";
@@ -88,11 +89,11 @@ pub struct Endpoint {
     #[serde(default, deserialize_with = "null_as_default")]
     pub address: String,
     /// Service port name -> port.
-    #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "BTreeMap::is_empty")]
-    pub ports: BTreeMap<String, u32>,
+    #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "Pairs::is_empty")]
+    pub ports: Pairs<u32>,
     /// Labels that DestinationRules select by.
-    #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "BTreeMap::is_empty")]
-    pub labels: BTreeMap<String, String>,
+    #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "Pairs::is_empty")]
+    pub labels: Pairs<String>,
     /// `region/zone/subzone`.
     #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "String::is_empty")]
     pub locality: String,

@@ -1,10 +1,12 @@
 //! One server-side apply: its body, and what it changes, for the log line.
 
+use std::collections::HashMap;
 use std::fmt;
+use std::sync::Arc;
 
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 
-use crate::istio::Endpoint;
+use crate::istio::{Endpoint, Pairs};
 
 /// What the sink is asked to do.
 #[derive(Clone, Debug, PartialEq)]
@@ -13,9 +15,13 @@ pub struct Apply {
     pub namespace: String,
     /// Name of the entry.
     pub name: String,
-    /// The apply configuration but for `apiVersion` and `kind`, which the sink knows: metadata with `uid` and
-    /// `resourceVersion`, the annotations and the `spec` fields that are ours.
-    pub body: Value,
+    /// Name, namespace, `uid`, `resourceVersion` and our annotations.
+    pub(super) metadata: Value,
+    /// The `spec` fields that are ours, but for endpoints.
+    pub(super) spec: Map<String, Value>,
+    /// The endpoints, where the resolution allows the field. As JSON they are ten times as large, so they become that only
+    /// when they are sent: a thousand applies may be waiting for their turn.
+    pub(super) endpoints: Option<Arc<[Endpoint]>>,
     /// What it changes.
     pub change: Change,
 }
@@ -42,21 +48,36 @@ pub struct Contested {
     pub manager: String,
 }
 
+impl Apply {
+    /// The apply configuration, but for `apiVersion` and `kind`, which the sink knows.
+    pub fn body(&self) -> Value {
+        let mut body = json!({"metadata": self.metadata});
+        let mut spec = self.spec.clone();
+        if let Some(endpoints) = &self.endpoints {
+            spec.insert("endpoints".into(), json!(**endpoints));
+        }
+        if !spec.is_empty() {
+            body["spec"] = Value::Object(spec);
+        }
+        body
+    }
+
+    /// The version of the entry that it was planned for.
+    pub fn resource_version(&self) -> Option<&str> {
+        self.metadata.get("resourceVersion")?.as_str()
+    }
+}
+
 impl Change {
     /// Compares endpoints by what makes them one: address and ports.
     pub(super) fn of_endpoints(live: &[Endpoint], desired: &[Endpoint]) -> Self {
-        use std::collections::HashMap;
-        let identity = |endpoint: &Endpoint| {
-            let ports: Vec<_> = endpoint.ports.iter().map(|(name, port)| format!("{name}={port}")).collect();
-            format!("{}|{}", endpoint.address, ports.join(","))
-        };
-        let mut before: HashMap<String, Vec<&Endpoint>> = HashMap::new();
+        let mut before: HashMap<(&str, &Pairs<u32>), Vec<&Endpoint>> = HashMap::new();
         for endpoint in live {
-            before.entry(identity(endpoint)).or_default().push(endpoint);
+            before.entry((&endpoint.address, &endpoint.ports)).or_default().push(endpoint);
         }
         let mut change = Self::default();
         for endpoint in desired {
-            match before.get_mut(&identity(endpoint)).and_then(Vec::pop) {
+            match before.get_mut(&(endpoint.address.as_str(), &endpoint.ports)).and_then(Vec::pop) {
                 None => change.added += 1,
                 Some(old) if old != endpoint => change.changed += 1,
                 Some(_) => {}

@@ -1,6 +1,7 @@
 //! What a ServiceEntry should hold, in the fields that this controller may write.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use polaris2istio_core::model::Update;
 
@@ -23,8 +24,8 @@ pub struct Desired {
     pub location: Option<Location>,
     /// The ports that the module derived.
     pub ports: Vec<Port>,
-    /// All endpoints, in order.
-    pub endpoints: Vec<Endpoint>,
+    /// All endpoints, in order. Shared: what is remembered of an entry is the same list.
+    pub endpoints: Arc<[Endpoint]>,
     /// The module's annotations, and where the endpoints come from.
     pub annotations: BTreeMap<String, String>,
     /// The registry's revision; written only along with something else.

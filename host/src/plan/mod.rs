@@ -8,10 +8,11 @@ mod apply;
 mod desired;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
-use crate::istio::{Port, Resolution, ServiceEntry};
+use crate::istio::{Endpoint, Port, Resolution, ServiceEntry};
 
 pub use apply::{Apply, Change, Contested};
 pub use desired::{Desired, MODULE_PREFIX, REVISION, SOURCE};
@@ -27,7 +28,8 @@ pub struct Plan {
 
 /// Plans for an entry as it is.
 pub fn plan(desired: &Desired, live: &ServiceEntry) -> Plan {
-    let mut draft = Draft { desired, live, spec: Map::new(), change: Change::default(), contested: Vec::new() };
+    let mut draft =
+        Draft { desired, live, spec: Map::new(), endpoints: None, change: Change::default(), contested: Vec::new() };
     draft.resolution();
     draft.location();
     draft.ports();
@@ -45,6 +47,7 @@ struct Draft<'a> {
     desired: &'a Desired,
     live: &'a ServiceEntry,
     spec: Map<String, Value>,
+    endpoints: Option<Arc<[Endpoint]>>,
     change: Change,
     contested: Vec<Contested>,
 }
@@ -106,8 +109,11 @@ impl Draft<'_> {
                 self.change.fields.push(format!("spec.ports[{name}]"));
             }
         }
-        if !ours.is_empty() {
-            self.spec.insert("ports".into(), json!(ours));
+        // Without our claim such a port would have a number and no name, and the API server refuses the whole apply.
+        let lent = live.iter().filter(|(name, _)| ownership.needs_us_for_port(name)).map(|(_, port)| *port);
+        let applied: Vec<&Port> = ours.into_iter().chain(lent).collect();
+        if !applied.is_empty() {
+            self.spec.insert("ports".into(), json!(applied));
         }
     }
 
@@ -118,12 +124,12 @@ impl Draft<'_> {
             return self.give_up("endpoints");
         }
         let (live, desired) = (&self.live.spec.endpoints, &self.desired.endpoints);
-        if live != desired {
+        if live[..] != desired[..] {
             let Change { added, removed, changed, .. } = Change::of_endpoints(live, desired);
             (self.change.added, self.change.removed, self.change.changed) = (added, removed, changed);
             self.change.fields.push("spec.endpoints".into());
         }
-        self.spec.insert("endpoints".into(), json!(desired));
+        self.endpoints = Some(Arc::clone(desired));
     }
 
     fn annotations(&mut self) -> BTreeMap<String, String> {
@@ -148,28 +154,23 @@ impl Draft<'_> {
     }
 
     fn finish(self, annotations: BTreeMap<String, String>) -> Plan {
-        let Self { live, spec, change, contested, .. } = self;
+        let Self { live, spec, endpoints, change, contested, .. } = self;
         if change.fields.is_empty() {
             return Plan { apply: None, contested };
         }
-        let metadata = &live.metadata;
-        let mut body = json!({"metadata": {
-            "name": metadata.name,
-            "namespace": metadata.namespace,
-            "annotations": annotations,
-        }});
-        for (key, value) in [("uid", &metadata.uid), ("resourceVersion", &metadata.resource_version)] {
+        let known = &live.metadata;
+        let mut metadata = json!({"name": known.name, "namespace": known.namespace, "annotations": annotations});
+        for (key, value) in [("uid", &known.uid), ("resourceVersion", &known.resource_version)] {
             if let Some(value) = value {
-                body["metadata"][key] = json!(value);
+                metadata[key] = json!(value);
             }
         }
-        if !spec.is_empty() {
-            body["spec"] = Value::Object(spec);
-        }
         let apply = Apply {
-            namespace: metadata.namespace.clone().unwrap_or_default(),
-            name: metadata.name.clone().unwrap_or_default(),
-            body,
+            namespace: known.namespace.clone().unwrap_or_default(),
+            name: known.name.clone().unwrap_or_default(),
+            metadata,
+            spec,
+            endpoints,
             change,
         };
         Plan { apply: Some(apply), contested }

@@ -26,9 +26,10 @@ fn desired() -> Desired {
         resolution: Some(Resolution::Static),
         location: None,
         ports: vec![],
-        endpoints: vec![
-            serde_json::from_value(json!({"address": "10.0.0.1", "ports": {"http": 80}, "weight": 100})).unwrap(),
-        ],
+        endpoints: [
+            serde_json::from_value(json!({"address": "10.0.0.1", "ports": {"http": 80}, "weight": 100})).unwrap()
+        ]
+        .into(),
         annotations: BTreeMap::from([(SOURCE.into(), "default/reviews".into())]),
         revision: "r1".into(),
     }
@@ -43,7 +44,7 @@ fn fresh(spec: Value, managed: Value) -> ServiceEntry {
 #[track_caller]
 fn check(desired: &Desired, live: &ServiceEntry, spec: Option<Value>, fields: &[&str], contested: &[&str]) {
     let plan = plan(desired, live);
-    let body = plan.apply.as_ref().map(|apply| apply.body["spec"].clone());
+    let body = plan.apply.as_ref().map(|apply| apply.body()["spec"].clone());
     assert_eq!(body, spec, "the spec that is applied");
     let changed = plan.apply.map(|apply| apply.change.fields).unwrap_or_default();
     assert_eq!(changed, fields, "the fields that change");
@@ -63,15 +64,15 @@ fn leaves_the_operators_resolution_and_ports_out() {
     let endpoints = json!([{"address": "10.0.0.1", "ports": {"http": 80}, "weight": 100}]);
     check(&desired(), &live, Some(json!({"endpoints": endpoints})), &["spec.endpoints", SOURCED, REVISED], &[]);
     let apply = plan(&desired(), &live).apply.unwrap();
-    assert_eq!(apply.body["metadata"]["uid"], "u");
-    assert_eq!(apply.body["metadata"]["resourceVersion"], "7");
+    assert_eq!(apply.body()["metadata"]["uid"], "u");
+    assert_eq!(apply.body()["metadata"]["resourceVersion"], "7");
 }
 
 #[test]
 fn takes_a_placeholder_resolution_from_its_operator() {
     for spec in [json!({"resolution": "NONE"}), json!({})] {
         let live = fresh(spec, json!([operator(json!({"f:resolution": {}}))]));
-        let body = plan(&desired(), &live).apply.unwrap().body;
+        let body = plan(&desired(), &live).apply.unwrap().body();
         assert_eq!(body["spec"]["resolution"], "STATIC");
     }
 }
@@ -79,8 +80,8 @@ fn takes_a_placeholder_resolution_from_its_operator() {
 #[test]
 fn sends_no_endpoints_beside_none() {
     let live = fresh(json!({"resolution": "NONE"}), json!([operator(json!({"f:resolution": {}}))]));
-    let empty = Desired { resolution: Some(Resolution::None), endpoints: vec![], ..desired() };
-    let body = plan(&empty, &live).apply.unwrap().body;
+    let empty = Desired { resolution: Some(Resolution::None), endpoints: [].into(), ..desired() };
+    let body = plan(&empty, &live).apply.unwrap().body();
     assert_eq!(body.get("spec"), None);
 }
 
@@ -104,7 +105,7 @@ fn leaves_a_contested_location_alone_and_says_so() {
     let wanted = Desired { location: Some(Location::MeshInternal), ..desired() };
     let plan = plan(&wanted, &live);
     assert_eq!(plan.contested, [Contested { field: "spec.location".into(), manager: "kubectl".into() }]);
-    assert_eq!(plan.apply.unwrap().body["spec"].get("location"), None);
+    assert_eq!(plan.apply.unwrap().body()["spec"].get("location"), None);
 }
 
 #[test]
@@ -131,7 +132,7 @@ fn drops_a_derived_port_that_is_not_wanted_any_more() {
         ..desired()
     };
     let apply = plan(&wanted, &live).apply.unwrap();
-    assert_eq!(apply.body["spec"]["ports"], json!([{"name": "http", "number": 80, "protocol": "HTTP"}]));
+    assert_eq!(apply.body()["spec"]["ports"], json!([{"name": "http", "number": 80, "protocol": "HTTP"}]));
     assert!(apply.change.fields.contains(&"spec.ports[tcp]".to_owned()));
 }
 
@@ -144,4 +145,21 @@ fn counts_endpoints_that_come_go_and_change() {
         endpoints(json!([{"address": "10.0.0.1", "weight": 2}, {"address": "10.0.0.3"}, {"address": "10.0.0.4"}]));
     let change = Change::of_endpoints(&before, &after);
     assert_eq!((change.added, change.removed, change.changed), (1, 1, 1));
+}
+
+/// A client-side apply that only changes a number claims nothing else of a port that we derived.
+#[test]
+fn keeps_the_name_of_a_port_that_another_took_in_part() {
+    let port = json!({"name": "http", "number": 81, "protocol": "HTTP"});
+    let managed = |part: Value| {
+        json!([
+            {"manager": "kubectl", "operation": "Update", "fieldsV1": {"f:spec": {"f:ports": {"k:{\"name\":\"http\"}": part}}}},
+            ours(json!({"f:ports": {"k:{\"name\":\"http\"}": {".": {}, "f:name": {}, "f:protocol": {}}}}), json!({})),
+        ])
+    };
+    for (part, kept) in [(json!({"f:number": {}}), true), (json!({".": {}, "f:name": {}, "f:number": {}}), false)] {
+        let live = fresh(json!({"resolution": "STATIC", "ports": [port]}), managed(part));
+        let spec = plan(&desired(), &live).apply.unwrap().body()["spec"].clone();
+        assert_eq!(spec.get("ports"), kept.then(|| json!([port])).as_ref());
+    }
 }

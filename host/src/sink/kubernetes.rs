@@ -5,7 +5,7 @@ use std::time::Duration;
 use kube::Client;
 use kube::api::{Api, ApiResource, Patch, PatchParams};
 use kube::core::Status;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::SinkError;
 use crate::istio::{GROUP, KIND, MANAGER, PLURAL, ServiceEntry};
@@ -27,7 +27,7 @@ impl KubernetesSink {
     }
 
     pub(super) async fn apply(&self, apply: &Apply) -> Result<ServiceEntry, SinkError> {
-        let mut body: Value = apply.body.clone();
+        let mut body = apply.body();
         body["apiVersion"] = json!(self.resource.api_version);
         body["kind"] = json!(KIND);
         let api: Api<ServiceEntry> = Api::namespaced_with(self.client.clone(), &apply.namespace, &self.resource);

@@ -64,7 +64,7 @@ impl ApiServer {
     /// Starts one that knows ServiceEntries.
     pub async fn start(binaries: &'static Binaries) -> Self {
         let server = Self::start_without_crds(binaries).await;
-        server.apply_crds(&binaries.istio_crds).await;
+        server.install_crds(binaries).await;
         server
     }
 
@@ -137,8 +137,10 @@ impl ApiServer {
             "contexts": [{"name": name, "context": {"cluster": "tests", "user": name}}],
             "current-context": name,
         });
-        // JSON is YAML.
-        self.directory.write(&format!("{name}.kubeconfig"), kubeconfig.to_string())
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        // JSON is YAML. Each call has a file of its own: another test may be reading the last one's.
+        self.directory.write(&format!("{name}-{number}.kubeconfig"), kubeconfig.to_string())
     }
 
     /// The configuration of a client for a user.
@@ -202,8 +204,9 @@ impl ApiServer {
         self.process.as_ref().map(Process::log).unwrap_or_default()
     }
 
-    async fn apply_crds(&self, file: &Path) {
-        let all = fs::read_to_string(file).expect("tests/servers/build made the file readable");
+    /// Makes it know ServiceEntries, after [`Self::start_without_crds`].
+    pub async fn install_crds(&self, binaries: &Binaries) {
+        let all = fs::read_to_string(&binaries.istio_crds).expect("tests/servers/build made the file readable");
         // Of the fourteen only this one is needed, and each costs start-up time.
         let crd = all
             .split("\n---\n")

@@ -57,6 +57,15 @@ impl Admin {
         self.done(Method::POST, "/v1/DeregisterInstance", instance.key()).await;
     }
 
+    /// Removes any number of instances, in a few requests, as an operator does
+    /// in the console.
+    pub async fn deregister_all(&self, instances: &[Instance]) {
+        for batch in instances.chunks(BATCH) {
+            let batch = batch.iter().map(Instance::key).collect();
+            self.done(Method::POST, "/naming/v1/instances/delete", batch).await;
+        }
+    }
+
     /// Sends an instance's heartbeat, until it is taken: the server knows an
     /// instance only some moments after it has acknowledged it.
     pub async fn heartbeat(&self, instance: &Instance) {

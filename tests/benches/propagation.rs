@@ -1,0 +1,191 @@
+//! How fast a registration reaches its ServiceEntry, and what the controller costs, against the real servers.
+//!
+//! `cargo build --release && cargo bench -p polaris2istio-tests --bench propagation` (about six minutes). It prints figures
+//! and judges nothing: machines differ.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a benchmark may fail loudly")]
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use kube::api::{Api, DynamicObject, PostParams};
+use polaris2istio_tests::servers::{
+    self, ApiServer, Directory, Instance, Polaris, PolarisOptions, Process, Program, User,
+};
+use polaris2istio_tests::wait_for;
+use serde_json::json;
+
+/// Registrations that are timed.
+const ROUNDS: usize = 50;
+/// Instances of a service before that.
+const INSTANCES: u8 = 5;
+/// How long an idle controller is watched.
+const IDLE: Duration = Duration::from_secs(60);
+
+#[tokio::main]
+async fn main() {
+    let binaries = servers::binaries().expect("the servers are built: tests/servers/build");
+    println!("{}", machine());
+    for services in [1, 200] {
+        let (api, polaris) = start(binaries).await;
+        let bench = Bench::new(&api, &polaris, services).await;
+        let controller = bench.controller();
+        bench.filled().await;
+        let mut times = bench.propagation().await;
+        times.sort();
+        println!(
+            "{services} services: register acknowledged -> entry holds it: median {:.2} s, p99 {:.2} s, worst {:.2} s of {ROUNDS}; {}",
+            times[ROUNDS / 2].as_secs_f64(),
+            times[ROUNDS * 99 / 100].as_secs_f64(),
+            times[ROUNDS - 1].as_secs_f64(),
+            Cost::of(&controller)
+        );
+    }
+    let (api, polaris) = start(binaries).await;
+    let bench = Bench::new(&api, &polaris, 1000).await;
+    let start = Instant::now();
+    let controller = bench.controller();
+    bench.filled().await;
+    println!("1000 fresh entries of {INSTANCES} instances: all filled after {:.1} s", start.elapsed().as_secs_f64());
+    let before = Cost::of(&controller);
+    tokio::time::sleep(IDLE).await;
+    let after = Cost::of(&controller);
+    let minutes = IDLE.as_secs_f64() / 60.0;
+    println!("idle at 1000 services: {:.2} CPU seconds a minute; {after}", (after.cpu - before.cpu) / minutes);
+}
+
+async fn start(binaries: &'static servers::Binaries) -> (ApiServer, Polaris) {
+    tokio::join!(ApiServer::start(binaries), Polaris::start(binaries, PolarisOptions::default()))
+}
+
+/// Services with their entries, on servers of their own: Polaris reads every row ever written each second.
+struct Bench<'a> {
+    api: &'a ApiServer,
+    polaris: &'a Polaris,
+    entries: Api<DynamicObject>,
+    namespace: String,
+    services: usize,
+    directory: Directory,
+}
+
+impl<'a> Bench<'a> {
+    async fn new(api: &'a ApiServer, polaris: &'a Polaris, services: usize) -> Self {
+        let namespace = api.create_namespace("bench").await;
+        let entries = api.service_entries(&namespace).await;
+        let admin = polaris.admin();
+        let instances: Vec<_> = (0..services)
+            .flat_map(|service| (1..=INSTANCES).map(move |host| instance(service, &format!("10.0.0.{host}"))))
+            .collect();
+        for some in instances.chunks(20) {
+            admin.register_all(some).await;
+        }
+        for service in 0..services {
+            entries.create(&PostParams::default(), &entry(service)).await.unwrap();
+        }
+        let directory = Directory::new("bench");
+        Self { api, polaris, entries, namespace, services, directory }
+    }
+
+    fn controller(&self) -> Process {
+        Program::new(&binary(), self.directory.path())
+            .args(["--polaris-address", &self.polaris.http_address(), "--namespace", &self.namespace])
+            .env("KUBECONFIG", self.api.kubeconfig(User::Admin))
+            .start()
+    }
+
+    async fn filled(&self) {
+        wait_for("every entry has its endpoints", Duration::from_secs(300), || async {
+            let list = self.entries.list(&Default::default()).await.map_err(|error| error.to_string())?;
+            let filled = list.items.iter().filter(|entry| endpoints(entry).len() == usize::from(INSTANCES)).count();
+            if filled == self.services { Ok(()) } else { Err(format!("{filled} of {}", self.services)) }
+        })
+        .await
+    }
+
+    async fn propagation(&self) -> Vec<Duration> {
+        let admin = self.polaris.admin();
+        let mut times = Vec::new();
+        for round in 0..ROUNDS {
+            // Registrations must not march in step with the polls.
+            tokio::time::sleep(Duration::from_millis((round as u64 * 389) % 2000)).await;
+            let service = round % self.services;
+            let host = format!("10.1.{round}.1");
+            admin.register(&instance(service, &host)).await;
+            let acknowledged = Instant::now();
+            wait_for("the entry holds it", Duration::from_secs(30), || async {
+                let entry = self.entries.get(&name(service)).await.map_err(|error| error.to_string())?;
+                if endpoints(&entry).contains(&host) { Ok(()) } else { Err("not yet".to_owned()) }
+            })
+            .await;
+            times.push(acknowledged.elapsed());
+        }
+        times
+    }
+}
+
+fn name(service: usize) -> String {
+    format!("service-{service}")
+}
+
+fn instance(service: usize, host: &str) -> Instance {
+    Instance::new("bench", &name(service), host, 8080).protocol("http").weight(100)
+}
+
+fn entry(service: usize) -> DynamicObject {
+    let name = name(service);
+    serde_json::from_value(json!({
+        "apiVersion": "networking.istio.io/v1", "kind": "ServiceEntry",
+        "metadata": {"name": name, "labels": {"manager": "aeraki", "registry": "polaris"},
+            "annotations": {"aeraki.net/polarisNamespace": "bench", "aeraki.net/polarisService": name, "aeraki.net/external": "false"}},
+        "spec": {"hosts": [format!("dev.{name}.polaris")], "resolution": "STATIC", "ports": [{"name": "http", "number": 80, "protocol": "HTTP"}]},
+    }))
+    .unwrap()
+}
+
+fn endpoints(entry: &DynamicObject) -> Vec<String> {
+    let list = entry.data["spec"]["endpoints"].as_array().cloned().unwrap_or_default();
+    list.iter().map(|endpoint| endpoint["address"].as_str().unwrap_or_default().to_owned()).collect()
+}
+
+/// The release build, beside the profile that the benchmark itself is built in.
+fn binary() -> PathBuf {
+    let own = std::env::current_exe().unwrap();
+    let target = own.ancestors().find(|path| path.ends_with("release")).expect("benchmarks are built in release");
+    let binary = target.join("polaris2istio");
+    assert!(binary.exists(), "{} is missing; run: cargo build --release", binary.display());
+    binary
+}
+
+/// What a process used so far.
+struct Cost {
+    /// Seconds of CPU.
+    cpu: f64,
+    /// Its largest resident size, in MiB.
+    peak: f64,
+}
+
+impl Cost {
+    fn of(process: &Process) -> Self {
+        let directory = PathBuf::from(format!("/proc/{}", process.id()));
+        let read = |name: &str| std::fs::read_to_string(directory.join(Path::new(name))).unwrap();
+        let (stat, status) = (read("stat"), read("status"));
+        // Fields 14 and 15 of proc(5), counted after the name, which may hold spaces; in ticks of 10 ms.
+        let fields: Vec<&str> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
+        let ticks: f64 = fields[11].parse::<f64>().unwrap() + fields[12].parse::<f64>().unwrap();
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        let peak: f64 = peak.trim().trim_end_matches(" kB").parse().unwrap();
+        Self { cpu: ticks / 100.0, peak: peak / 1024.0 }
+    }
+}
+
+impl std::fmt::Display for Cost {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "controller: {:.1} CPU seconds so far, {:.0} MiB at most", self.cpu, self.peak)
+    }
+}
+
+fn machine() -> String {
+    let cpu = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = cpu.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or("unknown");
+    let cores = std::thread::available_parallelism().map_or(0, usize::from);
+    format!("{cores} cores,{}", model.trim_start_matches(['\t', ' ', ':']))
+}

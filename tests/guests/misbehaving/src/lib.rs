@@ -1,0 +1,72 @@
+//! A conversion module that misbehaves as it is told: by the entry [`BEHAVIOUR`] of the service's metadata.
+//!
+//! It stands for what a user's own module may do, and knows the WIT world only.
+
+mod misbehaviour;
+
+/// The types of the world, generated.
+#[allow(unsafe_code, missing_docs, clippy::all)]
+pub mod bindings {
+    wit_bindgen::generate!({ path: "../../../wit", world: "converter", pub_export_macro: true });
+}
+
+use bindings::exports::polaris2istio::conversion::conversion::{
+    Endpoint, Failure, Guest, Instance, ModuleInfo, Outcome, Port, Request, Resolution, Update, Verdict,
+};
+
+/// The metadata key that tells it what to do; without it, it converts as well as it can.
+pub const BEHAVIOUR: &str = "behaviour";
+
+/// The module.
+pub struct Misbehaving;
+
+impl Guest for Misbehaving {
+    fn describe() -> ModuleInfo {
+        if cfg!(feature = "mute") {
+            misbehaviour::panic();
+        }
+        #[cfg(feature = "bulky")]
+        misbehaviour::touch_bulk();
+        ModuleInfo { name: "misbehaving".into(), version: "0.0.1".into(), summary: "Does as it is told.".into() }
+    }
+
+    fn convert(request: Request) -> Result<Outcome, Failure> {
+        let behaviour = request.service.metadata.iter().find(|(key, _)| key == BEHAVIOUR);
+        misbehaviour::behave(behaviour.map(|(_, value)| value.as_str()), &request)
+    }
+}
+
+/// One endpoint for each instance, at the service port `tcp`.
+fn convert(request: &Request) -> Update {
+    let endpoint = |(position, instance): (usize, &Instance)| Endpoint {
+        address: instance.host.clone(),
+        ports: vec![("tcp".into(), instance.port)],
+        labels: Vec::new(),
+        weight: instance.weight,
+        locality: String::new(),
+        instances: vec![position as u32],
+    };
+    let earlier = request.entry.ports.iter().find(|port| port.name == "tcp");
+    let first = request.service.instances.first().map_or(1, |instance| instance.port);
+    let number = earlier.map_or(first, |port| port.number);
+    let port = Port { name: "tcp".into(), number, protocol: "TCP".into(), target_port: None };
+    Update {
+        resolution: Some(Resolution::Static),
+        location: None,
+        ports: vec![port],
+        endpoints: request.service.instances.iter().enumerate().map(endpoint).collect(),
+        annotations: Vec::new(),
+        content_revision: None,
+    }
+}
+
+fn update(update: Update) -> Outcome {
+    Outcome { verdict: Verdict::Update(update), diagnostics: Vec::new() }
+}
+
+#[cfg(target_arch = "wasm32")]
+#[allow(unsafe_code, missing_docs)]
+mod export {
+    crate::bindings::export!(Misbehaving with_types_in crate::bindings);
+    use super::Misbehaving;
+}

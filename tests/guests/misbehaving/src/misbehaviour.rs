@@ -1,0 +1,98 @@
+//! Everything that can go wrong in a module, one behaviour each.
+
+use std::hint::black_box;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use crate::bindings::exports::polaris2istio::conversion::conversion::{
+    Diagnostic, Failure, Outcome, Request, Severity, Subject, Update, Verdict,
+};
+
+/// Does what is asked for; converts where it is nothing.
+pub(crate) fn behave(behaviour: Option<&str>, request: &Request) -> Result<Outcome, Failure> {
+    let changed = |change: &dyn Fn(&mut Update)| {
+        let mut update = crate::convert(request);
+        change(&mut update);
+        Ok(crate::update(update))
+    };
+    match behaviour {
+        None => changed(&|_| {}),
+        Some("panic") => panic(),
+        Some("loop") => spin(),
+        Some("allocate") => allocate(),
+        Some("recurse") => say(recurse(u64::MAX).to_string()),
+        Some("long-output") => say("x".repeat(40 << 20)),
+        Some("many-outputs") => changed(&|update| update.annotations = vec![Default::default(); 1 << 20]),
+        Some("not-text") => say(not_text()),
+        Some("fail") => Err(Failure { message: "told to fail".into() }),
+        Some("unchanged") => Ok(Outcome { verdict: Verdict::Unchanged, diagnostics: Vec::new() }),
+        Some("forbidden-address") => changed(&|update| first(update).address = "169.254.169.254".into()),
+        Some("weight-zero") => changed(&|update| first(update).weight = 0),
+        Some("foreign-annotation") => {
+            changed(&|update| update.annotations.push(("aeraki.net/polarisService".into(), "other".into())))
+        }
+        Some("unknown-port") => changed(&|update| first(update).ports = vec![("nowhere".into(), 1)]),
+        Some("count") => say(count().to_string()),
+        Some("echo") => say(format!("{request:?}")),
+        Some(other) => Err(Failure { message: format!("no behaviour is called {other}") }),
+    }
+}
+
+/// A trap: the guest aborts on panic.
+#[allow(clippy::panic, reason = "what this module is for")]
+pub(crate) fn panic() -> ! {
+    panic!("told to panic")
+}
+
+fn spin() -> ! {
+    loop {
+        black_box(());
+    }
+}
+
+fn allocate() -> ! {
+    let mut hoard = Vec::new();
+    loop {
+        hoard.push(black_box(vec![1_u8; 1 << 20]));
+    }
+}
+
+fn recurse(depth: u64) -> u64 {
+    if depth == 0 { 0 } else { black_box(recurse(black_box(depth - 1))) + 1 }
+}
+
+#[allow(unsafe_code, reason = "what this module is for")]
+fn not_text() -> String {
+    // SAFETY: none is claimed. The host is to find out, and nothing here looks at the text.
+    unsafe { String::from_utf8_unchecked(vec![0xff]) }
+}
+
+/// How often this was called in this instance.
+fn count() -> u32 {
+    static CALLS: AtomicU32 = AtomicU32::new(0);
+    CALLS.fetch_add(1, Ordering::Relaxed) + 1
+}
+
+fn first(update: &mut Update) -> &mut crate::Endpoint {
+    &mut update.endpoints[0]
+}
+
+/// An outcome that says something, and nothing else.
+fn say(message: String) -> Result<Outcome, Failure> {
+    let diagnostic = Diagnostic {
+        severity: Severity::Info,
+        code: "said".into(),
+        subject: Subject::Service,
+        message,
+        remedy: String::new(),
+    };
+    Ok(Outcome { verdict: Verdict::Rejected, diagnostics: vec![diagnostic] })
+}
+
+/// More than the default cap of 64 MiB, in the module's data from the start.
+#[cfg(feature = "bulky")]
+static BULK: [std::sync::atomic::AtomicU8; 70 << 20] = [const { std::sync::atomic::AtomicU8::new(0) }; 70 << 20];
+
+#[cfg(feature = "bulky")]
+pub(crate) fn touch_bulk() {
+    black_box(&BULK)[black_box(1)].store(1, Ordering::Relaxed);
+}

@@ -1,0 +1,22 @@
+//! End to end: the controller's binary between a real Polaris and a real API server.
+//!
+//! Each test has a namespace of its own, which has the same name in both servers, and a controller of its own. What is
+//! checked is what the servers then hold, and the API server's own account of who wrote what.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a panic is how a test fails")]
+mod bad_input;
+mod canned;
+mod controller;
+mod entry;
+mod faults;
+mod instances;
+mod lifecycle;
+mod no_op;
+mod ownership;
+mod proxy;
+mod takeover;
+mod world;
+
+use std::time::Duration;
+
+/// How long anything may take before a test fails: far more than it needs, since other tests run beside it.
+const SOON: Duration = Duration::from_secs(45);

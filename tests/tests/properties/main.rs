@@ -1,0 +1,77 @@
+//! Whatever a registry answers: what comes out of the component is what the API server takes, in an order that does not
+//! depend on the answer's, and it is written once.
+//!
+//! The rules have their own properties in `core/tests`; these go the whole way, from the text of an answer to the plan.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod applied;
+mod hostile;
+
+use std::sync::{Arc, LazyLock};
+
+use polaris2istio::converter::{Converter, Limits, Source};
+use polaris2istio::entries::Document;
+use polaris2istio::istio::{AddressRule, ServiceEntry, check};
+use polaris2istio::plan::{Desired, Plan, plan};
+use polaris2istio::registry::{Content, decode_answer};
+use polaris2istio_core::model::{Service, Verdict};
+use proptest::prelude::*;
+use serde_json::Value;
+
+static CONVERTER: LazyLock<Arc<Converter>> =
+    LazyLock::new(|| Arc::new(Converter::new(&Source::Embedded, Limits::default(), Vec::new()).unwrap()));
+
+/// What the entry should hold, with the content revision; nothing where it is rejected or unchanged.
+fn convert(service: &Service, entry: &ServiceEntry, published: Option<&str>) -> (Verdict, Option<Desired>) {
+    let outcome = CONVERTER.call(service, &entry.view().unwrap(), published).unwrap();
+    let desired = match &outcome.verdict {
+        Verdict::Update(update) => {
+            Some(Desired::new(update.clone(), "default/reviews".into(), service.revision.clone()))
+        }
+        Verdict::Unchanged | Verdict::Rejected => None,
+    };
+    (outcome.verdict, desired)
+}
+
+fn decode(answer: &Value) -> Service {
+    match decode_answer(answer.to_string().as_bytes(), "answer").unwrap().content {
+        Content::Listed(service) => service,
+        Content::Missing => panic!("it lists instances"),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 192, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_comes_out_is_accepted_and_written_once(answer in hostile::answer(), entry in hostile::entry()) {
+        let document = Document::parse_all(entry.to_string().as_bytes(), "entry").unwrap().remove(0);
+        let service = decode(&answer);
+        let (verdict, desired) = convert(&service, &document.entry, None);
+        let (Verdict::Update(update), Some(desired)) = (verdict, desired) else { return Ok(()) };
+        prop_assert_eq!(check(&desired, &document.entry, &AddressRule::default()), Ok(()));
+        let Plan { apply, contested } = plan(&desired, &document.entry);
+        prop_assert!(contested.is_empty() || contested[0].field == "spec.location", "{:?}", contested);
+        let live = applied::entry(&document, &apply.expect("a fresh entry is written"));
+        let (again, _) = convert(&service, &live, update.content_revision.as_deref());
+        prop_assert_eq!(again, Verdict::Unchanged);
+        let (_, same) = convert(&service, &live, None);
+        let same = same.expect("what was accepted once is accepted again");
+        prop_assert_eq!(plan(&same, &live).apply, None);
+    }
+
+    #[test]
+    fn the_order_of_instances_never_matters(answer in hostile::answer(), entry in hostile::entry(), seed in any::<prop::sample::Index>()) {
+        let document = Document::parse_all(entry.to_string().as_bytes(), "entry").unwrap().remove(0);
+        let mut turned = answer.clone();
+        let list = turned["instances"].as_array_mut().unwrap();
+        if !list.is_empty() {
+            let middle = seed.index(list.len());
+            list.rotate_left(middle);
+            list.reverse();
+        }
+        let (_, one) = convert(&decode(&answer), &document.entry, None);
+        let (_, other) = convert(&decode(&turned), &document.entry, None);
+        prop_assert_eq!(one, other);
+    }
+}

@@ -1,0 +1,81 @@
+//! What one call does, others must not feel.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use polaris2istio::converter::{CallError, Converter, Limits, Source};
+
+use crate::calls::{TIME, guest_with};
+use crate::request::{entry, is_well, service};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_beside_a_loop_go_on() {
+    let converter = guest_with(Limits { time: TIME, concurrency: 4, ..Limits::default() });
+    let begun = Instant::now();
+    let stuck: Vec<_> = ["loop", "loop", "allocate", "recurse"].map(|behaviour| started(&converter, behaviour)).into();
+    let mut done = 0;
+    while begun.elapsed() < TIME / 2 {
+        let outcome = converter.convert(Arc::new(service(None)), entry(), None).await.unwrap();
+        assert!(is_well(&outcome));
+        done += 1;
+    }
+    assert!(done > 10, "{done} calls beside two loops");
+    assert!(!stuck[0].is_finished(), "the loop was running all the while");
+    for (position, call) in stuck.into_iter().enumerate() {
+        let error = call.await.unwrap().unwrap_err();
+        assert_eq!(matches!(error, CallError::TimedOut { .. }), position < 2, "{error}");
+    }
+}
+
+/// Whoever waits for a call may go away, but the call goes on until it is stopped; its slot is free only then.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_abandoned_call_keeps_its_slot() {
+    let converter = guest_with(Limits { time: TIME, concurrency: 1, ..Limits::default() });
+    let abandoned = converter.convert(Arc::new(service(Some("loop"))), entry(), None);
+    tokio::time::timeout(Duration::from_millis(100), abandoned).await.expect_err("it loops");
+    assert!(is_well(&converter.convert(Arc::new(service(None)), entry(), None).await.unwrap()));
+}
+
+/// More calls at once than there are slots are the host's doing, and no defect of the module.
+#[test]
+fn a_full_pool_is_not_the_modules_fault() {
+    let converter = guest_with(Limits { time: TIME, concurrency: 1, ..Limits::default() });
+    let stuck = || converter.call(&service(Some("loop")), &entry(), None).unwrap_err();
+    // Whichever comes first loops for its whole time, so the other finds the pool full.
+    let (one, other) = std::thread::scope(|scope| {
+        let thread = scope.spawn(stuck);
+        (stuck(), thread.join().unwrap())
+    });
+    let mut errors = [one, other];
+    errors.sort_by_key(|error| matches!(error, CallError::Host { .. }));
+    assert!(matches!(errors, [CallError::TimedOut { .. }, CallError::Host { .. }]), "{errors:?}");
+}
+
+/// Ends with the converter: an engine's ticker must not outlive it, or swapping modules would leak threads.
+#[test]
+fn a_converter_leaves_no_thread() {
+    let threads = || {
+        let tasks = std::fs::read_dir("/proc/self/task").unwrap().flatten();
+        let names = tasks.filter_map(|task| std::fs::read_to_string(task.path().join("comm")).ok());
+        names.filter(|name| name.trim_end() == "wasm-epochs").count()
+    };
+    let before = threads();
+    for _ in 0..20 {
+        let converter = Converter::new(&Source::Embedded, Limits::default(), Vec::new()).unwrap();
+        converter.call(&service(None), &entry(), None).unwrap();
+    }
+    let deadline = Instant::now() + Duration::from_secs(5);
+    // Other tests have tickers of their own, but nowhere near twenty.
+    while threads() > before + 10 {
+        assert!(Instant::now() < deadline, "{} threads, {before} before", threads());
+        std::thread::yield_now();
+    }
+}
+
+fn started(
+    converter: &Arc<Converter>,
+    behaviour: &str,
+) -> tokio::task::JoinHandle<Result<polaris2istio_core::model::Outcome, CallError>> {
+    let (converter, service) = (Arc::clone(converter), Arc::new(service(Some(behaviour))));
+    tokio::spawn(async move { converter.convert(service, entry(), None).await })
+}
