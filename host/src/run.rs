@@ -102,7 +102,7 @@ async fn open(config: &Config) -> Result<(EntryEvents, ApiResource, Sink), RunEr
             info!(namespace, version = resource.version, "serving the ServiceEntries of a cluster");
             let events = KubernetesEntries::new(client.clone(), resource.clone(), namespace).events();
             let sink = KubernetesSink::new(client, resource.clone());
-            Ok((events, resource, Sink::Kubernetes(sink)))
+            Ok((events, resource, Sink::Kubernetes(Box::new(sink))))
         }
         Target::Directory { entries, output } => {
             let shelf = Arc::new(Shelf::new(output)?);

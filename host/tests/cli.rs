@@ -1,4 +1,5 @@
 //! The command line as a person meets it: help, wrong usage, the offline verbs.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a panic is how a test fails")]
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

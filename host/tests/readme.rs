@@ -1,6 +1,7 @@
 //! The README says what the code does: its commands are run, its files and its table of flags compared.
 //!
 //! `UPDATE_README=1 cargo test -p polaris2istio --test readme` rewrites what can be rewritten.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a panic is how a test fails")]
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -1,7 +1,7 @@
 //! What the controller remembers of one entry between two looks at it.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher, Hash, Hasher};
+use std::hash::{BuildHasher, Hash};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -115,7 +115,7 @@ impl Tracked {
         let mut bases = self.written.take().map(|written| written.bases).unwrap_or_default();
         bases.push(base.metadata.resource_version.clone());
         self.written = Some(Written { bases, entry: Arc::new(entry) });
-        self.pace.wrote(hash(&format!("{:?}", (&desired.endpoints, &desired.ports))), now);
+        self.pace.wrote(hash(format!("{:?}", (&desired.endpoints, &desired.ports))), now);
         self.refused = None;
         self.failures = 0;
     }
@@ -148,9 +148,7 @@ impl Tracked {
 
 /// A hash for comparing within this process.
 fn hash(value: impl Hash) -> u64 {
-    let mut hasher = std::hash::BuildHasherDefault::<std::hash::DefaultHasher>::default().build_hasher();
-    value.hash(&mut hasher);
-    hasher.finish()
+    std::hash::BuildHasherDefault::<std::hash::DefaultHasher>::default().hash_one(value)
 }
 
 /// All entries.

@@ -15,7 +15,7 @@ use crate::plan::Apply;
 /// Either kind of sink.
 pub enum Sink {
     /// A Kubernetes API server.
-    Kubernetes(KubernetesSink),
+    Kubernetes(Box<KubernetesSink>),
     /// A directory of YAML files.
     Directory(Arc<Shelf>),
 }
