@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use kube::api::ApiResource;
+use reqwest::header::{HeaderValue, USER_AGENT};
 use tracing::info;
 
 use crate::controller::{self, Parts, Settled};
@@ -114,6 +115,9 @@ async fn open(config: &Config) -> Result<(EntryEvents, ApiResource, Sink), RunEr
 }
 
 async fn connect() -> Result<kube::Client, RunError> {
-    let config = kube::Config::infer().await.map_err(|error| RunError::Kubeconfig(Box::new(error)))?;
+    let mut config = kube::Config::infer().await.map_err(|error| RunError::Kubeconfig(Box::new(error)))?;
+    // So that an audit log tells us from others.
+    let agent = HeaderValue::from_static(concat!("polaris2istio/", env!("CARGO_PKG_VERSION")));
+    config.headers.push((USER_AGENT, agent));
     kube::Client::try_from(config).map_err(|error| RunError::Client(Box::new(error)))
 }

@@ -1,7 +1,7 @@
 //! How fast a registration reaches its ServiceEntry, and what the controller costs, against the real servers.
 //!
 //! `cargo build --release && cargo bench -p polaris2istio-tests --bench propagation` (about six minutes). It prints figures
-//! and judges nothing: machines differ.
+//! and judges nothing: machines differ. `-- fill` runs the part with a thousand services alone.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a benchmark may fail loudly")]
 
 use std::path::{Path, PathBuf};
@@ -25,7 +25,8 @@ const IDLE: Duration = Duration::from_secs(60);
 async fn main() {
     let binaries = servers::binaries().expect("the servers are built: tests/servers/build");
     println!("{}", machine());
-    for services in [1, 200] {
+    let services: &[usize] = if std::env::args().any(|argument| argument == "fill") { &[] } else { &[1, 200] };
+    for &services in services {
         let (api, polaris) = start(binaries).await;
         let bench = Bench::new(&api, &polaris, services).await;
         let controller = bench.controller();

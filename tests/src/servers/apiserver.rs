@@ -55,8 +55,6 @@ pub struct ApiServer {
     _etcd: Etcd,
     directory: Directory,
     program: Program,
-    port: u16,
-    authority: PathBuf,
     kubectl: &'static Path,
 }
 
@@ -79,15 +77,8 @@ impl ApiServer {
         let port = free_port();
         let certificates = Certificates::write(&directory);
         let program = program(binaries, &directory, &certificates, port, etcd.url());
-        let mut server = Self {
-            process: None,
-            _etcd: etcd,
-            directory,
-            program,
-            port,
-            authority: certificates.authority,
-            kubectl: &binaries.kubectl,
-        };
+        write_kubeconfigs(&directory, &certificates, port);
+        let mut server = Self { process: None, _etcd: etcd, directory, program, kubectl: &binaries.kubectl };
         server.try_start_again().await?;
         Ok(server)
     }
@@ -123,24 +114,9 @@ impl ApiServer {
         }
     }
 
-    /// Writes a kubeconfig for a user and returns its path.
+    /// The path of a kubeconfig for a user.
     pub fn kubeconfig(&self, user: User) -> PathBuf {
-        let name = user.name();
-        let kubeconfig = json!({
-            "apiVersion": "v1",
-            "kind": "Config",
-            "clusters": [{"name": "tests", "cluster": {
-                "server": format!("https://127.0.0.1:{}", self.port),
-                "certificate-authority": self.authority,
-            }}],
-            "users": [{"name": name, "user": {"token": token(user)}}],
-            "contexts": [{"name": name, "context": {"cluster": "tests", "user": name}}],
-            "current-context": name,
-        });
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        // JSON is YAML. Each call has a file of its own: another test may be reading the last one's.
-        self.directory.write(&format!("{name}-{number}.kubeconfig"), kubeconfig.to_string())
+        self.directory.path().join(user.name()).with_extension("kubeconfig")
     }
 
     /// The configuration of a client for a user.
@@ -231,6 +207,26 @@ impl ApiServer {
 pub fn service_entry() -> ApiResource {
     let kind = GroupVersionKind::gvk("networking.istio.io", "v1", "ServiceEntry");
     ApiResource::from_gvk_with_plural(&kind, "serviceentries")
+}
+
+/// Once, and not whenever one is asked for: other tests may be reading it.
+fn write_kubeconfigs(directory: &Directory, certificates: &Certificates, port: u16) {
+    for user in [User::Admin, User::Limited] {
+        let name = user.name();
+        let kubeconfig = json!({
+            "apiVersion": "v1",
+            "kind": "Config",
+            "clusters": [{"name": "tests", "cluster": {
+                "server": format!("https://127.0.0.1:{port}"),
+                "certificate-authority": certificates.authority,
+            }}],
+            "users": [{"name": name, "user": {"token": token(user)}}],
+            "contexts": [{"name": name, "context": {"cluster": "tests", "user": name}}],
+            "current-context": name,
+        });
+        // JSON is YAML.
+        directory.write(&format!("{name}.kubeconfig"), kubeconfig.to_string());
+    }
 }
 
 /// Tokens are no secrets here: the server listens on loopback and is thrown away.
