@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use kube::api::ApiResource;
 use reqwest::header::{HeaderValue, USER_AGENT};
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::controller::{self, Parts, Settled};
 use crate::converter::Converter;
+use crate::converter::source::{Candidate, Digest, Settings, Source, SourceNews, follow};
 use crate::entries::{DirectoryEntries, EntryEvents, KubernetesEntries, OutputError, Shelf, served_version};
 use crate::guard::EmptyHold;
 use crate::istio::{AddressRule, ServiceEntry, VERSIONS};
@@ -27,6 +28,8 @@ pub struct Config {
     pub namespace: String,
     /// The module.
     pub converter: Converter,
+    /// Where the module came from; another one there is told.
+    pub module: Option<(Source, Settings)>,
     /// Addresses that endpoints may have.
     pub addresses: AddressRule,
     /// How long the endpoints of an emptied service are kept.
@@ -78,6 +81,9 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<S
         opened = open(&config) => opened?,
         () = &mut shutdown => return Ok(Settled::Done),
     };
+    let watch = config
+        .module
+        .map(|(source, settings)| tokio::spawn(tell_of_others(source, settings, config.converter.digest())));
     let parts = Parts {
         registry: config.registry,
         events,
@@ -90,8 +96,26 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<S
         once: config.once,
     };
     let settled = controller::run(parts, shutdown).await;
+    if let Some(watch) = watch {
+        watch.abort();
+    }
     info!("stopped");
     Ok(settled)
+}
+
+/// Says when the module's source has another one than is in use: it is taken with the next start.
+async fn tell_of_others(source: Source, settings: Settings, active: Digest) {
+    let mut follower = follow(source, settings);
+    loop {
+        match follower.next().await {
+            SourceNews::Candidate(candidate) if candidate.digest == active => {}
+            SourceNews::Candidate(Candidate { digest, origin, .. }) => {
+                warn!(%digest, from = origin, "the module's source has another module now; restart to take it, `explain --module` shows what it does");
+            }
+            SourceNews::Failed(error) => warn!("{error}; the module in use goes on"),
+            SourceNews::Recovered => info!("the module's source can be read again"),
+        }
+    }
 }
 
 async fn open(config: &Config) -> Result<(EntryEvents, ApiResource, Sink), RunError> {

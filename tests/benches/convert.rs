@@ -5,7 +5,8 @@
 
 use std::time::{Duration, Instant};
 
-use polaris2istio::converter::{Converter, Limits, Source};
+use polaris2istio::converter::source::Candidate;
+use polaris2istio::converter::{Converter, Limits};
 use polaris2istio_core::model::{Entry, Instance, Location, Request, Service, Verdict};
 
 /// Rounds of which the median counts.
@@ -13,7 +14,7 @@ const ROUNDS: usize = 31;
 
 fn main() {
     let start = Instant::now();
-    let converter = Converter::new(&Source::Embedded, Limits::default(), Vec::new()).unwrap();
+    let converter = Converter::new(&Candidate::embedded(), Limits::default(), Vec::new()).unwrap();
     println!("load, check and compile the embedded module: {} ms", start.elapsed().as_millis());
     println!(
         "{:>9}  {:>12}  {:>12}  {:>12}  {:>6}  {:>9}",

@@ -64,7 +64,8 @@ impl OfflineArgs {
             Content::Missing => (empty_service(Some(&answer.service)), true),
         };
         let view = document.entry.view()?;
-        let outcome = self.module.converter()?.call(&service, &view, None)?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no async runtime")?;
+        let outcome = runtime.block_on(self.module.converter())?.call(&service, &view, None)?;
         Ok(Offline { document, service, missing, outcome })
     }
 

@@ -114,7 +114,7 @@ impl RunArgs {
                     _ = interrupt.recv() => {}
                 }
             };
-            anyhow::Ok(run(self.config()?, shutdown).await?)
+            anyhow::Ok(run(self.config().await?, shutdown).await?)
         })?;
         // What still blocks (a call, a name look-up) must not keep the process.
         runtime.shutdown_background();
@@ -125,7 +125,7 @@ impl RunArgs {
         })
     }
 
-    fn config(&self) -> anyhow::Result<Config> {
+    async fn config(&self) -> anyhow::Result<Config> {
         let target = match (&self.entries, &self.output) {
             (Some(entries), Some(output)) => Target::Directory { entries: entries.clone(), output: output.clone() },
             _ => Target::Kubernetes,
@@ -134,7 +134,8 @@ impl RunArgs {
             registry: self.registry()?,
             target,
             namespace: self.namespace.clone(),
-            converter: self.module.converter()?,
+            converter: self.module.converter().await?,
+            module: Some(self.module.source()),
             addresses: self.module.addresses(),
             empty_hold: self.empty_hold,
             write_rate: self.write_rate,

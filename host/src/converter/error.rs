@@ -8,14 +8,6 @@ use std::time::Duration;
 /// Why a component was refused.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
-    /// The file could not be read.
-    #[error("module {module}: cannot be read: {source}; check the path and that the file is readable by this user")]
-    Unreadable {
-        /// Where it was to come from.
-        module: String,
-        /// What the system said.
-        source: std::io::Error,
-    },
     /// The file is larger than allowed.
     #[error(
         "module {module}: {size} bytes, more than the {limit} allowed; build it for size (opt-level \"s\", strip), or raise --module-max-size"

@@ -12,6 +12,7 @@ mod module;
 mod outcome;
 mod request;
 mod sandbox;
+pub mod source;
 mod ticker;
 
 use std::sync::Arc;
@@ -22,8 +23,9 @@ use tokio::sync::Semaphore;
 pub use error::{CallError, LoadError};
 pub use limits::Limits;
 use module::Module;
-pub use module::{PACKAGE, Source};
+pub use module::PACKAGE;
 use sandbox::Sandbox;
+use source::{Candidate, Digest};
 
 /// Free parameters that the operator sets for the module, sorted by key.
 pub type Parameters = Vec<(String, String)>;
@@ -37,18 +39,23 @@ pub struct Converter {
 }
 
 impl Converter {
-    /// Loads, checks and compiles a module; a fraction of a second for the default one.
-    pub fn new(source: &Source, limits: Limits, mut parameters: Parameters) -> Result<Self, LoadError> {
+    /// Checks and compiles a module; a fraction of a second for the default one.
+    pub fn new(candidate: &Candidate, limits: Limits, mut parameters: Parameters) -> Result<Self, LoadError> {
         parameters.sort();
         let slots = Arc::new(Semaphore::new(limits.concurrency as usize));
         let sandbox = Sandbox::new(limits)?;
-        let module = Module::load(&sandbox, source)?;
+        let module = Module::compile(&sandbox, candidate)?;
         Ok(Self { sandbox, module, parameters, slots })
     }
 
     /// What the module in use says of itself.
     pub fn info(&self) -> &ModuleInfo {
         &self.module.info
+    }
+
+    /// The digest of the module in use.
+    pub fn digest(&self) -> Digest {
+        self.module.digest
     }
 
     /// Where the module in use came from.

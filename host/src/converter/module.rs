@@ -1,7 +1,5 @@
 //! A module that was checked and compiled, ready to be called any number of times.
 
-use std::path::Path;
-
 use wasmtime::component::Component;
 
 use polaris2istio_core::model::ModuleInfo;
@@ -10,54 +8,27 @@ use super::bindings::{ConverterPre, wit};
 use super::call;
 use super::error::LoadError;
 use super::sandbox::{Guest, Sandbox};
+use super::source::{Candidate, Digest};
 
 /// The WIT package whose world `converter` a module must export; its version is part of the contract.
 pub const PACKAGE: &str = "polaris2istio:conversion@0.1.0";
 const EXPORT: &str = "polaris2istio:conversion/conversion@0.1.0";
-
-/// The default rules, as the build embedded them.
-const EMBEDDED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/default.wasm"));
-
-/// Where a module comes from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Source {
-    /// The default rules in this binary.
-    Embedded,
-    /// A component file.
-    File(std::path::PathBuf),
-}
 
 /// A checked and compiled module.
 pub struct Module {
     pub(super) pre: ConverterPre<Guest>,
     /// What it says of itself.
     pub info: ModuleInfo,
+    /// Of its bytes: what it is known by.
+    pub digest: Digest,
     /// Where it came from, as shown to people.
     pub origin: String,
 }
 
-impl std::fmt::Display for Source {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Embedded => f.write_str("embedded"),
-            Self::File(path) => path.display().fmt(f),
-        }
-    }
-}
-
 impl Module {
-    pub(super) fn load(sandbox: &Sandbox, source: &Source) -> Result<Self, LoadError> {
-        let origin = source.to_string();
-        match source {
-            Source::Embedded => Self::compile(sandbox, origin, EMBEDDED),
-            Source::File(path) => {
-                let bytes = read(path, &origin, sandbox.limits.component_bytes)?;
-                Self::compile(sandbox, origin, &bytes)
-            }
-        }
-    }
-
-    fn compile(sandbox: &Sandbox, module: String, bytes: &[u8]) -> Result<Self, LoadError> {
+    pub(super) fn compile(sandbox: &Sandbox, candidate: &Candidate) -> Result<Self, LoadError> {
+        let (bytes, module) = (&candidate.bytes, candidate.origin.clone());
+        check_size(&module, bytes, sandbox.limits.component_bytes)?;
         check_layer(&module, bytes)?;
         let component = match sandbox.compile(bytes) {
             Ok(component) => component,
@@ -72,7 +43,7 @@ impl Module {
             return Err(LoadError::WrongWorld { module, detail });
         }
         match call::describe(sandbox, &pre) {
-            Ok(info) => Ok(Self { pre, info: owned(info), origin: module }),
+            Ok(info) => Ok(Self { pre, info: owned(info), digest: candidate.digest, origin: module }),
             Err(source) => Err(LoadError::Describe { module, source }),
         }
     }
@@ -90,18 +61,9 @@ fn owned(info: wit::ModuleInfo) -> ModuleInfo {
     ModuleInfo { name: info.name, version: info.version, summary: info.summary }
 }
 
-/// Reads at most the allowed size, whatever the file's length is said to be.
-fn read(path: &Path, module: &str, limit: u64) -> Result<Vec<u8>, LoadError> {
-    use std::io::Read;
-    let unreadable = |source| LoadError::Unreadable { module: module.into(), source };
-    let file = std::fs::File::open(path).map_err(unreadable)?;
-    let size = file.metadata().map_err(unreadable)?.len();
-    let mut bytes = Vec::new();
-    file.take(limit + 1).read_to_end(&mut bytes).map_err(unreadable)?;
-    if bytes.len() as u64 > limit {
-        return Err(LoadError::TooLarge { module: module.into(), size: size.max(bytes.len() as u64), limit });
-    }
-    Ok(bytes)
+fn check_size(module: &str, bytes: &[u8], limit: u64) -> Result<(), LoadError> {
+    let size = bytes.len() as u64;
+    if size > limit { Err(LoadError::TooLarge { module: module.into(), size, limit }) } else { Ok(()) }
 }
 
 /// Tells garbage and core modules apart from components by the eight bytes that every binary starts with

@@ -7,3 +7,4 @@ mod bad_input;
 mod editing;
 mod fixture;
 mod holds;
+mod module;

@@ -14,6 +14,7 @@ pub struct Binaries {
     pub(super) polaris: PathBuf,
     pub(super) polaris_conf: PathBuf,
     pub(super) istio_crds: PathBuf,
+    pub(super) registry: PathBuf,
 }
 
 /// The built servers, or `None`, said loudly, where they are not there: a
@@ -43,6 +44,7 @@ fn find() -> Result<Binaries, String> {
     let kubernetes = include_str!("../../servers/kubernetes/go.mod");
     let polaris = include_str!("../../servers/polaris/go.mod");
     let istio = include_str!("../../servers/istio/go.mod");
+    let registry = include_str!("../../servers/registry/go.mod");
     let there = |name: &str, module: &str, go_mod: &str, file: &str| {
         let path = root().join(format!("{name}-{}", version(go_mod, module))).join(file);
         path.exists().then(|| path.clone()).ok_or_else(|| path.display().to_string())
@@ -55,6 +57,7 @@ fn find() -> Result<Binaries, String> {
         polaris: there("polaris", polaris_module, polaris, "polaris-server")?,
         polaris_conf: there("polaris", polaris_module, polaris, "conf")?,
         istio_crds: there("istio-crds", "istio.io/api", istio, "crds.yaml")?,
+        registry: there("registry", "github.com/distribution/distribution/v3", registry, "registry")?,
     })
 }
 

@@ -1,4 +1,5 @@
-//! Real servers on loopback: an API server with its etcd, and Polaris.
+//! Real servers on loopback: an API server with its etcd, Polaris, and an OCI
+//! registry.
 //!
 //! Most tests take the [`shared`] ones and keep apart by namespaces of their
 //! own. A test that stops, restarts or empties a server starts its own with
@@ -11,6 +12,7 @@ mod certificates;
 mod directory;
 mod etcd;
 mod kubectl;
+mod oci_registry;
 mod polaris;
 mod ports;
 mod process;
@@ -22,6 +24,7 @@ pub use apiserver::{ApiServer, User, service_entry};
 pub use audit::{Write, count};
 pub use binaries::{Binaries, binaries};
 pub use directory::Directory;
+pub use oci_registry::{OciOptions, OciRegistry};
 pub use polaris::{Admin, Answer, Instance, Polaris, PolarisOptions};
 pub use ports::free_port;
 pub use process::{Process, Program};

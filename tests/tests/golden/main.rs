@@ -11,7 +11,8 @@ mod limits;
 use std::collections::{BTreeMap, BTreeSet};
 
 use case::Case;
-use polaris2istio::converter::{Converter, Limits, Parameters, Source};
+use polaris2istio::converter::source::Candidate;
+use polaris2istio::converter::{Converter, Limits, Parameters};
 use polaris2istio::istio::check;
 use polaris2istio::plan::{Desired, plan};
 use polaris2istio_core::diagnostic::Code;
@@ -31,7 +32,8 @@ impl Converters {
     pub(crate) fn convert(&mut self, name: &str, request: &Request) -> Outcome {
         let Request { service, entry, parameters, published } = request;
         let converter = self.0.entry(parameters.clone()).or_insert_with(|| {
-            Converter::new(&Source::Embedded, Limits::default(), parameters.clone()).expect("the embedded module loads")
+            Converter::new(&Candidate::embedded(), Limits::default(), parameters.clone())
+                .expect("the embedded module loads")
         });
         let native =
             polaris2istio_core::convert(request).unwrap_or_else(|failure| panic!("{name}: {}", failure.message));

@@ -9,7 +9,8 @@ mod hostile;
 
 use std::sync::{Arc, LazyLock};
 
-use polaris2istio::converter::{Converter, Limits, Source};
+use polaris2istio::converter::source::Candidate;
+use polaris2istio::converter::{Converter, Limits};
 use polaris2istio::entries::Document;
 use polaris2istio::istio::{AddressRule, ServiceEntry, check};
 use polaris2istio::plan::{Desired, Plan, plan};
@@ -19,7 +20,7 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 static CONVERTER: LazyLock<Arc<Converter>> =
-    LazyLock::new(|| Arc::new(Converter::new(&Source::Embedded, Limits::default(), Vec::new()).unwrap()));
+    LazyLock::new(|| Arc::new(Converter::new(&Candidate::embedded(), Limits::default(), Vec::new()).unwrap()));
 
 /// What the entry should hold, with the content revision; nothing where it is rejected or unchanged.
 fn convert(service: &Service, entry: &ServiceEntry, published: Option<&str>) -> (Verdict, Option<Desired>) {

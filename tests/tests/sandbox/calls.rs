@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use polaris2istio::converter::{CallError, Converter, Limits, Source};
+use polaris2istio::converter::{CallError, Converter, Limits};
 use polaris2istio_core::model::{Declarer, EntryPort, MeshLocation, Outcome, Request, Resolution, Service};
 
 use crate::guest;
@@ -14,7 +14,7 @@ pub(crate) const TIME: Duration = Duration::from_secs(1);
 
 /// The guest under limits of its own.
 pub(crate) fn guest_with(limits: Limits) -> Arc<Converter> {
-    Arc::new(Converter::new(&Source::File(guest::misbehaving().into()), limits, Vec::new()).unwrap())
+    Arc::new(Converter::new(&guest::candidate(guest::misbehaving()), limits, Vec::new()).unwrap())
 }
 
 fn converter() -> &'static Converter {
@@ -148,7 +148,7 @@ fn a_request_arrives_whole() {
             declared_by,
         });
     }
-    let source = Source::File(guest::misbehaving().into());
+    let source = guest::candidate(guest::misbehaving());
     let converter = Converter::new(&source, Limits::default(), sent.parameters.clone()).unwrap();
     let echo = said(converter.call(&sent.service, &sent.entry, sent.published.as_deref()));
     assert_eq!(echo, format!("{sent:?}"));

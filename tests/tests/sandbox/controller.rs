@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use polaris2istio::controller::Settled;
-use polaris2istio::converter::{Converter, Limits, Source};
+use polaris2istio::converter::{Converter, Limits};
 use polaris2istio::guard::EmptyHold;
 use polaris2istio::registry::{AnyRegistry, DirectoryConfig, DirectoryRegistry};
 use polaris2istio::run::{Config, Target, run};
@@ -92,7 +92,7 @@ impl Controller {
             answer(directory.path(), name, None, "10.0.0.1");
         }
         let path = directory.path().join("answers");
-        let source = Source::File(guest::misbehaving().into());
+        let source = guest::candidate(guest::misbehaving());
         let limits = Limits { time: TIME, ..Limits::default() };
         let registry = DirectoryRegistry::new(DirectoryConfig { path, options: WatchOptions::default() }).unwrap();
         let config = Config {
@@ -103,6 +103,7 @@ impl Controller {
             },
             namespace: "polaris".into(),
             converter: Converter::new(&source, limits, Vec::new()).unwrap(),
+            module: None,
             addresses: Default::default(),
             empty_hold: EmptyHold::Never,
             write_rate: NonZeroU32::MAX,

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
+use polaris2istio::converter::source::Candidate;
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 use wit_parser::{ManglingAndAbi, Resolve};
 
@@ -77,4 +78,9 @@ pub(crate) fn dummy_module(wit: &str) -> Vec<u8> {
 /// The same as a component.
 pub(crate) fn dummy(wit: &str) -> Vec<u8> {
     encode(&dummy_module(wit))
+}
+
+/// A component file as a candidate.
+pub(crate) fn candidate(path: &Path) -> Candidate {
+    Candidate::new(std::fs::read(path).unwrap(), path.display().to_string())
 }

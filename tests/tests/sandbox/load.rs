@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use polaris2istio::converter::{Converter, Limits, LoadError, Source};
+use polaris2istio::converter::{Converter, Limits, LoadError};
 
 use crate::guest;
 
@@ -15,7 +15,7 @@ const TWO: &str = "describe: func() -> string; convert: func(request: string) ->
 
 #[track_caller]
 fn refuse(path: PathBuf, limits: Limits, expected: impl FnOnce(&LoadError) -> bool, parts: &[&str]) {
-    let Err(error) = Converter::new(&Source::File(path.clone()), limits, Vec::new()) else {
+    let Err(error) = Converter::new(&guest::candidate(&path), limits, Vec::new()) else {
         panic!("{} was taken", path.display());
     };
     assert!(expected(&error), "{error:?}");
@@ -103,22 +103,10 @@ fn damaged_components() {
 }
 
 #[test]
-fn files_that_cannot_be_read() {
-    let unreadable = |error: &LoadError| matches!(error, LoadError::Unreadable { .. });
-    let directory = tempfile::tempdir().unwrap();
-    let missing = directory.path().join("missing.wasm");
-    refuse(missing, Limits::default(), unreadable, &["No such file", "check the path"]);
-    refuse(directory.path().into(), Limits::default(), unreadable, &["directory", "check the path"]);
-}
-
-#[test]
 fn an_over_large_file() {
     let large = |error: &LoadError| matches!(error, LoadError::TooLarge { limit: 1000, .. });
     let limits = Limits { component_bytes: 1000, ..Limits::default() };
     refuse(guest::misbehaving().into(), limits, large, &["more than the 1000 allowed", "--module-max-size"]);
-    // Its length is not what it holds, and what it holds has no end.
-    let limits = Limits { component_bytes: 1000, ..Limits::default() };
-    refuse("/dev/zero".into(), limits, large, &["--module-max-size"]);
 }
 
 #[test]
@@ -126,7 +114,7 @@ fn more_memory_than_allowed_from_the_start() {
     let over = |error: &LoadError| matches!(error, LoadError::Oversized { .. });
     refuse(guest::build("bulky"), Limits::default(), over, &["memory", "67108864", "--module-memory"]);
     let limits = Limits { memory_bytes: 128 << 20, ..Limits::default() };
-    Converter::new(&Source::File(guest::build("bulky")), limits, Vec::new()).unwrap();
+    Converter::new(&guest::candidate(&guest::build("bulky")), limits, Vec::new()).unwrap();
 }
 
 #[test]

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use polaris2istio::converter::{CallError, Converter, Limits, Source};
+use polaris2istio::converter::source::Candidate;
+use polaris2istio::converter::{CallError, Converter, Limits};
 
 use crate::calls::{TIME, guest_with};
 use crate::request::{entry, is_well, service};
@@ -61,7 +62,7 @@ fn a_converter_leaves_no_thread() {
     };
     let before = threads();
     for _ in 0..20 {
-        let converter = Converter::new(&Source::Embedded, Limits::default(), Vec::new()).unwrap();
+        let converter = Converter::new(&Candidate::embedded(), Limits::default(), Vec::new()).unwrap();
         converter.call(&service(None), &entry(), None).unwrap();
     }
     let deadline = Instant::now() + Duration::from_secs(5);

@@ -1,0 +1,66 @@
+//! What can be set of a source, with defaults that suit production.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// How to get at modules.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The largest module that is taken, in bytes. 4 MiB by default.
+    pub size_limit: u64,
+    /// How long a file that changed lately must stand still before it is read, so that no half of one is. 250 ms by default.
+    pub settle: Duration,
+    /// How to talk to registries.
+    pub oci: OciSettings,
+    /// Where modules from registries are kept over a restart; nowhere by default.
+    pub cache: Option<PathBuf>,
+}
+
+/// How to talk to OCI registries.
+#[derive(Clone, Debug)]
+pub struct OciSettings {
+    /// How often a tag is resolved again, jittered by a tenth, and the longest wait after a failure. 60 s by default.
+    pub poll: Duration,
+    /// The Docker `config.json` with the credentials. By default `$DOCKER_CONFIG/config.json` or `~/.docker/config.json`,
+    /// where there is one.
+    pub docker_config: Option<PathBuf>,
+    /// A file of certificates (PEM) that are trusted beside the system's.
+    pub authority: Option<PathBuf>,
+    /// Which registries are spoken to without TLS.
+    pub plain_http: PlainHttp,
+    /// How long a connection may take. 5 s by default.
+    pub connect_timeout: Duration,
+    /// How long a request may take as a whole, the download of the module included. 30 s by default.
+    pub request_timeout: Duration,
+}
+
+/// Which registries are spoken to without TLS.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PlainHttp {
+    /// None.
+    Never,
+    /// Those on this machine, named `localhost` or by a loopback address.
+    #[default]
+    Loopback,
+    /// All: what is transferred can be read, credentials included, but not altered where a digest is pinned.
+    Always,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { size_limit: 4 << 20, settle: Duration::from_millis(250), oci: OciSettings::default(), cache: None }
+    }
+}
+
+impl Default for OciSettings {
+    fn default() -> Self {
+        Self {
+            poll: Duration::from_secs(60),
+            docker_config: None,
+            authority: None,
+            plain_http: PlainHttp::default(),
+            connect_timeout: Duration::from_secs(5),
+            request_timeout: Duration::from_secs(30),
+        }
+    }
+}
