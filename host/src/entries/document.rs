@@ -89,7 +89,16 @@ impl Document {
 
     /// The document as an apply makes it in a cluster.
     pub fn with(&self, apply: &Apply) -> Value {
-        let mut object = merge(&self.value, &apply.body());
+        let mut before = self.value.clone();
+        // Ports that this controller alone declared earlier are in the apply again, or are given up.
+        if let Some(ports) = before.pointer_mut("/spec/ports").and_then(Value::as_array_mut) {
+            let ownership = &self.entry.ownership;
+            ports.retain(|port| {
+                let name = port.get("name").and_then(Value::as_str).unwrap_or_default();
+                !ownership.ours_as_port(name) || ownership.others_of_port(name).next().is_some()
+            });
+        }
+        let mut object = merge(&before, &apply.body());
         // A cluster has managed fields for that.
         if let Some(annotations) = object["metadata"]["annotations"].as_object_mut() {
             annotations.remove(DERIVED);

@@ -13,10 +13,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use case::Case;
 use polaris2istio::converter::source::Candidate;
 use polaris2istio::converter::{Converter, Limits, Parameters};
-use polaris2istio::istio::check;
+use polaris2istio::istio::{ServiceEntry, check};
 use polaris2istio::plan::{Desired, plan};
 use polaris2istio_core::diagnostic::Code;
-use polaris2istio_core::model::{Diagnostic, Outcome, Request, Verdict};
+use polaris2istio_core::model::{Declarer, Diagnostic, Outcome, Request, Verdict};
 
 /// Set, it writes the outcomes in place of comparing them.
 const UPDATE: &str = "UPDATE_GOLDENS";
@@ -57,6 +57,15 @@ fn check_outcome(converters: &mut Converters, case: &Case, request: &Request, ou
     let live = &case.document.entry;
     check(&desired, live, &case.addresses()).unwrap_or_else(|violation| panic!("{name}: {violation}"));
     let planned = plan(&desired, live);
+    if let Some(apply) = &planned.apply {
+        let written: ServiceEntry = serde_json::from_value(case.document.with(apply)).unwrap();
+        let theirs =
+            request.entry.ports.iter().filter(|port| port.declared_by == Declarer::Other).map(|port| &port.name);
+        let expected: BTreeSet<_> = theirs.chain(update.ports.iter().map(|port| &port.name)).collect();
+        let names: Vec<_> = written.spec.ports.iter().map(|port| &port.name).collect();
+        assert_eq!(names.iter().copied().collect::<BTreeSet<_>>(), expected, "{name}: the ports as written");
+        assert_eq!(names.len(), expected.len(), "{name}: each port is written once");
+    }
     let written = planned.apply.is_some() || live.annotation("aeraki.net/revision").is_some();
     assert!(written, "{name}: an entry without a revision is always written");
     // Given the revision of what it just said, it has nothing to say.
