@@ -27,7 +27,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 fn build_core(out: &Path) -> Result<Vec<u8>, Box<dyn std::error::Error>> {
     let host = PathBuf::from(var("CARGO_MANIFEST_DIR")?);
     let root = host.parent().ok_or("host/ lies in the workspace")?;
-    for input in ["core/src", "core/Cargo.toml", "wit", "Cargo.lock"] {
+    for input in ["core/src", "core/Cargo.toml", "wit/converter.wit", "Cargo.lock"] {
         println!("cargo::rerun-if-changed={}", root.join(input).display());
     }
     let target_dir = out.join("component");

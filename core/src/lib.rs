@@ -4,14 +4,15 @@
 //! runs). Nothing here does I/O or knows a clock.
 //!
 //! Who writes a module of his own calls [`convert`] with [`Request::published`](model::Request::published) absent, changes
-//! what he likes in the update, and gives it a new content revision with [`revision::of`].
+//! what he likes in the update, and gives it a new content revision with [`revision::of`]. He depends on this crate without
+//! its default features, and exports what he made with [`model::export!`]; `wit/examples/rust` is one.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod address;
 pub mod annotation;
 pub mod binding;
-#[cfg(target_arch = "wasm32")]
+#[cfg(all(target_arch = "wasm32", feature = "component"))]
 mod component;
 mod content;
 mod convert;

@@ -2,8 +2,9 @@
 //!
 //! Host, rules and tests use these same types, so that there is no second model that could say something else.
 
+#[doc(hidden)]
 #[allow(unsafe_code, missing_docs, clippy::all)]
-pub(crate) mod bindings {
+pub mod bindings {
     wit_bindgen::generate!({
         path: "../wit",
         world: "converter",
@@ -12,6 +13,6 @@ pub(crate) mod bindings {
     });
 }
 
-#[cfg(target_arch = "wasm32")]
-pub(crate) use bindings::export;
+/// Exports a type that implements [`Guest`] as a module: `export!(Mine with_types_in polaris2istio_core::model::bindings)`.
+pub use bindings::export;
 pub use bindings::exports::polaris2istio::conversion::conversion::*;

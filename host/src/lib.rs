@@ -1,5 +1,6 @@
 //! The native host of `polaris2istio`.
 
+pub mod cases;
 pub mod cli;
 pub mod controller;
 pub mod converter;

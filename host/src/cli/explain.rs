@@ -2,11 +2,12 @@
 
 use std::process::ExitCode;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use polaris2istio_core::model::{Diagnostic, Endpoint, Instance, Subject, Update};
 use serde::Serialize;
 
-use super::offline::{Format, Offline, OfflineArgs, print, severity};
+use super::offline::{Offline, OfflineArgs, print, severity};
+use super::output::Output;
 use crate::controller::line;
 
 const EXAMPLES: &str = "\
@@ -25,16 +26,6 @@ pub(super) struct ExplainArgs {
     /// How it is printed
     #[arg(short, long, value_name = "FORMAT", default_value = "text")]
     output: Output,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Output {
-    /// A table for people.
-    Text,
-    /// YAML.
-    Yaml,
-    /// JSON.
-    Json,
 }
 
 /// What becomes of an entry.
@@ -74,10 +65,9 @@ pub(super) fn explain(args: &ExplainArgs) -> anyhow::Result<ExitCode> {
     let mut offline = args.offline.convert()?;
     let update = offline.update();
     let explanation = explanation(&offline, update.as_ref());
-    match args.output {
-        Output::Text => write_text(&explanation)?,
-        Output::Yaml => print(&explanation, Format::Yaml)?,
-        Output::Json => print(&explanation, Format::Json)?,
+    match args.output.data() {
+        Some(format) => print(&explanation, format)?,
+        None => write_text(&explanation)?,
     }
     let Some(update) = update else { return Ok(ExitCode::from(1)) };
     args.offline.apply(&offline, update)?;

@@ -2,9 +2,12 @@
 
 mod convert;
 mod explain;
+mod module;
 mod module_args;
 mod offline;
+mod output;
 mod run_args;
+mod sandbox_args;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -14,6 +17,7 @@ use tracing_subscriber::EnvFilter;
 
 pub use module_args::ModuleArgs;
 pub use run_args::RunArgs;
+pub use sandbox_args::SandboxArgs;
 
 const ABOUT: &str = "Keeps Istio ServiceEntries true to the instances of a Polaris registry";
 
@@ -31,6 +35,10 @@ Examples:
   See beforehand what becomes of an entry, and why:
     polaris2istio convert --entry entry.yaml --answer answer.json
     polaris2istio explain --entry entry.yaml --answer answer.json
+
+  Rules of one's own: try a module on golden cases, and see what it would change:
+    polaris2istio module test mine.wasm cases/
+    polaris2istio module diff embedded mine.wasm --cases cases/
 
 Every flag can be set by the environment variable shown beside it. Logs go to stderr.
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 endpoints are held (with --once).";
@@ -51,6 +59,9 @@ enum Command {
     Convert(convert::ConvertArgs),
     /// Print the fate of every instance, with the reasons, offline
     Explain(explain::ExplainArgs),
+    /// Inspect, test and compare conversion modules, offline
+    #[command(subcommand)]
+    Module(module::ModuleCommand),
 }
 
 /// How log lines look.
@@ -73,6 +84,7 @@ impl Cli {
         match self.command {
             Some(Command::Convert(args)) => convert::convert(&args),
             Some(Command::Explain(args)) => explain::explain(&args),
+            Some(Command::Module(command)) => command.execute(),
             None => {
                 start_logging(self.run.log_format, &self.run.log);
                 self.run.execute()

@@ -7,6 +7,7 @@
 mod bindings;
 mod call;
 mod error;
+mod facts;
 mod limits;
 mod module;
 mod outcome;
@@ -17,10 +18,11 @@ mod ticker;
 
 use std::sync::Arc;
 
-use polaris2istio_core::model::{Entry, ModuleInfo, Outcome, Service};
+use polaris2istio_core::model::{Entry, ModuleInfo, Outcome, Request, Service};
 use tokio::sync::Semaphore;
 
 pub use error::{CallError, LoadError};
+pub use facts::Facts;
 pub use limits::Limits;
 use module::Module;
 pub use module::PACKAGE;
@@ -55,7 +57,12 @@ impl Converter {
 
     /// The digest of the module in use.
     pub fn digest(&self) -> Digest {
-        self.module.digest
+        self.module.facts.digest
+    }
+
+    /// What shows of the module in use without calling it.
+    pub fn facts(&self) -> &Facts {
+        &self.module.facts
     }
 
     /// Where the module in use came from.
@@ -87,5 +94,11 @@ impl Converter {
     /// The same on this thread, for callers that are not async. No more than [`Limits::concurrency`] at once.
     pub fn call(&self, service: &Service, entry: &Entry, published: Option<&str>) -> Result<Outcome, CallError> {
         call::convert(&self.sandbox, &self.module.pre, service, entry, &self.parameters, published)
+    }
+
+    /// One call with a request's own parameters in place of the operator's: for golden cases, which bring theirs along.
+    pub fn ask(&self, request: &Request) -> Result<Outcome, CallError> {
+        let Request { service, entry, parameters, published } = request;
+        call::convert(&self.sandbox, &self.module.pre, service, entry, parameters, published.as_deref())
     }
 }

@@ -1,14 +1,13 @@
 //! A module that was checked and compiled, ready to be called any number of times.
 
-use wasmtime::component::Component;
-
 use polaris2istio_core::model::ModuleInfo;
 
 use super::bindings::{ConverterPre, wit};
 use super::call;
 use super::error::LoadError;
+use super::facts::Facts;
 use super::sandbox::{Guest, Sandbox};
-use super::source::{Candidate, Digest};
+use super::source::Candidate;
 
 /// The WIT package whose world `converter` a module must export; its version is part of the contract.
 pub const PACKAGE: &str = "polaris2istio:conversion@0.1.0";
@@ -19,8 +18,8 @@ pub struct Module {
     pub(super) pre: ConverterPre<Guest>,
     /// What it says of itself.
     pub info: ModuleInfo,
-    /// Of its bytes: what it is known by.
-    pub digest: Digest,
+    /// What shows of it.
+    pub facts: Facts,
     /// Where it came from, as shown to people.
     pub origin: String,
 }
@@ -34,7 +33,8 @@ impl Module {
             Ok(component) => component,
             Err(error) => return Err(uncompiled(sandbox, module, format!("{error:#}"))),
         };
-        check_world(sandbox, &module, &component)?;
+        let facts = Facts::of(candidate, &component, &sandbox.engine);
+        check_world(&module, &facts)?;
         let pre = match sandbox.linker.instantiate_pre(&component).and_then(ConverterPre::new) {
             Ok(pre) => pre,
             Err(error) => return Err(LoadError::WrongWorld { module, detail: format!("{error:#}") }),
@@ -43,7 +43,7 @@ impl Module {
             return Err(LoadError::WrongWorld { module, detail });
         }
         match call::describe(sandbox, &pre) {
-            Ok(info) => Ok(Self { pre, info: owned(info), digest: candidate.digest, origin: module }),
+            Ok(info) => Ok(Self { pre, info: owned(info), facts, origin: module }),
             Err(source) => Err(LoadError::Describe { module, source }),
         }
     }
@@ -80,16 +80,24 @@ fn check_layer(module: &str, bytes: &[u8]) -> Result<(), LoadError> {
     }
 }
 
-fn check_world(sandbox: &Sandbox, module: &str, component: &Component) -> Result<(), LoadError> {
-    let kind = component.component_type();
-    let imports: Vec<_> = kind.imports(&sandbox.engine).map(|(name, _)| name.to_string()).collect();
+fn check_world(module: &str, facts: &Facts) -> Result<(), LoadError> {
+    let Facts { imports, exports, .. } = facts;
     if !imports.is_empty() {
-        return Err(LoadError::Imports { module: module.into(), imports });
+        return Err(LoadError::Imports { module: module.into(), imports: imports.clone() });
     }
-    let exports: Vec<_> = kind.exports(&sandbox.engine).map(|(name, _)| name.to_string()).collect();
     if exports.iter().any(|name| name == EXPORT) {
         return Ok(());
     }
     let has = if exports.is_empty() { "nothing".into() } else { exports.join(", ") };
-    Err(LoadError::WrongWorld { module: module.into(), detail: format!("does not export {EXPORT} (it exports {has})") })
+    let (interface, version) = EXPORT.split_once('@').unwrap_or((EXPORT, ""));
+    let other = exports.iter().find_map(|name| name.strip_prefix(interface)?.strip_prefix('@'));
+    let detail = match other {
+        Some(other) => {
+            format!(
+                "speaks version {other} of the contract (it exports {has}), and this polaris2istio speaks {version}"
+            )
+        }
+        None => format!("does not export {EXPORT} (it exports {has})"),
+    };
+    Err(LoadError::WrongWorld { module: module.into(), detail })
 }

@@ -1,0 +1,199 @@
+//! Golden cases: one entry and one answer as files, and the outcome that a module is to give for them.
+//!
+//! A case is a folder: `entry.yaml`, `answer.json`, where wanted `earlier.json` (an answer whose content the entry already
+//! holds) and `parameters.json`, and `outcome.json`, which a command writes. The tests of the default rules and
+//! `polaris2istio module test` read them by the same code, so that a case of the one is a case of the other.
+
+mod answer;
+mod contract;
+mod error;
+mod layout;
+
+use std::path::{Path, PathBuf};
+
+use polaris2istio_core::model::{Request, Service, Verdict};
+use polaris2istio_core::parameters::{ADDRESS_CIDRS, ALLOW_LOOPBACK};
+
+use crate::controller::{binding, empty_service};
+use crate::converter::{CallError, Converter, Parameters};
+use crate::entries::Document;
+use crate::istio::AddressRule;
+use crate::registry::{Content, decode_answer};
+
+pub use answer::Answer;
+pub use contract::breach;
+pub use error::CaseError;
+pub use layout::pretty;
+
+/// The entry, as `kubectl get -o yaml` gives it or an operator writes it.
+pub const ENTRY: &str = "entry.yaml";
+/// The registry's answer.
+pub const ANSWER: &str = "answer.json";
+/// Where there is one: an earlier answer, whose content is what the entry holds.
+pub const EARLIER: &str = "earlier.json";
+/// Where there are any: the module's parameters, as an object of texts.
+pub const PARAMETERS: &str = "parameters.json";
+/// What the module is to say.
+pub const OUTCOME: &str = "outcome.json";
+
+/// Longer names are no names of the registry; a case about such an entry has an answer about something else.
+const LONGEST_NAME: usize = 128;
+
+/// One case.
+pub struct Case {
+    /// The folder's name.
+    pub name: String,
+    /// The folder.
+    pub directory: PathBuf,
+    /// The entry.
+    pub document: Document,
+    parameters: Parameters,
+    request: Request,
+    earlier: Option<Request>,
+}
+
+impl Case {
+    /// The folders of all cases under a folder, by name; the folder itself where it is a case.
+    pub fn directories(root: &Path) -> Result<Vec<PathBuf>, CaseError> {
+        if root.join(ENTRY).is_file() {
+            return Ok(vec![root.to_owned()]);
+        }
+        let unreadable = |source| CaseError::Unreadable { path: root.to_owned(), source };
+        let mut directories = Vec::new();
+        for entry in root.read_dir().map_err(unreadable)? {
+            let path = entry.map_err(unreadable)?.path();
+            if path.is_dir() {
+                directories.push(path);
+            }
+        }
+        directories.sort();
+        if directories.is_empty() { Err(CaseError::None { path: root.to_owned() }) } else { Ok(directories) }
+    }
+
+    /// Reads a case. `more` are parameters that count where the case has none of that name.
+    pub fn read(directory: &Path, more: &[(String, String)]) -> Result<Self, CaseError> {
+        check_names(directory)?;
+        let document = document(directory)?;
+        let mut parameters = parameters(directory)?;
+        let more: Vec<_> = more.iter().filter(|(key, _)| !parameters.iter().any(|(own, _)| own == key)).collect();
+        parameters.extend(more.into_iter().cloned());
+        parameters.sort();
+        let request = |service: Service| -> Result<Request, CaseError> {
+            let unfit = |error| CaseError::unfit(directory.join(ENTRY), error);
+            let entry = document.entry.view().map_err(unfit)?;
+            Ok(Request { service, entry, parameters: parameters.clone(), published: None })
+        };
+        let now = service(directory, ANSWER, &document)?
+            .ok_or_else(|| CaseError::Missing { path: directory.join(ANSWER) })?;
+        Ok(Self {
+            name: directory.file_name().unwrap_or(directory.as_os_str()).to_string_lossy().into_owned(),
+            directory: directory.to_owned(),
+            request: request(now)?,
+            earlier: service(directory, EARLIER, &document)?.map(request).transpose()?,
+            parameters,
+            document,
+        })
+    }
+
+    /// What the module is asked, as the host asks it, without a published content revision.
+    pub fn request(&self) -> &Request {
+        &self.request
+    }
+
+    /// What it was asked before, where the case is about a change.
+    pub fn earlier(&self) -> Option<&Request> {
+        self.earlier.as_ref()
+    }
+
+    /// The host's own rule on addresses, which follows the same parameters.
+    pub fn addresses(&self) -> Result<AddressRule, CaseError> {
+        let known = |(key, _): &&(String, String)| [ALLOW_LOOPBACK, ADDRESS_CIDRS].contains(&key.as_str());
+        let known: Parameters = self.parameters.iter().filter(known).cloned().collect();
+        AddressRule::read(&known).map_err(|failure| CaseError::unfit(self.directory.join(PARAMETERS), failure.message))
+    }
+
+    /// The whole request: with the content revision of the earlier answer, where there is one.
+    pub fn question(&self, converter: &Converter) -> Result<Request, CallError> {
+        let mut request = self.request.clone();
+        if let Some(earlier) = &self.earlier
+            && let Verdict::Update(update) = converter.ask(earlier)?.verdict
+        {
+            request.published = update.content_revision;
+        }
+        Ok(request)
+    }
+
+    /// The text of the outcome that is expected; none where it was never written.
+    pub fn expected(&self) -> Result<Option<String>, CaseError> {
+        read_if_there(&self.directory.join(OUTCOME)).map(|text| text.map(|text| String::from_utf8_lossy(&text).into()))
+    }
+
+    /// Writes the outcome that is expected from now on.
+    pub fn expect(&self, text: &str) -> Result<(), CaseError> {
+        let path = self.directory.join(OUTCOME);
+        std::fs::write(&path, text).map_err(|source| CaseError::Unwritable { path, source })
+    }
+}
+
+/// A file that nothing reads is likely a misspelt one.
+fn check_names(directory: &Path) -> Result<(), CaseError> {
+    let unreadable = |source| CaseError::Unreadable { path: directory.to_owned(), source };
+    for file in directory.read_dir().map_err(unreadable)? {
+        let name = file.map_err(unreadable)?.file_name();
+        let known = [ENTRY, ANSWER, EARLIER, PARAMETERS, OUTCOME].iter().any(|known| name == *known);
+        if !known && !name.as_encoded_bytes().starts_with(b".") {
+            return Err(CaseError::Unknown { path: directory.join(name) });
+        }
+    }
+    Ok(())
+}
+
+fn document(directory: &Path) -> Result<Document, CaseError> {
+    let path = directory.join(ENTRY);
+    let text = read_if_there(&path)?.ok_or_else(|| CaseError::Missing { path: path.clone() })?;
+    let origin = path.display().to_string();
+    // Its errors name the file by themselves.
+    let mut documents = Document::parse_all(&text, &origin).map_err(|error| CaseError::Text(error.to_string()))?;
+    match (documents.pop(), documents.len()) {
+        (Some(document), 0) => Ok(document),
+        (found, more) => {
+            let count = more + usize::from(found.is_some());
+            Err(CaseError::unfit(path, format!("holds {count} ServiceEntries; give exactly one")))
+        }
+    }
+}
+
+fn parameters(directory: &Path) -> Result<Parameters, CaseError> {
+    let path = directory.join(PARAMETERS);
+    let Some(text) = read_if_there(&path)? else { return Ok(Parameters::new()) };
+    let map: std::collections::BTreeMap<String, String> = serde_json::from_slice(&text).map_err(|error| {
+        CaseError::unfit(path, format!("{error}; write an object of texts, as {{\"env\": \"prod\"}}"))
+    })?;
+    Ok(map.into_iter().collect())
+}
+
+/// The service of an answer; none where there is no such file.
+fn service(directory: &Path, file: &str, document: &Document) -> Result<Option<Service>, CaseError> {
+    let path = directory.join(file);
+    let Some(text) = read_if_there(&path)? else { return Ok(None) };
+    let answer =
+        decode_answer(&text, &path.display().to_string()).map_err(|error| CaseError::Text(error.to_string()))?;
+    if let Some(bound) = binding(&document.entry)
+        && bound != answer.service
+        && bound.namespace.len().max(bound.name.len()) <= LONGEST_NAME
+    {
+        return Err(CaseError::unfit(path, format!("is about {}, but {ENTRY} names {bound}", answer.service)));
+    }
+    Ok(Some(match answer.content {
+        Content::Listed(service) => service,
+        Content::Missing => empty_service(Some(&answer.service)),
+    }))
+}
+
+fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>, CaseError> {
+    match std::fs::read(path) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(CaseError::Unreadable { path: path.to_owned(), source }),
+    }
+}

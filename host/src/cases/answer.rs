@@ -1,0 +1,35 @@
+//! What a module says to a case, and how that is written down.
+
+use polaris2istio_core::model::{Outcome, Request};
+use serde_json::json;
+
+use super::layout::pretty;
+use crate::converter::{CallError, Converter};
+
+/// An outcome, or the module's own word that it cannot convert. Traps and the like are nothing to be expected.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Answer {
+    /// It converted.
+    Outcome(Outcome),
+    /// It said why not.
+    Failure(String),
+}
+
+impl Answer {
+    /// Asks the module.
+    pub fn of(converter: &Converter, request: &Request) -> Result<Self, CallError> {
+        match converter.ask(request) {
+            Ok(outcome) => Ok(Self::Outcome(outcome)),
+            Err(CallError::Failed { message }) => Ok(Self::Failure(message)),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The text of `outcome.json`.
+    pub fn text(&self) -> String {
+        pretty(&match self {
+            Self::Outcome(outcome) => json!(outcome),
+            Self::Failure(message) => json!({ "failure": message }),
+        })
+    }
+}

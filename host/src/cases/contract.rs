@@ -1,0 +1,90 @@
+//! What holds of every answer, whatever a case expects: the part of the contract that types cannot say.
+
+use polaris2istio_core::model::{Outcome, Request, Verdict};
+
+use super::{Answer, Case};
+use crate::converter::{CallError, Converter};
+use crate::istio::check;
+use crate::plan::Desired;
+
+/// What an outcome breaks of the contract, in words; none where it keeps it.
+///
+/// The host's own rules, the same answer to the same question, endpoints that do not depend on the order of the instances,
+/// and **unchanged** to a module's own content revision.
+pub fn breach(case: &Case, converter: &Converter, request: &Request, outcome: &Outcome) -> Option<String> {
+    let update = match &outcome.verdict {
+        Verdict::Update(update) => update,
+        Verdict::Unchanged if request.published.is_none() => {
+            return Some("it says `unchanged` where no content revision is published".into());
+        }
+        Verdict::Unchanged | Verdict::Rejected => return differs(converter, request, outcome),
+    };
+    let source = format!("{}/{}", request.service.namespace, request.service.name);
+    let desired = Desired::new(update.clone(), source, request.service.revision.clone());
+    let addresses = match case.addresses() {
+        Ok(addresses) => addresses,
+        Err(error) => return Some(error.to_string()),
+    };
+    if let Err(violation) = check(&desired, &case.document.entry, &addresses) {
+        return Some(format!("the host would refuse this update: {violation}"));
+    }
+    differs(converter, request, outcome).or_else(|| told_again(converter, request, update.content_revision.as_deref()?))
+}
+
+/// Whether another call, or another order of the instances, gives another answer.
+fn differs(converter: &Converter, request: &Request, outcome: &Outcome) -> Option<String> {
+    match converter.ask(request) {
+        Ok(again) if again == *outcome => {}
+        Ok(again) => {
+            let (first, second) = (Answer::Outcome(outcome.clone()).text(), Answer::Outcome(again).text());
+            let lines = first.lines().zip(second.lines()).find(|(first, second)| first != second);
+            let (first, second) = lines.unwrap_or_default();
+            return Some(format!(
+                "asked the same twice, it says `{}` and `{}`; a module must not depend on anything but the request",
+                first.trim(),
+                second.trim()
+            ));
+        }
+        Err(error) => return Some(trouble("asked the same again", &error)),
+    }
+    let mut reversed = request.clone();
+    reversed.service.instances.reverse();
+    let last = request.service.instances.len().saturating_sub(1) as u32;
+    match converter.ask(&reversed) {
+        Ok(other) if content(other.verdict.clone(), |at| last.saturating_sub(at)) == content(outcome.verdict.clone(), |at| at) => None,
+        Ok(_) => Some(
+            "the answer depends on the order of the instances, which the registry does not keep; sort the endpoints, and \
+             choose among instances by what they say"
+                .into(),
+        ),
+        Err(error) => Some(trouble("asked with the instances in reverse", &error)),
+    }
+}
+
+/// A verdict with its instances' positions mapped to those of the request.
+fn content(mut verdict: Verdict, position: impl Fn(u32) -> u32) -> Verdict {
+    if let Verdict::Update(update) = &mut verdict {
+        for endpoint in &mut update.endpoints {
+            endpoint.instances.iter_mut().for_each(|at| *at = position(*at));
+            endpoint.instances.sort_unstable();
+        }
+    }
+    verdict
+}
+
+/// Given the content revision that it just gave, a module has nothing to say.
+fn told_again(converter: &Converter, request: &Request, revision: &str) -> Option<String> {
+    let published = Request { published: Some(revision.to_owned()), ..request.clone() };
+    match converter.ask(&published) {
+        Ok(Outcome { verdict: Verdict::Unchanged, .. }) => None,
+        Ok(_) => Some(format!(
+            "told that its own content revision `{revision}` is published, it does not say `unchanged`; compare \
+             `published` with the revision of what you would answer, or give no content revision"
+        )),
+        Err(error) => Some(trouble("told its own content revision", &error)),
+    }
+}
+
+fn trouble(when: &str, error: &CallError) -> String {
+    format!("{when}: {error}")
+}

@@ -1,0 +1,65 @@
+//! What can be wrong with the files of a case.
+
+use std::path::PathBuf;
+
+/// Why a case cannot be run.
+#[derive(Debug, thiserror::Error)]
+pub enum CaseError {
+    /// A folder or a file cannot be read.
+    #[error("{}: cannot be read: {source}", path.display())]
+    Unreadable {
+        /// Which.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The outcome cannot be written.
+    #[error("{}: cannot be written: {source}", path.display())]
+    Unwritable {
+        /// Which.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// There is no case at all.
+    #[error(
+        "{}: holds no case; a case is a folder with {} and {}, in the folder that is given",
+        path.display(), super::ENTRY, super::ANSWER
+    )]
+    None {
+        /// Where cases were looked for.
+        path: PathBuf,
+    },
+    /// A file that every case has is not there.
+    #[error("{}: is not there; a case has {} and {}", path.display(), super::ENTRY, super::ANSWER)]
+    Missing {
+        /// Which.
+        path: PathBuf,
+    },
+    /// A file that no case has.
+    #[error(
+        "{}: is no file of a case; a case has {}, {}, {}, {} and {}, and nothing else",
+        path.display(), super::ENTRY, super::ANSWER, super::EARLIER, super::PARAMETERS, super::OUTCOME
+    )]
+    Unknown {
+        /// Which.
+        path: PathBuf,
+    },
+    /// A file's content will not do.
+    #[error("{}: {detail}", path.display())]
+    Unfit {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        detail: String,
+    },
+    /// A file's text cannot be read; what is said names the file.
+    #[error("{0}")]
+    Text(String),
+}
+
+impl CaseError {
+    pub(super) fn unfit(path: PathBuf, detail: impl ToString) -> Self {
+        Self::Unfit { path, detail: detail.to_string() }
+    }
+}

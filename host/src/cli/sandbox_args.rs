@@ -1,0 +1,130 @@
+//! Flags of how modules are fetched and run, and what they are told; for any module, wherever it comes from.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::Args;
+use ipnet::IpNet;
+use polaris2istio_core::parameters::{ADDRESS_CIDRS, ALLOW_LOOPBACK};
+
+use crate::converter::source::{OciSettings, PlainHttp, Settings, Source, fetch};
+use crate::converter::{Converter, Limits, Parameters};
+use crate::istio::AddressRule;
+
+/// Limits and parameters of modules, and the ways to them.
+#[derive(Debug, Args)]
+pub struct SandboxArgs {
+    /// A parameter for the module; may be given several times, in the environment one a line
+    #[arg(long, env = "POLARIS2ISTIO_MODULE_PARAM", value_name = "KEY=VALUE", value_delimiter = '\n', value_parser = parameter)]
+    module_param: Vec<String>,
+    /// A directory that keeps modules from registries over a restart
+    #[arg(long, env = "POLARIS2ISTIO_MODULE_CACHE", value_name = "DIR")]
+    module_cache: Option<PathBuf>,
+    /// How often a tag is resolved again
+    #[arg(long, env = "POLARIS2ISTIO_OCI_POLL", value_name = "TIME", default_value = "60s", value_parser = humantime::parse_duration)]
+    oci_poll: Duration,
+    /// How long a request to a registry may take, the download included
+    #[arg(long, env = "POLARIS2ISTIO_OCI_TIMEOUT", value_name = "TIME", default_value = "30s", value_parser = humantime::parse_duration)]
+    oci_timeout: Duration,
+    /// Certificates (PEM) of registries to trust beside the system's
+    #[arg(long, env = "POLARIS2ISTIO_OCI_CA_FILE", value_name = "FILE")]
+    oci_ca_file: Option<PathBuf>,
+    /// The Docker config.json with credentials; by default $DOCKER_CONFIG/config.json or ~/.docker/config.json
+    #[arg(long, env = "POLARIS2ISTIO_OCI_DOCKER_CONFIG", value_name = "FILE")]
+    oci_docker_config: Option<PathBuf>,
+    /// Speak to every registry without TLS; those on this machine are by default
+    #[arg(long, env = "POLARIS2ISTIO_OCI_PLAIN_HTTP")]
+    oci_plain_http: bool,
+    /// Memory that one call may use, in MiB
+    #[arg(long, env = "POLARIS2ISTIO_MODULE_MEMORY", value_name = "MIB", default_value = "64", value_parser = clap::value_parser!(u32).range(1..=4096))]
+    module_memory: u32,
+    /// Time that one call may take
+    #[arg(long, env = "POLARIS2ISTIO_MODULE_TIMEOUT", value_name = "TIME", default_value = "2s", value_parser = humantime::parse_duration)]
+    module_timeout: Duration,
+    /// Size of a call's result, in MiB
+    #[arg(long, env = "POLARIS2ISTIO_MODULE_MAX_OUTPUT", value_name = "MIB", default_value = "32", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    module_max_output: u32,
+    /// Size of a component file, in MiB
+    #[arg(long, env = "POLARIS2ISTIO_MODULE_MAX_SIZE", value_name = "MIB", default_value = "4", value_parser = clap::value_parser!(u32).range(1..=256))]
+    module_max_size: u32,
+    /// Let endpoints have loopback addresses; for tests on one machine
+    #[arg(long, env = "POLARIS2ISTIO_ALLOW_LOOPBACK")]
+    allow_loopback: bool,
+    /// Let endpoints have only addresses inside these CIDRs
+    #[arg(long, env = "POLARIS2ISTIO_ADDRESS_CIDRS", value_name = "CIDR,...", value_delimiter = ',')]
+    address_cidrs: Vec<IpNet>,
+}
+
+impl SandboxArgs {
+    /// Gets a module from its source, and loads it.
+    pub(super) async fn converter(&self, source: &Source) -> anyhow::Result<Converter> {
+        let candidate = fetch(source, &self.source_settings()).await?;
+        Ok(Converter::new(&candidate, self.limits(), self.parameters())?)
+    }
+
+    /// The same for verbs that are not async.
+    pub(super) fn converter_now(&self, source: &Source) -> anyhow::Result<Converter> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no async runtime")?;
+        runtime.block_on(self.converter(source))
+    }
+
+    pub(super) fn source_settings(&self) -> Settings {
+        Settings {
+            size_limit: u64::from(self.module_max_size) << 20,
+            cache: self.module_cache.clone(),
+            oci: OciSettings {
+                poll: self.oci_poll,
+                docker_config: self.oci_docker_config.clone(),
+                authority: self.oci_ca_file.clone(),
+                plain_http: if self.oci_plain_http { PlainHttp::Always } else { PlainHttp::default() },
+                request_timeout: self.oci_timeout,
+                ..OciSettings::default()
+            },
+            ..Settings::default()
+        }
+    }
+
+    /// The addresses that endpoints may have.
+    pub fn addresses(&self) -> AddressRule {
+        AddressRule { allow_loopback: self.allow_loopback, address_cidrs: self.address_cidrs.clone() }
+    }
+
+    fn limits(&self) -> Limits {
+        Limits {
+            memory_bytes: (self.module_memory as usize) << 20,
+            time: self.module_timeout,
+            output_bytes: (self.module_max_output as usize) << 20,
+            component_bytes: u64::from(self.module_max_size) << 20,
+            ..Limits::default()
+        }
+    }
+
+    /// What the module is told: its own parameters, and the address rules, so that it can say why it leaves an instance out.
+    pub(super) fn parameters(&self) -> Parameters {
+        let mut parameters = Vec::new();
+        if self.allow_loopback {
+            parameters.push((ALLOW_LOOPBACK.into(), "true".into()));
+        }
+        if !self.address_cidrs.is_empty() {
+            let cidrs: Vec<_> = self.address_cidrs.iter().map(IpNet::to_string).collect();
+            parameters.push((ADDRESS_CIDRS.into(), cidrs.join(",")));
+        }
+        let own = self.module_param.iter().filter_map(|pair| pair.split_once('='));
+        parameters.extend(own.map(|(key, value)| (key.to_owned(), value.to_owned())));
+        parameters.sort();
+        parameters
+    }
+}
+
+/// A pair, or nothing: a block of YAML ends with an empty line.
+fn parameter(text: &str) -> Result<String, String> {
+    let own = |key: &str, flag: &str| Err(format!("{key} is a rule of the host too; give {flag} instead"));
+    match text.split_once('=') {
+        None if text.trim().is_empty() => Ok(String::new()),
+        None | Some(("", _)) => Err("give KEY=VALUE, such as env=prod".into()),
+        Some((key @ ALLOW_LOOPBACK, _)) => own(key, "--allow-loopback"),
+        Some((key @ ADDRESS_CIDRS, _)) => own(key, "--address-cidrs"),
+        Some(_) => Ok(text.into()),
+    }
+}
