@@ -5,23 +5,21 @@
 //! `polaris2istio module test` read them by the same code, so that a case of the one is a case of the other.
 
 mod answer;
-mod contract;
 mod error;
 mod layout;
 
 use std::path::{Path, PathBuf};
 
-use polaris2istio_core::model::{Request, Service, Verdict};
+use polaris2istio_core::model::{Outcome, Request, Service, Verdict};
 use polaris2istio_core::parameters::{ADDRESS_CIDRS, ALLOW_LOOPBACK};
 
 use crate::controller::{binding, empty_service};
-use crate::converter::{CallError, Converter, Parameters};
+use crate::converter::{self, CallError, Converter, Parameters};
 use crate::entries::Document;
 use crate::istio::AddressRule;
 use crate::registry::{Content, decode_answer};
 
 pub use answer::Answer;
-pub use contract::breach;
 pub use error::CaseError;
 pub use layout::pretty;
 
@@ -132,6 +130,14 @@ impl Case {
     pub fn expect(&self, text: &str) -> Result<(), CaseError> {
         let path = self.directory.join(OUTCOME);
         std::fs::write(&path, text).map_err(|source| CaseError::Unwritable { path, source })
+    }
+}
+
+/// What an outcome of a case breaks of the contract, in words; none where it keeps it.
+pub fn breach(case: &Case, converter: &Converter, request: &Request, outcome: &Outcome) -> Option<String> {
+    match case.addresses() {
+        Ok(addresses) => converter::breach(converter, request, outcome, &case.document.entry, &addresses),
+        Err(error) => Some(error.to_string()),
     }
 }
 

@@ -2,9 +2,11 @@
 
 pub mod cases;
 pub mod cli;
+pub mod control;
 pub mod controller;
 pub mod converter;
 pub mod entries;
+pub mod gate;
 pub mod guard;
 pub mod istio;
 mod outage;
@@ -12,4 +14,5 @@ pub mod plan;
 pub mod registry;
 pub mod run;
 pub mod sink;
+pub mod state;
 pub mod watch_dir;

@@ -6,16 +6,20 @@ use std::sync::Arc;
 
 use kube::api::ApiResource;
 use reqwest::header::{HeaderValue, USER_AGENT};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
 use tracing::{info, warn};
 
-use crate::controller::{self, Parts, Settled};
-use crate::converter::Converter;
-use crate::converter::source::{Candidate, Digest, Settings, Source, SourceNews, follow};
+use crate::control::{Router, Socket, SocketError};
+use crate::controller::{Controller, Handle, Parts, Settled};
+use crate::converter::swap::{Engine, Setup, StartError, Subject, Subjects};
 use crate::entries::{DirectoryEntries, EntryEvents, KubernetesEntries, OutputError, Shelf, served_version};
+use crate::gate::{Gate, Shut};
 use crate::guard::EmptyHold;
 use crate::istio::{AddressRule, ServiceEntry, VERSIONS};
 use crate::registry::AnyRegistry;
 use crate::sink::{KubernetesSink, Sink};
+use crate::state::{ConfigMapStore, FileStore, Keeper, StateError, Store};
 use crate::watch_dir::DirError;
 
 /// All that a run depends on.
@@ -26,10 +30,14 @@ pub struct Config {
     pub target: Target,
     /// The namespace whose entries are served.
     pub namespace: String,
-    /// The module.
-    pub converter: Converter,
-    /// Where the module came from; another one there is told.
-    pub module: Option<(Source, Settings)>,
+    /// The modules.
+    pub modules: Setup,
+    /// Entries a second that another module may change.
+    pub swap_rate: NonZeroU32,
+    /// Where what outlives this process is kept.
+    pub state: StatePlace,
+    /// Where commands are taken.
+    pub socket: Option<PathBuf>,
     /// Addresses that endpoints may have.
     pub addresses: AddressRule,
     /// How long the endpoints of an emptied service are kept.
@@ -53,6 +61,22 @@ pub enum Target {
     },
 }
 
+/// Where shared state is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StatePlace {
+    /// Nowhere: every start begins anew.
+    Nowhere,
+    /// In a file.
+    File(PathBuf),
+    /// In a ConfigMap.
+    ConfigMap {
+        /// Its namespace.
+        namespace: String,
+        /// Its name.
+        name: String,
+    },
+}
+
 /// Why a run could not begin.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
@@ -70,50 +94,133 @@ pub enum RunError {
     /// The output directory cannot be used.
     #[error(transparent)]
     Output(#[from] OutputError),
+    /// There is no module to begin with.
+    #[error(transparent)]
+    Module(#[from] StartError),
+    /// Shared state cannot be used.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// Commands cannot be taken.
+    #[error(transparent)]
+    Socket(#[from] SocketError),
 }
+
+/// When shared state that cannot be read is tried again.
+const STATE_AGAIN: std::time::Duration = std::time::Duration::from_secs(2);
 
 /// Runs until `shutdown` is done, or with `once` until all is in line.
 pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<Settled, RunError> {
     let mut shutdown = std::pin::pin!(shutdown);
-    let module = config.converter.info();
-    info!(module = module.name, version = module.version, from = config.converter.origin(), "conversion module loaded");
-    let (events, resource, sink) = tokio::select! {
-        opened = open(&config) => opened?,
+    let socket = match &config.socket {
+        Some(path) => Some(Socket::bind(path).await?),
+        None => None,
+    };
+    let gate = Arc::new(Gate::default());
+    let (leads, follows) = watch::channel(true);
+    let (commands, requests) = mpsc::channel(8);
+    let start = async {
+        let keeper = Arc::new(open_state(&config.state).await?);
+        let opened = open(&config).await?;
+        Ok::<_, RunError>((keeper, opened))
+    };
+    let (keeper, (events, resource, sink)) = tokio::select! {
+        started = start => started?,
         () = &mut shutdown => return Ok(Settled::Done),
     };
-    let watch = config
-        .module
-        .map(|(source, settings)| tokio::spawn(tell_of_others(source, settings, config.converter.digest())));
-    let parts = Parts {
+    let (live, swapper) = config.modules.open(Arc::clone(&keeper), follows.clone(), requests).await?;
+    let active = live.active();
+    let info = active.info();
+    info!(module = %active.identity(), name = info.name, version = info.version, from = active.origin(), "conversion module loaded");
+    let controller = Controller::new(Parts {
         registry: config.registry,
         events,
         resource,
-        converter: Arc::new(config.converter),
+        converter: live,
         sink,
+        gate: Arc::clone(&gate),
         addresses: config.addresses,
         empty_hold: config.empty_hold,
         write_rate: config.write_rate,
+        swap_rate: config.swap_rate,
         once: config.once,
-    };
-    let settled = controller::run(parts, shutdown).await;
-    if let Some(watch) = watch {
-        watch.abort();
+    });
+    let router = Arc::new(Router::new(Arc::clone(&keeper), follows, commands));
+    let engine = Arc::new(EngineHandle { controller: controller.handle(), gate: Arc::clone(&gate) });
+    let mut tasks = JoinSet::new();
+    tasks.spawn(swapper.run(engine));
+    tasks.spawn(pause(Arc::clone(&keeper), gate));
+    tasks.spawn(async move { keeper.follow().await });
+    if let Some(socket) = socket {
+        tasks.spawn(socket.serve(Arc::clone(&router)));
     }
+    tasks.spawn(async move { router.serve_others().await });
+    let settled = controller.run(shutdown).await;
+    tasks.shutdown().await;
+    drop(leads);
     info!("stopped");
     Ok(settled)
 }
 
-/// Says when the module's source has another one than is in use: it is taken with the next start.
-async fn tell_of_others(source: Source, settings: Settings, active: Digest) {
-    let mut follower = follow(source, settings);
+/// What a change of modules sees of the controller.
+struct EngineHandle {
+    controller: Handle,
+    gate: Arc<Gate>,
+}
+
+impl Engine for EngineHandle {
+    fn subjects(&self) -> Subjects {
+        let snapshot = self.controller.snapshot();
+        let known = snapshot.entries.into_iter().map(|(live, service)| Subject { live, service }).collect();
+        Subjects { known, unknown: snapshot.unknown, addresses: self.controller.addresses().clone() }
+    }
+
+    fn look_again(&self) {
+        self.controller.look_again();
+    }
+
+    fn module_missing(&self, missing: bool) {
+        if missing { self.gate.shut(Shut::ModuleMissing) } else { self.gate.lift(Shut::ModuleMissing) }
+    }
+}
+
+/// Stops all writes while the shared state says so.
+async fn pause(keeper: Arc<Keeper>, gate: Arc<Gate>) {
+    let mut state = keeper.state();
     loop {
-        match follower.next().await {
-            SourceNews::Candidate(candidate) if candidate.digest == active => {}
-            SourceNews::Candidate(Candidate { digest, origin, .. }) => {
-                warn!(%digest, from = origin, "the module's source has another module now; restart to take it, `explain --module` shows what it does");
+        let paused = state.borrow_and_update().paused.clone();
+        match &paused {
+            Some(paused) => {
+                warn!(since = %paused.since, reason = paused.reason, "all writes are paused; `polaris2istio resume` lets them go");
+                gate.shut(Shut::Paused);
             }
-            SourceNews::Failed(error) => warn!("{error}; the module in use goes on"),
-            SourceNews::Recovered => info!("the module's source can be read again"),
+            None => gate.lift(Shut::Paused),
+        }
+        if state.wait_for(|state| state.paused != paused).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Reads shared state. Nothing is done before: a module that was refused must not be taken because nobody could say so.
+async fn open_state(place: &StatePlace) -> Result<Keeper, RunError> {
+    let mut said = String::new();
+    loop {
+        let store = match place {
+            StatePlace::Nowhere => Store::Memory,
+            StatePlace::File(path) => Store::File(FileStore::new(path)),
+            StatePlace::ConfigMap { namespace, name } => {
+                Store::ConfigMap(Box::new(ConfigMapStore::new(connect().await?, namespace, name)))
+            }
+        };
+        match Keeper::open(store).await {
+            Err(error) if error.is_passing() => {
+                if said != error.to_string() {
+                    warn!("waiting for the shared state: {error}");
+                    said = error.to_string();
+                }
+                tokio::time::sleep(STATE_AGAIN).await;
+            }
+            opened => return Ok(opened?),
         }
     }
 }

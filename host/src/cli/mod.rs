@@ -8,6 +8,7 @@ mod offline;
 mod output;
 mod run_args;
 mod sandbox_args;
+mod swap_args;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -18,6 +19,7 @@ use tracing_subscriber::EnvFilter;
 pub use module_args::ModuleArgs;
 pub use run_args::RunArgs;
 pub use sandbox_args::SandboxArgs;
+pub use swap_args::SwapArgs;
 
 const ABOUT: &str = "Keeps Istio ServiceEntries true to the instances of a Polaris registry";
 

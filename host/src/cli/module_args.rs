@@ -4,7 +4,7 @@ use clap::Args;
 
 use super::SandboxArgs;
 use crate::converter::Converter;
-use crate::converter::source::{Settings, Source};
+use crate::converter::source::Source;
 use crate::istio::AddressRule;
 
 /// Which module converts, within which limits.
@@ -13,20 +13,15 @@ use crate::istio::AddressRule;
 pub struct ModuleArgs {
     /// The conversion module: `embedded` for the default rules, `file:PATH`, `directory:PATH` (a mounted ConfigMap), or `oci://registry/repository:tag` or `@sha256:...`
     #[arg(long, env = "POLARIS2ISTIO_MODULE", value_name = "SOURCE", default_value = "embedded")]
-    module: Source,
+    pub(super) module: Source,
     #[command(flatten)]
-    sandbox: SandboxArgs,
+    pub(super) sandbox: SandboxArgs,
 }
 
 impl ModuleArgs {
     /// Gets the module from its source, and loads it.
     pub async fn converter(&self) -> anyhow::Result<Converter> {
         self.sandbox.converter(&self.module).await
-    }
-
-    /// Where modules come from, and how to get at them.
-    pub fn source(&self) -> (Source, Settings) {
-        (self.module.clone(), self.sandbox.source_settings())
     }
 
     /// The addresses that endpoints may have.

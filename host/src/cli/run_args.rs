@@ -9,7 +9,7 @@ use anyhow::Context;
 use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{LogFormat, ModuleArgs};
+use super::{LogFormat, ModuleArgs, SwapArgs};
 use crate::controller::Settled;
 use crate::guard::EmptyHold;
 use crate::registry::{AnyRegistry, DirectoryConfig, DirectoryRegistry, HttpConfig, HttpRegistry, TokenSource};
@@ -89,6 +89,8 @@ pub struct RunArgs {
 
     #[command(flatten)]
     module: ModuleArgs,
+    #[command(flatten)]
+    swap: SwapArgs,
 
     /// Bring every entry in line once, then exit
     #[arg(long, env = "POLARIS2ISTIO_ONCE")]
@@ -114,7 +116,7 @@ impl RunArgs {
                     _ = interrupt.recv() => {}
                 }
             };
-            anyhow::Ok(run(self.config().await?, shutdown).await?)
+            anyhow::Ok(run(self.config()?, shutdown).await?)
         })?;
         // What still blocks (a call, a name look-up) must not keep the process.
         runtime.shutdown_background();
@@ -125,17 +127,19 @@ impl RunArgs {
         })
     }
 
-    async fn config(&self) -> anyhow::Result<Config> {
+    fn config(&self) -> anyhow::Result<Config> {
         let target = match (&self.entries, &self.output) {
             (Some(entries), Some(output)) => Target::Directory { entries: entries.clone(), output: output.clone() },
             _ => Target::Kubernetes,
         };
         Ok(Config {
             registry: self.registry()?,
-            target,
             namespace: self.namespace.clone(),
-            converter: self.module.converter().await?,
-            module: Some(self.module.source()),
+            state: self.swap.state(&target, &self.namespace),
+            socket: self.swap.socket(),
+            modules: self.swap.setup(&self.module),
+            swap_rate: self.swap.rate(),
+            target,
             addresses: self.module.addresses(),
             empty_hold: self.empty_hold,
             write_rate: self.write_rate,

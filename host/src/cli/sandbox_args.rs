@@ -90,7 +90,7 @@ impl SandboxArgs {
         AddressRule { allow_loopback: self.allow_loopback, address_cidrs: self.address_cidrs.clone() }
     }
 
-    fn limits(&self) -> Limits {
+    pub(super) fn limits(&self) -> Limits {
         Limits {
             memory_bytes: (self.module_memory as usize) << 20,
             time: self.module_timeout,

@@ -5,6 +5,7 @@
 
 mod binding;
 mod diagnostics;
+mod handle;
 mod index;
 mod inputs;
 mod reconcile;
@@ -17,7 +18,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use futures::{StreamExt, channel::mpsc::unbounded};
+use futures::StreamExt;
+use futures::channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
+use governor::{Quota, RateLimiter};
 use kube::api::ApiResource;
 use kube::runtime::controller::{Action, Config, applier};
 use kube::runtime::reflector::{ObjectRef, Store, store::Writer};
@@ -26,10 +29,12 @@ use tracing::{info, warn};
 
 pub use binding::{EMPTY_HOLD, NAMESPACE, SERVICE, binding, empty_service};
 pub use diagnostics::line;
+pub use handle::{Handle, Snapshot};
 pub use tracked::Settled;
 
-use crate::converter::Converter;
+use crate::converter::swap::Live;
 use crate::entries::EntryEvents;
+use crate::gate::Gate;
 use crate::guard::{Budget, EmptyHold};
 use crate::istio::{AddressRule, ServiceEntry};
 use crate::registry::Registry;
@@ -50,72 +55,94 @@ pub struct Parts<R> {
     pub events: EntryEvents,
     /// The API resource of the entries.
     pub resource: ApiResource,
-    /// The module.
-    pub converter: Arc<Converter>,
+    /// The modules in use.
+    pub converter: Arc<Live>,
     /// Where entries are written.
     pub sink: Sink,
+    /// Asked before each write.
+    pub gate: Arc<Gate>,
     /// Addresses that no endpoint may have, whatever the module says.
     pub addresses: AddressRule,
     /// `--empty-hold`.
     pub empty_hold: EmptyHold,
     /// Writes a second, of all entries together.
     pub write_rate: NonZeroU32,
+    /// Entries a second that another module may change.
+    pub swap_rate: NonZeroU32,
     /// Stop when every entry was looked at.
     pub once: bool,
 }
 
-/// Runs until `shutdown` is done or, with `once`, until every entry is settled. Returns how the worst of them ended.
-pub async fn run<R: Registry>(parts: Parts<R>, shutdown: impl Future<Output = ()>) -> Settled {
-    let (wanted, wants) = watch::channel(Default::default());
-    let (reporter, reports) = mpsc::channel(REPORTS);
-    let (queue, queued) = unbounded();
-    let writer = Writer::new(parts.resource.clone());
-    let store = writer.as_reader();
-    let context = Arc::new(Context {
-        resource: parts.resource,
-        services: Default::default(),
-        entries: Default::default(),
-        converter: parts.converter,
-        addresses: parts.addresses,
-        empty_hold: parts.empty_hold,
-        budget: Budget::new(parts.write_rate),
-        sink: parts.sink,
-        writers: Semaphore::new(WRITERS as usize),
-        outage: Default::default(),
-        progress: Default::default(),
-        complete: Default::default(),
-    });
-    let inputs = Inputs {
-        events: parts.events,
-        reports,
-        wanted,
-        writer,
-        queue,
-        context: Arc::clone(&context),
-        index: Default::default(),
-    };
-    let looks = applier(
-        |entry, context| Box::pin(reconcile(entry, context)),
-        |_, error: &Infallible, _| match *error {},
-        Arc::clone(&context),
-        store.clone(),
-        queued.map(Ok::<_, Infallible>),
-        Config::default(),
-    )
-    // An entry that went away between two looks is no trouble.
-    .for_each(|_: Result<(ObjectRef<ServiceEntry>, Action), _>| async {});
-    let follower = tokio::spawn(parts.registry.follow(wants, reporter));
-    let inputs = tokio::spawn(inputs.run());
-    let looks = tokio::spawn(looks);
-    let settled = tokio::select! {
-        () = shutdown => Settled::Done,
-        settled = settle(&context, &store), if parts.once => settled,
-    };
-    inputs.abort();
-    follower.abort();
-    finish_writes(&context).await;
-    looks.abort();
-    settled
+/// A controller, ready to run.
+pub struct Controller<R> {
+    registry: R,
+    events: EntryEvents,
+    writer: Writer<ServiceEntry>,
+    queue: (UnboundedSender<ObjectRef<ServiceEntry>>, UnboundedReceiver<ObjectRef<ServiceEntry>>),
+    context: Arc<Context>,
+    once: bool,
+}
+
+impl<R: Registry> Controller<R> {
+    /// Puts it together; nothing is done yet.
+    pub fn new(parts: Parts<R>) -> Self {
+        let context = Arc::new(Context {
+            resource: parts.resource.clone(),
+            services: Default::default(),
+            entries: Default::default(),
+            converter: parts.converter,
+            changes: RateLimiter::direct(Quota::per_second(parts.swap_rate)),
+            addresses: parts.addresses,
+            empty_hold: parts.empty_hold,
+            budget: Budget::new(parts.write_rate),
+            sink: parts.sink,
+            gate: parts.gate,
+            writers: Semaphore::new(WRITERS as usize),
+            outage: Default::default(),
+            progress: Default::default(),
+            complete: Default::default(),
+        });
+        let writer = Writer::new(parts.resource);
+        Self { registry: parts.registry, events: parts.events, writer, queue: unbounded(), context, once: parts.once }
+    }
+
+    /// What others may see and ask of it while it runs.
+    pub fn handle(&self) -> Handle {
+        Handle { context: Arc::clone(&self.context), store: self.writer.as_reader(), queue: self.queue.0.clone() }
+    }
+
+    /// Runs until `shutdown` is done or, with `once`, until every entry is settled. Returns how the worst of them ended.
+    pub async fn run(self, shutdown: impl Future<Output = ()>) -> Settled {
+        let Self { registry, events, writer, queue: (queue, queued), context, once } = self;
+        let (wanted, wants) = watch::channel(Default::default());
+        let (reporter, reports) = mpsc::channel(REPORTS);
+        let store = writer.as_reader();
+        let openings = context.gate.openings();
+        let index = Default::default();
+        let inputs = Inputs { events, reports, wanted, writer, queue, context: Arc::clone(&context), openings, index };
+        let looks = applier(
+            |entry, context| Box::pin(reconcile(entry, context)),
+            |_, error: &Infallible, _| match *error {},
+            Arc::clone(&context),
+            store.clone(),
+            queued.map(Ok::<_, Infallible>),
+            Config::default(),
+        )
+        // An entry that went away between two looks is no trouble.
+        .for_each(|_: Result<(ObjectRef<ServiceEntry>, Action), _>| async {});
+        let follower = tokio::spawn(registry.follow(wants, reporter));
+        let inputs = tokio::spawn(inputs.run());
+        let looks = tokio::spawn(looks);
+        let settled = tokio::select! {
+            () = shutdown => Settled::Done,
+            settled = settle(&context, &store), if once => settled,
+        };
+        inputs.abort();
+        follower.abort();
+        finish_writes(&context).await;
+        looks.abort();
+        settled
+    }
 }
 
 /// Waits until every entry was looked at with an answer of its service.

@@ -4,10 +4,11 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use governor::DefaultDirectRateLimiter;
 use kube::api::ApiResource;
 use kube::runtime::controller::Action;
 use kube::runtime::reflector::ObjectRef;
-use polaris2istio_core::model::{Outcome, Service, Verdict};
+use polaris2istio_core::model::{Outcome, Service, Update, Verdict};
 use tokio::sync::{Notify, Semaphore};
 use tracing::{error, info, warn};
 
@@ -15,11 +16,12 @@ use super::binding::{EMPTY_HOLD, binding, empty_service};
 use super::diagnostics;
 use super::services::{Known, Services};
 use super::tracked::{Entries, Settled, Tracked};
-use crate::converter::Converter;
-use crate::guard::{Budget, EmptyHold, Listed};
+use crate::converter::swap::{Given, Identity, Live, Memory, Turn};
+use crate::gate::{Closed, Gate, Shut};
+use crate::guard::{Budget, EmptyHold, Guard, Listed};
 use crate::istio::{AddressRule, ServiceEntry, check};
 use crate::outage::Outage;
-use crate::plan::{Apply, Desired, Plan, plan};
+use crate::plan::{Apply, Desired, Plan, holds, plan};
 use crate::registry::ServiceKey;
 use crate::sink::{Sink, SinkError};
 
@@ -29,16 +31,22 @@ pub(super) const WRITERS: u32 = 16;
 /// When a module that gave nothing usable is tried again with the same input: a time-out may be the machine's fault.
 const TROUBLE_RETRY: Duration = Duration::from_secs(60);
 
+/// When an entry whose turn to be changed by another module has not come is looked at again, at least and at most.
+const NEXT_TURN: (f64, f64) = (1.0, 3.0);
+
 /// What every look needs.
 pub(super) struct Context {
     pub(super) resource: ApiResource,
     pub(super) services: Services,
     pub(super) entries: Entries,
-    pub(super) converter: Arc<Converter>,
+    pub(super) converter: Arc<Live>,
+    /// Entries a second that another module may change.
+    pub(super) changes: DefaultDirectRateLimiter,
     pub(super) addresses: AddressRule,
     pub(super) empty_hold: EmptyHold,
     pub(super) budget: Budget,
     pub(super) sink: Sink,
+    pub(super) gate: Arc<Gate>,
     /// Closed when the controller stops: what waits here is not begun any more.
     pub(super) writers: Semaphore,
     pub(super) outage: Outage,
@@ -64,7 +72,8 @@ pub(super) async fn reconcile(entry: Arc<ServiceEntry>, context: Arc<Context>) -
     let mut tracked = tracked.lock().await;
     let live = tracked.freshest(entry);
     let title = live.title();
-    let action = Look { context: &context, tracked: &mut tracked, live: &live, title: &title }.run().await;
+    let look = Look { context: &context, tracked: &mut tracked, live: &live, title: &title, waits: false };
+    let action = look.run().await;
     context.changed();
     Ok(action)
 }
@@ -74,10 +83,14 @@ struct Look<'a> {
     tracked: &'a mut Tracked,
     live: &'a Arc<ServiceEntry>,
     title: &'a str,
+    /// It is not this entry's turn yet to be changed by another module.
+    waits: bool,
 }
 
 /// A module's answer, on its way to the sink.
 struct Converted {
+    by: Arc<Identity>,
+    turn: Turn,
     service: ServiceKey,
     listed: Listed,
     desired: Desired,
@@ -100,9 +113,10 @@ impl Look<'_> {
             Known::Missing => (Arc::new(empty_service(Some(&service))), Listed::Missing),
             Known::Failed => return self.end(Settled::Failed, Action::await_change()),
         };
-        let Some(outcome) = self.convert(&service, &content).await else {
+        let Some(Given { outcome, by, turn }) = self.convert(&service, &content).await else {
             return self.end(Settled::Failed, Action::requeue(TROUBLE_RETRY));
         };
+        self.waits = turn == Turn::Waits;
         self.say(&outcome, &content);
         match outcome.verdict {
             Verdict::Rejected => self.end(Settled::Failed, Action::await_change()),
@@ -110,7 +124,7 @@ impl Look<'_> {
             Verdict::Update(mut update) => {
                 let content_revision = update.content_revision.take();
                 let desired = Desired::new(update, service.to_string(), content.revision.clone());
-                self.write(Converted { service, listed, desired, content_revision, answered }).await
+                self.write(Converted { by, turn, service, listed, desired, content_revision, answered }).await
             }
         }
     }
@@ -119,29 +133,32 @@ impl Look<'_> {
     async fn unbound(&mut self) -> Action {
         let nothing = Arc::new(empty_service(None));
         if let Ok(view) = self.live.view()
-            && let Ok(outcome) = self.context.converter.convert(Arc::clone(&nothing), view, None).await
+            && let Ok(given) = self.context.converter.convert(&nothing, view, Memory::default(), |_| true).await
         {
-            self.say(&outcome, &nothing);
+            self.say(&given.outcome, &nothing);
         }
         self.end(Settled::Failed, Action::await_change())
     }
 
-    async fn convert(&mut self, service: &ServiceKey, content: &Arc<Service>) -> Option<Outcome> {
+    async fn convert(&mut self, service: &ServiceKey, content: &Arc<Service>) -> Option<Given> {
         let view = match self.live.view() {
             Ok(view) => view,
             Err(unsupported) => return self.trouble(&unsupported.to_string()),
         };
-        let published = self.tracked.published(service, self.live, Instant::now());
-        let asked = published.is_some();
-        match self.context.converter.convert(Arc::clone(content), view, published).await {
-            Ok(outcome) if outcome.verdict == Verdict::Unchanged && !asked => {
-                self.trouble("the module answers `unchanged` without having been told what is published; this is a defect of the module")
-            }
-            Ok(outcome) => {
+        let memory = self.tracked.memory(service, self.live, Instant::now());
+        let admit = |update: &Update| {
+            let desired = Desired::new(update.clone(), service.to_string(), content.revision.clone());
+            holds(&desired, self.live) || self.context.changes.check().is_ok()
+        };
+        match self.context.converter.convert(content, view, memory, admit).await {
+            Ok(given) => {
                 if self.tracked.over("trouble") {
                     info!(entry = self.title, "the module works on this entry again");
                 }
-                Some(outcome)
+                if given.outcome.verdict != Verdict::Rejected {
+                    self.tracked.by = Some(Arc::clone(&given.by));
+                }
+                Some(given)
             }
             Err(error) => self.trouble(&error.to_string()),
         }
@@ -150,8 +167,7 @@ impl Look<'_> {
     /// The module gave nothing that can be used: the last endpoints stay.
     fn trouble<T>(&mut self, what: &str) -> Option<T> {
         if self.tracked.says("trouble", what) {
-            let module = self.context.converter.origin();
-            error!(entry = self.title, module, "not converted, the last endpoints stay: {what}");
+            error!(entry = self.title, module = self.context.converter.active().origin(), "not converted, the last endpoints stay: {what}");
         }
         None
     }
@@ -167,13 +183,20 @@ impl Look<'_> {
 
     async fn write(&mut self, converted: Converted) -> Action {
         let now = Instant::now();
-        let Converted { service, listed, mut desired, content_revision, answered } = converted;
+        let Converted { by, turn, service, listed, mut desired, content_revision, answered } = converted;
         if let Err(violation) = check(&desired, self.live, &self.context.addresses) {
             self.trouble::<()>(&format!("the module's answer breaks a rule: {violation}"));
             return self.end(Settled::Failed, Action::await_change());
         }
         let limit = self.empty_hold();
-        let hold = self.tracked.guard.decide(&mut desired, listed, self.live, limit, now).cloned();
+        // What the last good module had published comes back at once, whatever goes with it.
+        let restored = turn == Turn::Restored && self.tracked.restores(&by, &desired);
+        let hold = if restored {
+            self.tracked.guard = Guard::default();
+            None
+        } else {
+            self.tracked.guard.decide(&mut desired, listed, self.live, limit, now).cloned()
+        };
         let held = hold.is_some();
         let release = self.tell_hold(hold, now);
         let Plan { apply, contested } = plan(&desired, self.live);
@@ -186,7 +209,7 @@ impl Look<'_> {
             }
         }
         if let Some(apply) = apply
-            && let Some(again) = self.apply(&apply, &desired, service.to_string(), answered).await
+            && let Some(again) = self.apply(&apply, &desired, service.to_string(), answered, restored).await
         {
             return again;
         }
@@ -194,7 +217,7 @@ impl Look<'_> {
             self.tracked.unpublish();
             return self.end(Settled::Held, release.map_or_else(Action::await_change, Action::requeue));
         }
-        self.tracked.publish(&service, desired, content_revision, now);
+        self.tracked.publish(by, &service, desired, content_revision, now);
         self.settled()
     }
 
@@ -205,20 +228,31 @@ impl Look<'_> {
         desired: &Desired,
         service: String,
         answered: tokio::time::Instant,
+        at_once: bool,
     ) -> Option<Action> {
         let now = Instant::now();
         if let Some(rest) = self.tracked.refused(desired, self.live, now) {
             return Some(self.end(Settled::Failed, Action::requeue(rest)));
         }
-        let wait = self.tracked.pace.wait(now);
-        if !wait.is_zero() {
-            return Some(Action::requeue(wait));
+        if let Err(closed) = self.context.gate.check(now) {
+            return Some(self.shut_out(&closed, apply));
         }
-        self.context.budget.take(apply.change.removed > 0).await;
+        if !at_once {
+            let wait = self.tracked.pace.wait(now);
+            if !wait.is_zero() {
+                return Some(Action::requeue(wait));
+            }
+            self.context.budget.take(apply.change.removed > 0).await;
+        }
         let Ok(_writer) = self.context.writers.acquire().await else { return Some(Action::await_change()) };
         let begun = Instant::now();
+        // Again, since a writer may have waited for its turn.
+        if let Err(closed) = self.context.gate.check(begun) {
+            return Some(self.shut_out(&closed, apply));
+        }
         match self.context.sink.apply(apply).await {
             Ok(entry) => {
+                self.tracked.over("shut");
                 self.tracked.wrote(self.live, entry, desired, Instant::now());
                 self.context.outage.over();
                 let change = &apply.change;
@@ -239,6 +273,23 @@ impl Look<'_> {
             }
             Err(error) => Some(self.not_written(error, desired)),
         }
+    }
+
+    /// Says once what is not written. When the gate opens, every entry is looked at again.
+    fn shut_out(&mut self, closed: &Closed, apply: &Apply) -> Action {
+        let change = &apply.change;
+        // A standby's log would repeat the leader's.
+        if !closed.0.contains(&Shut::Standby) && self.tracked.says("shut", (closed, change)) {
+            info!(
+                entry = self.title,
+                added = change.added,
+                removed = change.removed,
+                changed = change.changed,
+                fields = change.fields.join(","),
+                "would be written, but {closed}"
+            );
+        }
+        self.end(Settled::Done, Action::await_change())
     }
 
     fn not_written(&mut self, error: SinkError, desired: &Desired) -> Action {
@@ -319,6 +370,10 @@ impl Look<'_> {
     }
 
     fn end(&mut self, settled: Settled, action: Action) -> Action {
+        if self.waits {
+            self.tracked.settled = None;
+            return Action::requeue(Duration::from_secs_f64(rand::random_range(NEXT_TURN.0..NEXT_TURN.1)));
+        }
         self.tracked.settled = Some(settled);
         action
     }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use kube::runtime::reflector::ObjectRef;
 
+use crate::converter::swap::{Identity, Memory};
 use crate::guard::{Guard, Pace, Reason};
 use crate::istio::ServiceEntry;
 use crate::plan::{self, Desired};
@@ -23,8 +24,14 @@ pub(super) struct Tracked {
     uid: Option<String>,
     pub(super) guard: Guard,
     pub(super) pace: Pace,
+    /// Who gave the last outcome.
+    pub(super) by: Option<Arc<Identity>>,
     /// What the module gave for what the entry holds.
     published: Option<Published>,
+    /// What was published last, while the entry holds something else.
+    parked: Option<Published>,
+    /// What another module had published before.
+    before: Option<Published>,
     /// The last write, until the watch shows it.
     written: Option<Written>,
     refused: Option<Refused>,
@@ -50,6 +57,7 @@ pub enum Settled {
 }
 
 struct Published {
+    by: Arc<Identity>,
     service: ServiceKey,
     desired: Desired,
     revision: Option<String>,
@@ -84,23 +92,43 @@ impl Tracked {
         seen
     }
 
-    /// The content revision to ask with: only while the entry holds what was written with it.
-    pub(super) fn published(&self, service: &ServiceKey, live: &ServiceEntry, now: Instant) -> Option<String> {
-        let published = self.published.as_ref()?;
-        let current = published.service == *service
-            && now.duration_since(published.full_at) < FULL_EVERY
-            && plan::holds(&published.desired, live);
-        if current { published.revision.clone() } else { None }
+    /// Who gave what the entry holds, and what he called it: only while the entry holds just that.
+    pub(super) fn memory(&self, service: &ServiceKey, live: &ServiceEntry, now: Instant) -> Memory {
+        let current = self.published.as_ref().filter(|published| {
+            published.service == *service
+                && now.duration_since(published.full_at) < FULL_EVERY
+                && plan::holds(&published.desired, live)
+        });
+        let revision = current.filter(|published| Some(&published.by) == self.by.as_ref());
+        Memory { by: self.by.clone(), revision: revision.and_then(|published| published.revision.clone()) }
     }
 
     /// Notes that the entry holds what the module gave, with nothing held back.
-    pub(super) fn publish(&mut self, service: &ServiceKey, desired: Desired, revision: Option<String>, now: Instant) {
-        self.published = Some(Published { service: service.clone(), desired, revision, full_at: now });
+    pub(super) fn publish(
+        &mut self,
+        by: Arc<Identity>,
+        service: &ServiceKey,
+        desired: Desired,
+        revision: Option<String>,
+        now: Instant,
+    ) {
+        let published = Published { by, service: service.clone(), desired, revision, full_at: now };
+        let changed = |last: &Published| last.by != published.by;
+        if let Some(last) = self.published.take().or(self.parked.take()).filter(changed) {
+            self.before = Some(last);
+        }
+        self.published = Some(published);
     }
 
     /// Notes that the entry holds something else than the module gave.
     pub(super) fn unpublish(&mut self) {
-        self.published = None;
+        self.parked = self.published.take().or(self.parked.take());
+    }
+
+    /// Whether this is what a module had published before another one changed it.
+    pub(super) fn restores(&self, by: &Identity, desired: &Desired) -> bool {
+        let known = [&self.before, &self.parked].into_iter().flatten().find(|known| *known.by == *by);
+        known.is_some_and(|known| known.desired.endpoints == desired.endpoints)
     }
 
     /// When to look again without a reason. Spread by name, so that a thousand entries do not come at once.

@@ -137,6 +137,9 @@ pub enum CallError {
         /// The trap's kind and where it was.
         detail: String,
     },
+    /// It says that nothing changed since it gave something, where it gave nothing.
+    #[error("`convert` answers `unchanged` without having been told what is published; this is a defect of the module")]
+    Unasked,
     /// It said itself that it cannot convert.
     #[error("`convert` failed: {message}")]
     Failed {

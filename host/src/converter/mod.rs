@@ -2,70 +2,98 @@
 //!
 //! A module is a WebAssembly component of the world in `wit/converter.wit`. Every call gets a fresh store and instance,
 //! with a cap on memory, time and output ([`Limits`]), so that whatever a module does ends as a [`CallError`] for one
-//! entry. Calls block: [`Converter::convert`] moves them off the async threads.
+//! entry. Calls block: [`Converter::convert`] moves them off the async threads. Which modules are in use can change at any
+//! time ([`swap`]); the engine sees one [`swap::Live::convert`].
 
 mod bindings;
 mod call;
+mod contract;
 mod error;
 mod facts;
 mod limits;
 mod module;
 mod outcome;
+mod parameters_file;
 mod request;
 mod sandbox;
 pub mod source;
+pub mod swap;
 mod ticker;
 
 use std::sync::Arc;
 
 use polaris2istio_core::model::{Entry, ModuleInfo, Outcome, Request, Service};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+pub use contract::breach;
 pub use error::{CallError, LoadError};
 pub use facts::Facts;
 pub use limits::Limits;
 use module::Module;
 pub use module::PACKAGE;
+pub use parameters_file::{ParametersFile, ParametersFollower};
 use sandbox::Sandbox;
-use source::{Candidate, Digest};
+use source::Candidate;
+use swap::Identity;
 
 /// Free parameters that the operator sets for the module, sorted by key.
 pub type Parameters = Vec<(String, String)>;
 
-/// The module in use, and the sandbox that it runs in.
+/// A module with its parameters, and the sandbox that it runs in.
 pub struct Converter {
-    sandbox: Sandbox,
+    sandbox: Arc<Sandbox>,
     module: Module,
+    candidate: Candidate,
     parameters: Parameters,
+    identity: Arc<Identity>,
     slots: Arc<Semaphore>,
 }
 
 impl Converter {
     /// Checks and compiles a module; a fraction of a second for the default one.
-    pub fn new(candidate: &Candidate, limits: Limits, mut parameters: Parameters) -> Result<Self, LoadError> {
-        parameters.sort();
+    pub fn new(candidate: &Candidate, limits: Limits, parameters: Parameters) -> Result<Self, LoadError> {
         let slots = Arc::new(Semaphore::new(limits.concurrency as usize));
-        let sandbox = Sandbox::new(limits)?;
-        let module = Module::compile(&sandbox, candidate)?;
-        Ok(Self { sandbox, module, parameters, slots })
+        Self::within(Arc::new(Sandbox::new(limits)?), slots, candidate, parameters)
     }
 
-    /// What the module in use says of itself.
+    /// The same in the sandbox of this one, whose limits count for both together.
+    pub fn beside(&self, candidate: &Candidate, parameters: Parameters) -> Result<Self, LoadError> {
+        Self::within(Arc::clone(&self.sandbox), Arc::clone(&self.slots), candidate, parameters)
+    }
+
+    fn within(
+        sandbox: Arc<Sandbox>,
+        slots: Arc<Semaphore>,
+        candidate: &Candidate,
+        mut parameters: Parameters,
+    ) -> Result<Self, LoadError> {
+        parameters.sort();
+        let module = Module::compile(&sandbox, candidate)?;
+        let identity = Arc::new(Identity::new(candidate.digest, &parameters));
+        Ok(Self { sandbox, module, candidate: candidate.clone(), parameters, identity, slots })
+    }
+
+    /// What the module says of itself.
     pub fn info(&self) -> &ModuleInfo {
         &self.module.info
     }
 
-    /// The digest of the module in use.
-    pub fn digest(&self) -> Digest {
-        self.module.facts.digest
+    /// What tells this module with its parameters from others.
+    pub fn identity(&self) -> &Arc<Identity> {
+        &self.identity
     }
 
-    /// What shows of the module in use without calling it.
+    /// The bytes that it was made of.
+    pub fn candidate(&self) -> &Candidate {
+        &self.candidate
+    }
+
+    /// What shows of the module without calling it.
     pub fn facts(&self) -> &Facts {
         &self.module.facts
     }
 
-    /// Where the module in use came from.
+    /// Where the module came from.
     pub fn origin(&self) -> &str {
         &self.module.origin
     }
@@ -76,12 +104,11 @@ impl Converter {
     pub async fn convert(
         self: &Arc<Self>,
         service: Arc<Service>,
-        entry: Entry,
+        entry: Arc<Entry>,
         published: Option<String>,
     ) -> Result<Outcome, CallError> {
         let host = |detail: String| CallError::Host { export: "convert", detail };
-        // The pool has a fixed number of slots: waiting here is cheaper than being refused there.
-        let slot = Arc::clone(&self.slots).acquire_owned().await.map_err(|error| host(error.to_string()))?;
+        let slot = self.slot().await?;
         let converter = Arc::clone(self);
         let call = move || {
             // A call goes on when whoever waited for it is gone, and so does its slot.
@@ -89,6 +116,12 @@ impl Converter {
             converter.call(&service, &entry, published.as_deref())
         };
         tokio::task::spawn_blocking(call).await.map_err(|error| host(error.to_string()))?
+    }
+
+    /// Waits for a place in the sandbox: its pool has a fixed number, and waiting here is cheaper than being refused there.
+    async fn slot(&self) -> Result<OwnedSemaphorePermit, CallError> {
+        let closed = |error: tokio::sync::AcquireError| CallError::Host { export: "convert", detail: error.to_string() };
+        Arc::clone(&self.slots).acquire_owned().await.map_err(closed)
     }
 
     /// The same on this thread, for callers that are not async. No more than [`Limits::concurrency`] at once.

@@ -44,6 +44,12 @@ impl<V> FromIterator<(String, V)> for Pairs<V> {
     }
 }
 
+impl<V> From<Pairs<V>> for Vec<(String, V)> {
+    fn from(pairs: Pairs<V>) -> Self {
+        pairs.0.into()
+    }
+}
+
 impl<V: Serialize> Serialize for Pairs<V> {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         to.collect_map(self.iter())

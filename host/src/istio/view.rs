@@ -107,3 +107,17 @@ impl From<model::Endpoint> for Endpoint {
         }
     }
 }
+
+/// Which instances it stands for is not known of an endpoint that an entry holds.
+impl From<Endpoint> for model::Endpoint {
+    fn from(endpoint: Endpoint) -> Self {
+        Self {
+            address: endpoint.address,
+            ports: endpoint.ports.into(),
+            labels: endpoint.labels.into(),
+            locality: endpoint.locality,
+            weight: endpoint.weight.unwrap_or(1),
+            instances: Vec::new(),
+        }
+    }
+}

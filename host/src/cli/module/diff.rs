@@ -1,4 +1,5 @@
-//! `module diff`: what would change if another module took over.
+//! `module diff`: what would change if another module took over; offline over golden cases, or over the entries of a running
+//! controller.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -7,20 +8,23 @@ use std::process::ExitCode;
 use clap::Args;
 use serde::Serialize;
 
-use super::comparison::{Comparison, Status};
-use super::endpoint_change::line;
+use super::live::{self, LiveArgs};
 use super::side::Side;
 use crate::cases::Case;
 use crate::cli::SandboxArgs;
 use crate::cli::offline::print;
-use crate::cli::output::Output;
 use crate::converter::source::Source;
+use crate::converter::swap::{Comparison, Status, line};
 
 const EXAMPLES: &str = "\
 Examples:
   polaris2istio module diff embedded target/mine.wasm --cases cases/
   polaris2istio module diff v1.wasm v2.wasm --cases cases/ --module-param env=prod
   polaris2istio module diff v1.wasm v2.wasm --cases cases/ -o json | jq '.cases[] | select(.status != \"unchanged\")'
+
+  polaris2istio module diff --socket /run/polaris2istio/socket
+
+Without modules, the controller that serves the socket compares its candidate with the module in use over all its entries.
 
 A case is a folder with entry.yaml and answer.json, and parameters.json where the modules need any (`module test --help`).
 Parameters go to both modules; `embedded` gets those that the default rules know. Where a module rejects or fails, an entry
@@ -33,17 +37,16 @@ Exit code 0 if nothing would change, 1 if something would, or if it cannot be to
 #[command(after_help = EXAMPLES)]
 pub(in crate::cli) struct DiffArgs {
     /// The module now: a component file, `embedded` for the default rules, or `oci://registry/repository:tag`
-    #[arg(value_name = "A")]
-    a: Source,
+    #[arg(value_name = "A", requires_all = ["b", "cases"])]
+    a: Option<Source>,
     /// The module that would take over
     #[arg(value_name = "B")]
-    b: Source,
+    b: Option<Source>,
     /// A folder of cases, or one case
-    #[arg(long, value_name = "DIR")]
-    cases: PathBuf,
-    /// How it is printed
-    #[arg(short, long, value_name = "FORMAT", default_value = "text")]
-    output: Output,
+    #[arg(long, value_name = "DIR", requires = "a")]
+    cases: Option<PathBuf>,
+    #[command(flatten)]
+    live: LiveArgs,
     #[command(flatten, next_help_heading = "Conversion module")]
     sandbox: SandboxArgs,
 }
@@ -80,8 +83,9 @@ struct Summary {
 }
 
 pub(super) fn diff(args: &DiffArgs) -> anyhow::Result<ExitCode> {
-    let directories = Case::directories(&args.cases)?;
-    let (a, b) = (Side::new(&args.a, &args.sandbox)?, Side::new(&args.b, &args.sandbox)?);
+    let (Some(a), Some(b), Some(cases)) = (&args.a, &args.b, &args.cases) else { return live::diff(&args.live) };
+    let directories = Case::directories(cases)?;
+    let (a, b) = (Side::new(a, &args.sandbox)?, Side::new(b, &args.sandbox)?);
     let parameters = args.sandbox.parameters();
     let mut cases = Vec::new();
     for directory in &directories {
@@ -89,7 +93,7 @@ pub(super) fn diff(args: &DiffArgs) -> anyhow::Result<ExitCode> {
         cases.push(Comparison::of(case.name.clone(), a.ask(&case), b.ask(&case)));
     }
     let report = Report { a: named(&a), b: named(&b), summary: Summary::of(&cases), cases };
-    match args.output.data() {
+    match args.live.output.data() {
         Some(format) => print(&report, format)?,
         None => report.write_text()?,
     }

@@ -1,17 +1,19 @@
-//! `module`: what a conversion module is, whether it gives what it should, and what it would change. No server is asked but,
-//! where that is said, the one that a module comes from.
+//! `module`: what a conversion module is, whether it gives what it should, and what it would change; and for a running
+//! controller, which modules are in use and which wait.
 
-mod comparison;
 mod diff;
-mod endpoint_change;
 mod inspect;
+mod ledger_text;
 mod line_diff;
+mod live;
 mod side;
 mod test;
 
 use std::process::ExitCode;
 
 use clap::Subcommand;
+
+use crate::converter::swap;
 
 /// Verbs about conversion modules.
 #[derive(Debug, Subcommand)]
@@ -20,8 +22,18 @@ pub(super) enum ModuleCommand {
     Inspect(inspect::InspectArgs),
     /// Run a module on golden cases
     Test(test::TestArgs),
-    /// Show what another module would change
+    /// Show what another module would change: offline with two modules, in a running controller without
     Diff(diff::DiffArgs),
+    /// Print which modules a running controller uses, and which wait
+    Status(live::LiveArgs),
+    /// Let the candidate take over, whatever its report says
+    Promote(live::LiveArgs),
+    /// Drop the candidate, and do not take it up again
+    Reject(live::LiveArgs),
+    /// Go back to the module that was in use before
+    Rollback(live::LiveArgs),
+    /// Print what happened to modules
+    History(live::LiveArgs),
 }
 
 impl ModuleCommand {
@@ -30,6 +42,11 @@ impl ModuleCommand {
             Self::Inspect(args) => inspect::inspect(&args),
             Self::Test(args) => test::test(&args),
             Self::Diff(args) => diff::diff(&args),
+            Self::Status(args) => live::status(&args),
+            Self::Promote(args) => live::command(&args, swap::Command::Promote),
+            Self::Reject(args) => live::command(&args, swap::Command::Reject),
+            Self::Rollback(args) => live::command(&args, swap::Command::Rollback),
+            Self::History(args) => live::history(&args),
         }
     }
 }

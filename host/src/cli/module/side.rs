@@ -1,26 +1,18 @@
 //! One of two modules that are compared, and what it says to a case.
 
-use polaris2istio_core::model::{Request, Severity, Update, Verdict};
+use polaris2istio_core::model::Request;
 use polaris2istio_core::parameters::{ADDRESS_CIDRS, ALLOW_LOOPBACK};
 
-use crate::cases::{Answer, Case, breach};
+use crate::cases::Case;
 use crate::cli::SandboxArgs;
 use crate::converter::Converter;
 use crate::converter::source::Source;
+use crate::converter::swap::Said;
 
 /// A module under comparison.
 pub(super) struct Side {
     pub(super) converter: Converter,
     is_embedded: bool,
-}
-
-/// What a module makes of an entry that holds nothing of its doing yet.
-pub(super) enum Said {
-    Update(Update),
-    /// With the errors.
-    Rejected(Vec<String>),
-    /// With the reason: of the module, or of the host that would refuse what it gave.
-    Failed(String),
 }
 
 impl Side {
@@ -29,21 +21,9 @@ impl Side {
     }
 
     pub(super) fn ask(&self, case: &Case) -> Said {
-        let request = self.request(case);
-        let outcome = match Answer::of(&self.converter, &request) {
-            Ok(Answer::Outcome(outcome)) => outcome,
-            Ok(Answer::Failure(reason)) => return Said::Failed(reason),
-            Err(error) => return Said::Failed(error.to_string()),
-        };
-        if let Some(breach) = breach(case, &self.converter, &request, &outcome) {
-            return Said::Failed(format!("breaks the contract: {breach}"));
-        }
-        match outcome.verdict {
-            Verdict::Update(update) => Said::Update(update),
-            Verdict::Unchanged | Verdict::Rejected => {
-                let errors = outcome.diagnostics.into_iter().filter(|found| found.severity == Severity::Error);
-                Said::Rejected(errors.map(|error| format!("{}: {}", error.code, error.message)).collect())
-            }
+        match case.addresses() {
+            Ok(addresses) => Said::of(&self.converter, &self.request(case), &case.document.entry, &addresses),
+            Err(error) => Said::Failed(error.to_string()),
         }
     }
 

@@ -7,25 +7,27 @@ use serde::Serialize;
 
 /// Endpoints that differ. Which instances one stands for does not count.
 #[derive(Debug, Default, Serialize)]
-pub(super) struct EndpointChange {
+pub struct EndpointChange {
     /// Those that come.
-    pub(super) added: Vec<Endpoint>,
+    pub added: Vec<Endpoint>,
     /// Those that go.
-    pub(super) removed: Vec<Endpoint>,
+    pub removed: Vec<Endpoint>,
     /// Those of the same address and port numbers with something else about them.
-    pub(super) altered: Vec<Altered>,
+    pub altered: Vec<Altered>,
 }
 
 /// One endpoint, as it is and as it would be.
 #[derive(Debug, Serialize)]
-pub(super) struct Altered {
-    pub(super) before: Endpoint,
-    pub(super) after: Endpoint,
+pub struct Altered {
+    /// As it is.
+    pub before: Endpoint,
+    /// As it would be.
+    pub after: Endpoint,
 }
 
 impl EndpointChange {
     /// Compares by address and port numbers: a port of another name is the same port of the same workload.
-    pub(super) fn of(before: &[Endpoint], after: &[Endpoint]) -> Self {
+    pub fn of(before: &[Endpoint], after: &[Endpoint]) -> Self {
         let mut old: BTreeMap<(&str, Vec<u32>), Vec<&Endpoint>> = BTreeMap::new();
         for endpoint in before.iter().rev() {
             old.entry(key(endpoint)).or_default().push(endpoint);
@@ -44,7 +46,8 @@ impl EndpointChange {
         change
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    /// Whether nothing differs.
+    pub fn is_empty(&self) -> bool {
         self.added.is_empty() && self.removed.is_empty() && self.altered.is_empty()
     }
 }
@@ -64,7 +67,7 @@ fn differ(a: &Endpoint, b: &Endpoint) -> bool {
 
 impl Altered {
     /// What differs, as `weight 100 -> 10`.
-    pub(super) fn parts(&self) -> String {
+    pub fn parts(&self) -> String {
         let Self { before, after } = self;
         let mut parts = Vec::new();
         let mut add = |name: &str, before: String, after: String| {
@@ -81,12 +84,12 @@ impl Altered {
 }
 
 /// An endpoint in one line.
-pub(super) fn line(endpoint: &Endpoint) -> String {
+pub fn line(endpoint: &Endpoint) -> String {
     format!("{} {} weight {}", endpoint.address, ports(endpoint), endpoint.weight)
 }
 
 /// The ports in one word.
-pub(super) fn ports(endpoint: &Endpoint) -> String {
+pub fn ports(endpoint: &Endpoint) -> String {
     let ports: Vec<_> = endpoint.ports.iter().map(|(name, number)| format!("{name}={number}")).collect();
     or_none(ports.join(","))
 }

@@ -3,16 +3,15 @@
 use std::collections::BTreeMap;
 
 use polaris2istio_core::model::{Port, Update};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use super::endpoint_change::EndpointChange;
-use super::side::Said;
+use super::{EndpointChange, Said};
 use crate::istio::{Location, Resolution};
 
 /// How a case fares.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub(super) enum Status {
+pub enum Status {
     /// The entry would hold the same, or be rejected as before.
     Unchanged,
     /// It would hold something else.
@@ -25,19 +24,22 @@ pub(super) enum Status {
 
 /// One case, compared. Diagnostics and content revisions do not count: the entry does not hold them.
 #[derive(Debug, Serialize)]
-pub(super) struct Comparison {
-    pub(super) case: String,
-    pub(super) status: Status,
-    pub(super) endpoints: EndpointChange,
+pub struct Comparison {
+    /// What was compared, by name.
+    pub case: String,
+    /// How it fares.
+    pub status: Status,
+    /// Endpoints that differ.
+    pub endpoints: EndpointChange,
     /// Other fields that differ, as `spec.resolution STATIC -> DNS`.
-    pub(super) fields: Vec<String>,
+    pub fields: Vec<String>,
     /// Why B rejects or fails, or why A did.
-    pub(super) reasons: Vec<String>,
+    pub reasons: Vec<String>,
 }
 
 impl Status {
     /// In words.
-    pub(super) fn words(self) -> &'static str {
+    pub fn words(self) -> &'static str {
         match self {
             Self::Unchanged => "unchanged",
             Self::Changed => "changed",
@@ -48,7 +50,8 @@ impl Status {
 }
 
 impl Comparison {
-    pub(super) fn of(case: String, a: Said, b: Said) -> Self {
+    /// Compares what two modules say.
+    pub fn of(case: String, a: Said, b: Said) -> Self {
         let mut found =
             Self { case, status: Status::Unchanged, endpoints: Default::default(), fields: vec![], reasons: vec![] };
         found.status = match (a, b) {

@@ -2,16 +2,21 @@
 
 use polaris2istio_core::model::{Outcome, Request, Verdict};
 
-use super::{Answer, Case};
-use crate::converter::{CallError, Converter};
-use crate::istio::check;
+use super::{CallError, Converter};
+use crate::istio::{AddressRule, ServiceEntry, check};
 use crate::plan::Desired;
 
 /// What an outcome breaks of the contract, in words; none where it keeps it.
 ///
 /// The host's own rules, the same answer to the same question, endpoints that do not depend on the order of the instances,
 /// and **unchanged** to a module's own content revision.
-pub fn breach(case: &Case, converter: &Converter, request: &Request, outcome: &Outcome) -> Option<String> {
+pub fn breach(
+    converter: &Converter,
+    request: &Request,
+    outcome: &Outcome,
+    live: &ServiceEntry,
+    addresses: &AddressRule,
+) -> Option<String> {
     let update = match &outcome.verdict {
         Verdict::Update(update) => update,
         Verdict::Unchanged if request.published.is_none() => {
@@ -21,11 +26,7 @@ pub fn breach(case: &Case, converter: &Converter, request: &Request, outcome: &O
     };
     let source = format!("{}/{}", request.service.namespace, request.service.name);
     let desired = Desired::new(update.clone(), source, request.service.revision.clone());
-    let addresses = match case.addresses() {
-        Ok(addresses) => addresses,
-        Err(error) => return Some(error.to_string()),
-    };
-    if let Err(violation) = check(&desired, &case.document.entry, &addresses) {
+    if let Err(violation) = check(&desired, live, addresses) {
         return Some(format!("the host would refuse this update: {violation}"));
     }
     differs(converter, request, outcome).or_else(|| told_again(converter, request, update.content_revision.as_deref()?))
@@ -36,7 +37,8 @@ fn differs(converter: &Converter, request: &Request, outcome: &Outcome) -> Optio
     match converter.ask(request) {
         Ok(again) if again == *outcome => {}
         Ok(again) => {
-            let (first, second) = (Answer::Outcome(outcome.clone()).text(), Answer::Outcome(again).text());
+            let text = |outcome: &Outcome| format!("{:#}", serde_json::json!(outcome));
+            let (first, second) = (text(outcome), text(&again));
             let lines = first.lines().zip(second.lines()).find(|(first, second)| first != second);
             let (first, second) = lines.unwrap_or_default();
             return Some(format!(

@@ -1,0 +1,57 @@
+//! The verbs that a running controller carries out.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::ledger_text;
+use crate::cli::offline::print;
+use crate::cli::output::Output;
+use crate::control::{Command, ask};
+use crate::converter::swap;
+
+/// Which controller is asked, and how its answer is printed.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct LiveArgs {
+    /// The socket of the controller
+    #[arg(long, env = "POLARIS2ISTIO_SOCKET", value_name = "PATH", default_value = "/run/polaris2istio/socket")]
+    socket: PathBuf,
+    /// How it is printed
+    #[arg(short, long, value_name = "FORMAT", default_value = "text")]
+    pub(super) output: Output,
+}
+
+impl LiveArgs {
+    /// Asks, and prints the answer as data or as text.
+    fn show<T: DeserializeOwned + Serialize>(&self, command: &Command, text: fn(&T) -> String) -> anyhow::Result<ExitCode> {
+        let value: Value = ask(&self.socket, command)?;
+        match self.output.data() {
+            Some(format) => print(&value, format)?,
+            None => {
+                use std::io::Write;
+                std::io::stdout().lock().write_all(text(&serde_json::from_value(value)?).as_bytes())?;
+            }
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+pub(super) fn status(args: &LiveArgs) -> anyhow::Result<ExitCode> {
+    args.show(&Command::ModuleStatus, ledger_text::status)
+}
+
+pub(super) fn history(args: &LiveArgs) -> anyhow::Result<ExitCode> {
+    args.show(&Command::ModuleHistory, |events: &Vec<swap::Event>| ledger_text::history(events))
+}
+
+pub(super) fn diff(args: &LiveArgs) -> anyhow::Result<ExitCode> {
+    args.show(&Command::Module(swap::Command::Diff), ledger_text::diff)
+}
+
+pub(super) fn command(args: &LiveArgs, command: swap::Command) -> anyhow::Result<ExitCode> {
+    args.show(&Command::Module(command), ledger_text::outcome)
+}

@@ -1,0 +1,56 @@
+//! The other end of the socket.
+
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::{Command, Reply};
+
+/// Longer than a leader takes.
+const ANSWER_WITHIN: Duration = Duration::from_secs(90);
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum AskError {
+    /// Nobody serves the socket, or not in time.
+    #[error(
+        "socket {path}: {source}; a controller serves it where it runs with --socket {path}, in a cluster inside its pod: `kubectl exec -n polaris-system deploy/polaris2istio -- polaris2istio module status`",
+        path = path.display()
+    )]
+    Socket {
+        /// The path.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The controller refuses.
+    #[error("{0}")]
+    Refused(String),
+}
+
+/// Gives a command to the controller that serves a socket, and waits for what comes of it.
+///
+/// # Errors
+///
+/// There is none, or it refuses.
+pub fn ask(path: &Path, command: &Command) -> Result<Value, AskError> {
+    match talk(path, command) {
+        Ok(Reply::Done(value)) => Ok(value),
+        Ok(Reply::Refused(problem)) => Err(AskError::Refused(problem)),
+        Err(source) => Err(AskError::Socket { path: path.into(), source }),
+    }
+}
+
+fn talk(path: &Path, command: &Command) -> std::io::Result<Reply> {
+    let mut stream = UnixStream::connect(path)?;
+    stream.set_read_timeout(Some(ANSWER_WITHIN))?;
+    let mut text = serde_json::to_vec(command)?;
+    text.push(b'\n');
+    stream.write_all(&text)?;
+    let mut line = String::new();
+    BufReader::new(stream).read_line(&mut line)?;
+    Ok(serde_json::from_str(&line)?)
+}

@@ -1,0 +1,14 @@
+//! What a person can ask of a running controller, over a unix socket that only its owner can use.
+//!
+//! Nothing listens on the network for it: whoever may `kubectl exec` into the pod may command, and nobody else. A command
+//! given to any replica is carried out by the leader.
+
+mod client;
+mod command;
+mod router;
+mod socket;
+
+pub use client::{AskError, ask};
+pub use command::{Command, Reply};
+pub use router::Router;
+pub use socket::{Socket, SocketError};

@@ -1,0 +1,110 @@
+//! Brings a command to whoever carries it out: this process, or by the shared state the leader.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::{Command, Reply};
+use crate::converter::swap;
+use crate::state::{Answered, Keeper, Paused, Sent};
+
+/// How long the leader may take: a comparison of ten thousand entries is done in it.
+const LEADER_WITHIN: Duration = Duration::from_secs(60);
+
+/// Knows the ways.
+pub struct Router {
+    keeper: Arc<Keeper>,
+    leads: watch::Receiver<bool>,
+    modules: mpsc::Sender<swap::Request>,
+}
+
+impl Router {
+    /// The ways of one process.
+    pub fn new(keeper: Arc<Keeper>, leads: watch::Receiver<bool>, modules: mpsc::Sender<swap::Request>) -> Self {
+        Self { keeper, leads, modules }
+    }
+
+    /// Answers a command that a person gave to this process.
+    pub async fn answer(&self, command: Command) -> Reply {
+        let state = self.keeper.state().borrow().clone();
+        let result = match command {
+            Command::ModuleStatus => Ok(json!(swap::Ledger { history: Default::default(), ..state.module.clone() })),
+            Command::ModuleHistory => Ok(json!(state.module.history)),
+            Command::Pause(reason) => self.pause(Some(reason)).await,
+            Command::Resume => self.pause(None).await,
+            Command::Module(_) if !*self.leads.borrow() => return self.forward(command).await,
+            Command::Module(command) => self.carry_out(command).await,
+        };
+        result.into()
+    }
+
+    /// Any replica may stop all writes: there may be no leader that could be asked.
+    async fn pause(&self, reason: Option<String>) -> Result<Value, String> {
+        let now = Timestamp::now();
+        let paused = reason.map(|reason| Paused { since: now, reason });
+        let update = self.keeper.update(|state, _| {
+            // The first pause counts.
+            let paused = paused.clone().map(|new| state.paused.clone().unwrap_or(new));
+            state.paused = paused.clone();
+            paused
+        });
+        update.await.map(|paused| json!({ "paused": paused })).map_err(|error| error.to_string())
+    }
+
+    async fn carry_out(&self, command: swap::Command) -> Result<Value, String> {
+        let (reply, answer) = oneshot::channel();
+        let stopping = |_| "the controller is stopping".to_owned();
+        self.modules.send((command, reply)).await.map_err(|_| stopping(()))?;
+        answer.await.map_err(|_| stopping(())).and_then(|result| result)
+    }
+
+    async fn forward(&self, command: Command) -> Reply {
+        let id: u64 = rand::random();
+        let mut state = self.keeper.state();
+        let sent = Sent { id, command };
+        if let Err(error) = self.keeper.update(|state, _| state.request = Some(sent.clone())).await {
+            return Reply::Refused(error.to_string());
+        }
+        let answered = state.wait_for(|state| state.answer.as_ref().is_some_and(|answer| answer.id == id));
+        match tokio::time::timeout(LEADER_WITHIN, answered).await {
+            Ok(Ok(state)) => match &state.answer {
+                Some(answer) => answer.reply.clone(),
+                None => Reply::Refused("the answer was lost; see `module status`".into()),
+            },
+            Ok(Err(_)) => Reply::Refused("the controller is stopping".into()),
+            Err(_) => Reply::Refused(format!("no leader answered within {LEADER_WITHIN:?}; see `module status`")),
+        }
+    }
+
+    /// Carries out what other replicas send, while this one leads; until the future is dropped.
+    pub async fn serve_others(&self) {
+        let mut state = self.keeper.state();
+        let mut leads = self.leads.clone();
+        loop {
+            let known = state.borrow_and_update().clone();
+            if *leads.borrow_and_update()
+                && let Some(Sent { id, command: Command::Module(command) }) = known.request.clone()
+            {
+                let answer = Answered { id, reply: self.carry_out(command).await.into() };
+                let noted = self.keeper.update(|state, _| {
+                    state.answer = Some(answer.clone());
+                    if state.request.as_ref().is_some_and(|request| request.id == id) {
+                        state.request = None;
+                    }
+                });
+                if let Err(error) = noted.await {
+                    tracing::warn!("the answer to a command of another replica could not be given: {error}");
+                }
+                continue;
+            }
+            tokio::select! {
+                Ok(()) = state.changed() => {}
+                Ok(()) = leads.changed() => {}
+                else => return,
+            }
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! One `convert` for the engine, whichever modules are in use: the active one, a canary on its share, and for a while after
+//! a change the one before, which serves the entries whose turn has not come.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use polaris2istio_core::model::{Entry, Outcome, Service, Update, Verdict};
+use tokio::sync::Notify;
+use tracing::warn;
+
+use super::Identity;
+use super::lineup::{Choice, LineUp};
+use crate::converter::{CallError, Converter};
+
+/// The modules in use.
+pub struct Live {
+    lineup: ArcSwap<LineUp>,
+    /// Strikes beyond which the newest module is taken back.
+    most_strikes: u32,
+    struck_out: Notify,
+}
+
+/// What is remembered of the content that an entry holds.
+#[derive(Clone, Debug, Default)]
+pub struct Memory {
+    /// Who gave it.
+    pub by: Option<Arc<Identity>>,
+    /// What he called it, if the entry still holds just that.
+    pub revision: Option<String>,
+}
+
+/// An outcome, and who gave it.
+#[derive(Debug)]
+pub struct Given {
+    /// The outcome.
+    pub outcome: Outcome,
+    /// The module with its parameters.
+    pub by: Arc<Identity>,
+    /// Whose turn it was.
+    pub turn: Turn,
+}
+
+/// How an outcome stands to a change of modules.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// It is of the module that is to convert this entry.
+    Taken,
+    /// It is of the module that converted the entry so far: the change of this entry has to wait.
+    Waits,
+    /// It is of the module that a roll-back went back to, for an entry that the other one had changed.
+    Restored,
+}
+
+impl Live {
+    /// Begins with one module. After more than `most_strikes` calls that go wrong after a change, the change is undone.
+    pub fn new(active: Arc<Converter>, most_strikes: u32) -> Self {
+        Self { lineup: ArcSwap::from_pointee(LineUp::of(active)), most_strikes, struck_out: Notify::new() }
+    }
+
+    /// The module that converts all entries but those of a canary.
+    pub fn active(&self) -> Arc<Converter> {
+        Arc::clone(&self.lineup.load().active)
+    }
+
+    /// Converts one entry, wholly by one module.
+    ///
+    /// `admit` is asked before an entry gets its first outcome from another module than before: whether what that would
+    /// change may be written now.
+    ///
+    /// # Errors
+    ///
+    /// The module gave no outcome, and there is none before it that would.
+    pub async fn convert(
+        &self,
+        service: &Arc<Service>,
+        entry: Entry,
+        memory: Memory,
+        admit: impl FnOnce(&Update) -> bool,
+    ) -> Result<Given, CallError> {
+        let lineup = self.lineup.load_full();
+        let Choice { rules, judge } = lineup.choose(&entry);
+        let call = Call { service, entry: Arc::new(entry), memory };
+        let result = call.ask(rules).await;
+        let held = call.memory.by.as_ref().filter(|by| *by != rules.identity());
+        let restored = held.is_some_and(|by| lineup.left.as_ref() == Some(by));
+        if let Ok(Outcome { verdict: Verdict::Update(update), .. }) = &result
+            && let Some(before) = held.and_then(|by| lineup.find(by))
+            && !restored
+            && !admit(update)
+        {
+            let outcome = call.ask(before).await?;
+            return Ok(Given { outcome, by: Arc::clone(before.identity()), turn: Turn::Waits });
+        }
+        if let Some(judge) = judge
+            && let Some(better) = self.judge(&lineup, rules, judge, &call, &result).await
+        {
+            return Ok(better);
+        }
+        let turn = if restored { Turn::Restored } else { Turn::Taken };
+        result.map(|outcome| Given { outcome, by: Arc::clone(rules.identity()), turn })
+    }
+
+    /// Holds a new module to what the one before it did. Where the new one failed, the entry gets the other's outcome.
+    async fn judge(
+        &self,
+        lineup: &LineUp,
+        rules: &Converter,
+        judge: &Arc<Converter>,
+        call: &Call<'_>,
+        result: &Result<Outcome, CallError>,
+    ) -> Option<Given> {
+        let wrong = match result {
+            Err(error) => error.to_string(),
+            Ok(Outcome { verdict: Verdict::Rejected, .. }) => "rejected".into(),
+            Ok(_) => return None,
+        };
+        let outcome = call.ask(judge).await.ok().filter(|outcome| outcome.verdict != Verdict::Rejected)?;
+        let strikes = lineup.strike();
+        let entry = format!("{}/{}", call.entry.namespace, call.entry.name);
+        warn!(entry, module = %rules.identity(), strikes, "the new module does worse than the one before: {wrong}");
+        if strikes > self.most_strikes {
+            self.struck_out.notify_one();
+        }
+        let given = || Given { outcome, by: Arc::clone(judge.identity()), turn: Turn::Waits };
+        result.is_err().then(given)
+    }
+
+    /// Waits until the newest module has too many strikes.
+    pub(super) async fn struck_out(&self) {
+        self.struck_out.notified().await;
+    }
+
+    pub(super) fn lineup(&self) -> Arc<LineUp> {
+        self.lineup.load_full()
+    }
+
+    /// Changes the modules in use; calls under way end on those that they began with.
+    pub(super) fn install(&self, lineup: LineUp) {
+        self.lineup.store(Arc::new(lineup));
+    }
+}
+
+/// One request, for one module or two.
+struct Call<'a> {
+    service: &'a Arc<Service>,
+    entry: Arc<Entry>,
+    memory: Memory,
+}
+
+impl Call<'_> {
+    async fn ask(&self, rules: &Arc<Converter>) -> Result<Outcome, CallError> {
+        // A content revision means something to the module alone that gave it.
+        let known = self.memory.by.as_ref().is_some_and(|by| by == rules.identity());
+        let published = if known { self.memory.revision.clone() } else { None };
+        let asked = published.is_some();
+        match rules.convert(Arc::clone(self.service), Arc::clone(&self.entry), published).await {
+            Ok(Outcome { verdict: Verdict::Unchanged, .. }) if !asked => Err(CallError::Unasked),
+            result => result,
+        }
+    }
+}

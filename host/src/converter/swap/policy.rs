@@ -1,0 +1,175 @@
+//! Whether a candidate may become the active module by itself.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::Report;
+
+/// How modules are changed.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    /// Who decides, and on how much at first.
+    pub decision: Decision,
+    /// The largest share of all endpoints that may go without a person being asked.
+    pub most_removed: Percent,
+    /// How long a canary is tried before it gets all entries.
+    pub canary_time: Duration,
+    /// Calls of a new module that may fail, or reject what the one before accepts, before it is taken back.
+    pub most_failures: u32,
+    /// How long a new module is held to what the one before did.
+    pub probation: Duration,
+}
+
+/// Who decides.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Decision {
+    /// The report, within limits; a person where it passes them.
+    Auto,
+    /// Always a person.
+    Review,
+    /// As [`Self::Auto`], but on this share of the entries first.
+    Canary(Percent),
+}
+
+/// A share, in percent.
+#[derive(Clone, Copy, Debug, PartialEq, PartialOrd, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Percent(pub f64);
+
+/// Why a candidate waits.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Objections {
+    /// Those that a person has to weigh.
+    pub(super) standing: Vec<String>,
+    /// Those that may be over by themselves: then the comparison is made again.
+    pub(super) passing: Vec<String>,
+}
+
+impl Policy {
+    /// Why a person has to decide; nothing where the candidate may be taken.
+    pub(super) fn objections(&self, report: &Report) -> Objections {
+        let Report { entries, rejected, failed, endpoints, removed, uncompared, .. } = report;
+        let mut standing = Vec::new();
+        if self.decision == Decision::Review {
+            standing.push("--swap review asks a person every time".into());
+        }
+        if *failed > 0 {
+            standing.push(format!("it fails on {failed} entries"));
+        }
+        if *rejected > 0 {
+            standing.push(format!("it rejects {rejected} entries that are converted now"));
+        }
+        let share = 100.0 * *removed as f64 / (*endpoints).max(1) as f64;
+        if share > self.most_removed.0 {
+            standing.push(format!(
+                "{removed} of {endpoints} endpoints ({share:.1} %) would go, and --swap-max-removed is {}",
+                self.most_removed
+            ));
+        }
+        let mut passing = Vec::new();
+        let unseen = 100.0 * *uncompared as f64 / (entries + uncompared).max(1) as f64;
+        if *uncompared > 0 && unseen > self.most_removed.0 {
+            passing.push(format!(
+                "{uncompared} of {} entries could not be compared, as their services are not known yet",
+                entries + uncompared
+            ));
+        }
+        Objections { standing, passing }
+    }
+}
+
+impl Objections {
+    pub(super) fn is_empty(&self) -> bool {
+        self.standing.is_empty() && self.passing.is_empty()
+    }
+
+    pub(super) fn all(&self) -> Vec<String> {
+        self.standing.iter().chain(&self.passing).cloned().collect()
+    }
+}
+
+impl Percent {
+    /// Whether this share takes what stands at a place between 0 and 1.
+    pub(super) fn takes(self, place: f64) -> bool {
+        place * 100.0 < self.0
+    }
+}
+
+impl FromStr for Decision {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.split_once('=') {
+            None if text == "auto" => Ok(Self::Auto),
+            None if text == "review" => Ok(Self::Review),
+            Some(("canary", share)) => share.parse().map(Self::Canary),
+            _ => Err("write `auto`, `review` or `canary=10%`".into()),
+        }
+    }
+}
+
+impl FromStr for Percent {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let number = text.trim_end_matches('%').trim();
+        match number.parse::<f64>() {
+            Ok(percent) if (0.0..=100.0).contains(&percent) => Ok(Self(percent)),
+            _ => Err("write a share such as `10%`".into()),
+        }
+    }
+}
+
+impl fmt::Display for Percent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}%", self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn policy(decision: Decision) -> Policy {
+        let minute = Duration::from_secs(60);
+        Policy { decision, most_removed: Percent(10.0), canary_time: minute, most_failures: 3, probation: minute }
+    }
+
+    #[test]
+    fn objects_to_what_passes_a_limit() {
+        let check = |decision, report: Report, standing: usize, passing: usize| {
+            let objections = policy(decision).objections(&report);
+            assert_eq!((objections.standing.len(), objections.passing.len()), (standing, passing), "{objections:?}");
+        };
+        let report = |removed, failed, rejected| Report {
+            entries: 10,
+            endpoints: 100,
+            removed,
+            failed,
+            rejected,
+            ..Report::default()
+        };
+        check(Decision::Auto, report(0, 0, 0), 0, 0);
+        check(Decision::Auto, report(10, 0, 0), 0, 0);
+        check(Decision::Auto, report(11, 0, 0), 1, 0);
+        check(Decision::Auto, report(0, 1, 1), 2, 0);
+        check(Decision::Review, report(0, 0, 0), 1, 0);
+        check(Decision::Canary(Percent(5.0)), report(11, 0, 0), 1, 0);
+        check(Decision::Auto, Report { removed: 1, ..Report::default() }, 1, 0);
+        check(Decision::Auto, Report { uncompared: 1, ..report(0, 0, 0) }, 0, 0);
+        check(Decision::Auto, Report { uncompared: 2, ..report(0, 0, 0) }, 0, 1);
+        check(Decision::Auto, Report { uncompared: 1, ..Report::default() }, 0, 1);
+    }
+
+    #[test]
+    fn reads_what_it_writes() {
+        assert_eq!("10%".parse(), Ok(Percent(10.0)));
+        assert_eq!("2.5 %".parse(), Ok(Percent(2.5)));
+        assert!("101%".parse::<Percent>().is_err() && "x".parse::<Percent>().is_err());
+        assert_eq!("canary=5%".parse(), Ok(Decision::Canary(Percent(5.0))));
+        assert!("canary".parse::<Decision>().is_err() && "canary=".parse::<Decision>().is_err());
+    }
+}

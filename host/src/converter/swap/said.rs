@@ -1,0 +1,44 @@
+//! What a module makes of an entry that holds nothing of its doing yet, after the host's own checks.
+
+use polaris2istio_core::model::{Outcome, Request, Severity, Update, Verdict};
+
+use crate::converter::Converter;
+use crate::converter::contract::breach;
+use crate::istio::{AddressRule, ServiceEntry};
+
+/// A module's answer, as it would fare.
+#[derive(Debug)]
+pub enum Said {
+    /// It would be written.
+    Update(Update),
+    /// The entry would be left as it is; with the errors.
+    Rejected(Vec<String>),
+    /// The entry would be left as it is, through a fault of the module; with the reason, which is the module's own or the
+    /// host's, that would refuse what it gave.
+    Failed(String),
+}
+
+impl Said {
+    /// Asks a module, more than once, since a part of the contract shows only then.
+    pub fn of(converter: &Converter, request: &Request, live: &ServiceEntry, addresses: &AddressRule) -> Self {
+        let outcome = match converter.ask(request) {
+            Ok(outcome) => outcome,
+            Err(error) => return Self::Failed(error.to_string()),
+        };
+        match breach(converter, request, &outcome, live, addresses) {
+            Some(breach) => Self::Failed(format!("breaks the contract: {breach}")),
+            None => Self::judged(outcome),
+        }
+    }
+
+    /// The answer itself, where it is known to keep the contract.
+    pub fn judged(outcome: Outcome) -> Self {
+        match outcome.verdict {
+            Verdict::Update(update) => Self::Update(update),
+            Verdict::Unchanged | Verdict::Rejected => {
+                let errors = outcome.diagnostics.into_iter().filter(|found| found.severity == Severity::Error);
+                Self::Rejected(errors.map(|error| format!("{}: {}", error.code, error.message)).collect())
+            }
+        }
+    }
+}

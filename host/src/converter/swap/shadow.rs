@@ -1,0 +1,124 @@
+//! Runs a candidate beside the active module over every entry, without anything of it being written.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use polaris2istio_core::model::{Outcome, Request, Service, Update};
+use tokio::runtime::Handle;
+
+use super::{Comparison, Report, Said};
+use crate::converter::{CallError, Converter};
+use crate::istio::{AddressRule, ServiceEntry};
+
+/// A candidate that fails this often is not tried any further: each try of one that hangs takes its whole time-out.
+const FAILURES: usize = 10;
+/// A comparison ends in this time, whatever it has seen by then.
+const LONGEST: Duration = Duration::from_secs(120);
+
+/// What a change of modules needs of the engine.
+pub trait Engine: Send + Sync {
+    /// All entries as they are now.
+    fn subjects(&self) -> Subjects;
+    /// Looks at all entries anew.
+    fn look_again(&self);
+    /// Lets writes go, or stops them: the module that would give them is not approved.
+    fn module_missing(&self, missing: bool);
+}
+
+/// All entries.
+#[derive(Clone, Default)]
+pub struct Subjects {
+    /// Those whose service is known.
+    pub known: Vec<Subject>,
+    /// Others, of which more will be known soon.
+    pub unknown: usize,
+    /// The addresses that endpoints may have.
+    pub addresses: AddressRule,
+}
+
+/// An entry and what its service lists.
+#[derive(Clone)]
+pub struct Subject {
+    /// The entry as it is.
+    pub live: Arc<ServiceEntry>,
+    /// What the registry listed last.
+    pub service: Arc<Service>,
+}
+
+/// Compares a candidate with the active module or, where that is lost, with what the entries hold. It blocks; each
+/// comparison of an entry takes one slot of the sandbox.
+pub(super) fn shadow(
+    runtime: &Handle,
+    active: Option<&Converter>,
+    candidate: &Converter,
+    subjects: &Subjects,
+) -> Report {
+    let start = Instant::now();
+    let mut report = Report { uncompared: subjects.unknown, ..Report::default() };
+    let mut times = (Duration::ZERO, Duration::ZERO);
+    for (at, subject) in subjects.known.iter().enumerate() {
+        if report.failed >= FAILURES || start.elapsed() > LONGEST {
+            report.uncompared += subjects.known.len() - at;
+            break;
+        }
+        let Ok(_slot) = runtime.block_on(candidate.slot()) else { break };
+        if let Some((comparison, endpoints)) = compare(active, candidate, subject, &subjects.addresses, &mut times) {
+            report.add(comparison, endpoints);
+        }
+    }
+    let average = |time: Duration| (time.as_micros() / report.entries.max(1) as u128) as u64;
+    (report.active_call_us, report.candidate_call_us) = (average(times.0), average(times.1));
+    report
+}
+
+/// One entry, with the number of endpoints that it has now; nothing for one that no module is ever asked for.
+fn compare(
+    active: Option<&Converter>,
+    candidate: &Converter,
+    subject: &Subject,
+    addresses: &AddressRule,
+    times: &mut (Duration, Duration),
+) -> Option<(Comparison, usize)> {
+    let live = &subject.live;
+    let request = |rules: &Converter| -> Option<Request> {
+        let parameters = rules.identity().parameters();
+        Some(Request { service: (*subject.service).clone(), entry: live.view().ok()?, parameters, published: None })
+    };
+    let timed = |rules: &Converter, time: &mut Duration| -> Option<Result<Outcome, CallError>> {
+        let request = request(rules)?;
+        let begun = Instant::now();
+        let result = rules.ask(&request);
+        *time += begun.elapsed();
+        Some(result)
+    };
+    let before = match active {
+        Some(active) => Some(match timed(active, &mut times.0)? {
+            Ok(outcome) => Said::judged(outcome),
+            Err(error) => Said::Failed(error.to_string()),
+        }),
+        None => None,
+    };
+    let after = match timed(candidate, &mut times.1)? {
+        Ok(_) => Said::of(candidate, &request(candidate)?, live, addresses),
+        Err(error) => Said::Failed(error.to_string()),
+    };
+    let before = before.unwrap_or_else(|| held(live, &after));
+    let endpoints = if let Said::Update(update) = &before { update.endpoints.len() } else { 0 };
+    Some((Comparison::of(live.title(), before, after), endpoints))
+}
+
+/// What an entry holds, as far as that can be told without the module that gave it: its endpoints.
+fn held(live: &ServiceEntry, after: &Said) -> Said {
+    let endpoints = live.spec.endpoints.iter().map(|endpoint| endpoint.clone().into()).collect();
+    match after {
+        Said::Update(update) => Said::Update(Update { endpoints, ..update.clone() }),
+        Said::Rejected(_) | Said::Failed(_) => Said::Update(Update {
+            resolution: None,
+            location: None,
+            ports: Vec::new(),
+            endpoints,
+            annotations: Vec::new(),
+            content_revision: None,
+        }),
+    }
+}

@@ -1,0 +1,49 @@
+//! The document as a file, written whole and renamed into place. It has one writer: two controllers on one file are not
+//! meant.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use super::store::Read;
+use super::{State, StateError};
+
+/// A file with the document as JSON.
+pub struct FileStore {
+    path: PathBuf,
+}
+
+impl FileStore {
+    /// Names the file; it need not be there.
+    pub fn new(path: &Path) -> Self {
+        Self { path: path.into() }
+    }
+
+    pub(super) fn read(&self) -> Result<Read, StateError> {
+        let text = match std::fs::read(&self.path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Read::default()),
+            Err(error) => return Err(self.failed(&error)),
+        };
+        let state = serde_json::from_slice(&text).map_err(|error| StateError::Malformed {
+            place: format!("state file {}", self.path.display()),
+            detail: error.to_string(),
+        })?;
+        Ok(Read { state, ..Read::default() })
+    }
+
+    pub(super) fn write(&self, state: &State) -> Result<String, StateError> {
+        let directory = self.path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let write = || {
+            let mut file = tempfile::Builder::new().prefix(".state-").tempfile_in(directory)?;
+            file.write_all(serde_json::to_string_pretty(state)?.as_bytes())?;
+            file.as_file().sync_all()?;
+            file.persist(&self.path).map_err(|error| error.error)?;
+            Ok(String::new())
+        };
+        write().map_err(|error: std::io::Error| self.failed(&error))
+    }
+
+    fn failed(&self, error: &std::io::Error) -> StateError {
+        StateError::File { path: self.path.display().to_string(), detail: error.to_string() }
+    }
+}

@@ -1,0 +1,114 @@
+//! Keeps the shared document: reads it, changes it as it was read, and tells when another process changed it.
+
+use std::sync::Arc;
+
+use futures::StreamExt;
+use tokio::sync::{Mutex, watch};
+use tracing::warn;
+
+use super::store::{Blobs, Read, Store};
+use super::{State, StateError};
+
+/// How often a change is made anew on what another one wrote meanwhile.
+const TRIES: usize = 8;
+
+/// The document as it was seen last.
+pub struct Keeper {
+    store: Store,
+    /// One change at a time.
+    read: Mutex<Read>,
+    state: watch::Sender<Arc<State>>,
+}
+
+impl Keeper {
+    /// Reads what there is.
+    ///
+    /// # Errors
+    ///
+    /// The place cannot be read, or holds something else.
+    pub async fn open(store: Store) -> Result<Self, StateError> {
+        let read = store.read().await?;
+        let (state, _) = watch::channel(Arc::new(read.state.clone()));
+        Ok(Self { store, read: Mutex::new(read), state })
+    }
+
+    /// The document, and whenever it changes.
+    pub fn state(&self) -> watch::Receiver<Arc<State>> {
+        self.state.subscribe()
+    }
+
+    /// A module that the document carries along.
+    pub async fn blob(&self, digest: crate::converter::source::Digest) -> Option<bytes::Bytes> {
+        self.read.lock().await.blobs.get(&digest).cloned()
+    }
+
+    /// Makes a change, anew where another process changed the document meanwhile; nothing is written where it changes
+    /// nothing.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be written; the document is as it was.
+    pub async fn update<T>(&self, change: impl Fn(&mut State, &mut Blobs) -> T) -> Result<T, StateError> {
+        let mut known = self.read.lock().await;
+        for _ in 0..TRIES {
+            let mut next = known.clone();
+            let result = change(&mut next.state, &mut next.blobs);
+            if next.state == known.state && next.blobs == known.blobs {
+                return Ok(result);
+            }
+            if let Some(version) = self.store.write(&next).await? {
+                *known = Read { version: Some(version), ..next };
+                self.tell(&known.state);
+                return Ok(result);
+            }
+            *known = self.store.read().await?;
+            self.tell(&known.state);
+        }
+        Err(StateError::Contended)
+    }
+
+    /// Follows what other processes change, until the future is dropped.
+    pub async fn follow(&self) {
+        let Store::ConfigMap(map) = &self.store else { return std::future::pending().await };
+        let mut changes = std::pin::pin!(map.changes());
+        let mut said = String::new();
+        while let Some(change) = changes.next().await {
+            match change {
+                Ok(read) => {
+                    said.clear();
+                    let mut known = self.read.lock().await;
+                    // Our own write comes back as well, perhaps after a later one.
+                    if newer(&read, &known) {
+                        *known = read;
+                        self.tell(&known.state);
+                    }
+                }
+                Err(error) if said != error.to_string() => {
+                    warn!("shared state cannot be followed for now: {error}");
+                    said = error.to_string();
+                }
+                Err(_) => {}
+            }
+        }
+    }
+
+    fn tell(&self, state: &State) {
+        self.state.send_if_modified(|known| {
+            let changed = **known != *state;
+            if changed {
+                *known = Arc::new(state.clone());
+            }
+            changed
+        });
+    }
+}
+
+/// Versions of one object are ordered numbers since Kubernetes 1.35 by promise, and were so before in fact; where they are
+/// none, what the watch says counts.
+fn newer(read: &Read, known: &Read) -> bool {
+    let number = |read: &Read| read.version.as_deref()?.parse::<u64>().ok();
+    match (number(read), number(known)) {
+        (Some(read), Some(known)) => read > known,
+        _ => read.version != known.version,
+    }
+}
