@@ -5,6 +5,7 @@ pub mod cli;
 pub mod control;
 pub mod controller;
 pub mod converter;
+pub mod election;
 pub mod entries;
 pub mod gate;
 pub mod guard;

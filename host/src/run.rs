@@ -13,6 +13,7 @@ use tracing::{info, warn};
 use crate::control::{Router, Socket, SocketError};
 use crate::controller::{Controller, Handle, Parts, Settled};
 use crate::converter::swap::{Engine, Setup, StartError, Subject, Subjects};
+use crate::election::{Campaign, Duties, ElectionConfig};
 use crate::entries::{DirectoryEntries, EntryEvents, KubernetesEntries, OutputError, Shelf, served_version};
 use crate::gate::{Gate, Shut};
 use crate::guard::EmptyHold;
@@ -38,6 +39,8 @@ pub struct Config {
     pub state: StatePlace,
     /// Where commands are taken.
     pub socket: Option<PathBuf>,
+    /// How one of several replicas is found that writes; none where this process writes in any case.
+    pub election: Option<ElectionConfig>,
     /// Addresses that endpoints may have.
     pub addresses: AddressRule,
     /// How long the endpoints of an emptied service are kept.
@@ -118,6 +121,13 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<S
     let gate = Arc::new(Gate::default());
     let (leads, follows) = watch::channel(true);
     let (commands, requests) = mpsc::channel(8);
+    let campaign = match &config.election {
+        Some(election) => {
+            let client = connect(Some(&election.identity)).await?;
+            Some(Arc::new(Campaign::new(client, election.clone(), Arc::clone(&gate), leads.clone())))
+        }
+        None => None,
+    };
     let start = async {
         let keeper = Arc::new(open_state(&config.state).await?);
         let opened = open(&config).await?;
@@ -145,8 +155,14 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<S
         once: config.once,
     });
     let router = Arc::new(Router::new(Arc::clone(&keeper), follows, commands));
-    let engine = Arc::new(EngineHandle { controller: controller.handle(), gate: Arc::clone(&gate) });
+    let handle = controller.handle();
+    let engine = Arc::new(EngineHandle { controller: handle.clone(), gate: Arc::clone(&gate) });
     let mut tasks = JoinSet::new();
+    if let Some(campaign) = campaign.clone() {
+        handle.stand_by();
+        let duties = handle.clone();
+        tasks.spawn(async move { campaign.run(&duties).await });
+    }
     tasks.spawn(swapper.run(engine));
     tasks.spawn(pause(Arc::clone(&keeper), gate));
     tasks.spawn(async move { keeper.follow().await });
@@ -156,9 +172,23 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<S
     tasks.spawn(async move { router.serve_others().await });
     let settled = controller.run(shutdown).await;
     tasks.shutdown().await;
+    // Else a write may still be on its way, and the next one must wait until it cannot be.
+    if let Some(campaign) = campaign.filter(|_| handle.writes_ended()) {
+        campaign.release().await;
+    }
     drop(leads);
     info!("stopped");
     Ok(settled)
+}
+
+impl Duties for Handle {
+    fn lead(&self) {
+        Handle::lead(self);
+    }
+
+    fn stand_by(&self) {
+        Handle::stand_by(self);
+    }
 }
 
 /// What a change of modules sees of the controller.
@@ -209,7 +239,7 @@ async fn open_state(place: &StatePlace) -> Result<Keeper, RunError> {
             StatePlace::Nowhere => Store::Memory,
             StatePlace::File(path) => Store::File(FileStore::new(path)),
             StatePlace::ConfigMap { namespace, name } => {
-                Store::ConfigMap(Box::new(ConfigMapStore::new(connect().await?, namespace, name)))
+                Store::ConfigMap(Box::new(ConfigMapStore::new(connect(None).await?, namespace, name)))
             }
         };
         match Keeper::open(store).await {
@@ -229,7 +259,7 @@ async fn open(config: &Config) -> Result<(EntryEvents, ApiResource, Sink), RunEr
     let namespace = config.namespace.clone();
     match &config.target {
         Target::Kubernetes => {
-            let client = connect().await?;
+            let client = connect(config.election.as_ref().map(|election| &*election.identity)).await?;
             let resource = served_version(&client).await;
             info!(namespace, version = resource.version, "serving the ServiceEntries of a cluster");
             let events = KubernetesEntries::new(client.clone(), resource.clone(), namespace).events();
@@ -245,10 +275,13 @@ async fn open(config: &Config) -> Result<(EntryEvents, ApiResource, Sink), RunEr
     }
 }
 
-async fn connect() -> Result<kube::Client, RunError> {
+/// A client, which says who it is where there are several of us.
+async fn connect(identity: Option<&str>) -> Result<kube::Client, RunError> {
     let mut config = kube::Config::infer().await.map_err(|error| RunError::Kubeconfig(Box::new(error)))?;
     // So that an audit log tells us from others.
-    let agent = HeaderValue::from_static(concat!("polaris2istio/", env!("CARGO_PKG_VERSION")));
+    const NAME: &str = concat!("polaris2istio/", env!("CARGO_PKG_VERSION"));
+    let agent = identity.and_then(|identity| HeaderValue::from_str(&format!("{NAME} ({identity})")).ok());
+    let agent = agent.unwrap_or(HeaderValue::from_static(NAME));
     config.headers.push((USER_AGENT, agent));
     kube::Client::try_from(config).map_err(|error| RunError::Client(Box::new(error)))
 }

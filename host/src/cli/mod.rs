@@ -1,6 +1,7 @@
 //! The command line: flags in kebab case are the documented form, the original tool's spelling works as well.
 
 mod convert;
+mod election_args;
 mod explain;
 mod module;
 mod module_args;
@@ -16,6 +17,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand, ValueEnum};
 use tracing_subscriber::EnvFilter;
 
+pub use election_args::ElectionArgs;
 pub use module_args::ModuleArgs;
 pub use run_args::RunArgs;
 pub use sandbox_args::SandboxArgs;

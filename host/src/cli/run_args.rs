@@ -9,7 +9,7 @@ use anyhow::Context;
 use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{LogFormat, ModuleArgs, SwapArgs};
+use super::{ElectionArgs, LogFormat, ModuleArgs, SwapArgs};
 use crate::controller::Settled;
 use crate::guard::EmptyHold;
 use crate::registry::{AnyRegistry, DirectoryConfig, DirectoryRegistry, HttpConfig, HttpRegistry, TokenSource};
@@ -91,6 +91,8 @@ pub struct RunArgs {
     module: ModuleArgs,
     #[command(flatten)]
     swap: SwapArgs,
+    #[command(flatten)]
+    election: ElectionArgs,
 
     /// Bring every entry in line once, then exit
     #[arg(long, env = "POLARIS2ISTIO_ONCE")]
@@ -137,6 +139,7 @@ impl RunArgs {
             namespace: self.namespace.clone(),
             state: self.swap.state(&target, &self.namespace),
             socket: self.swap.socket(),
+            election: self.election.config(&target, &self.namespace, self.once),
             modules: self.swap.setup(&self.module),
             swap_rate: self.swap.rate(),
             target,

@@ -7,10 +7,13 @@ use futures::channel::mpsc::UnboundedSender;
 use kube::runtime::reflector::{ObjectRef, Store};
 use polaris2istio_core::model::Service;
 
+use tokio::sync::watch;
+
 use super::binding::{binding, empty_service};
 use super::reconcile::Context;
 use super::services::Known;
 use crate::istio::{AddressRule, ServiceEntry};
+use crate::registry::Pace;
 
 /// A controller's handle; it does not keep it running.
 #[derive(Clone)]
@@ -18,6 +21,7 @@ pub struct Handle {
     pub(super) context: Arc<Context>,
     pub(super) store: Store<ServiceEntry>,
     pub(super) queue: UnboundedSender<ObjectRef<ServiceEntry>>,
+    pub(super) pace: Arc<watch::Sender<Pace>>,
 }
 
 /// All entries at one time.
@@ -55,6 +59,23 @@ impl Handle {
             // It fails only when the controller is stopping.
             let _ = self.queue.unbounded_send(ObjectRef::from_obj_with(&*entry, self.context.resource.clone()));
         }
+    }
+
+    /// To be called just before the gate opens for one who begins to write: what was asked of the registry until now does not
+    /// count any more, and holds begin anew.
+    pub fn lead(&self) {
+        let round = self.context.services.next_round();
+        self.pace.send_replace(Pace { slow: false, round });
+    }
+
+    /// Another one writes: the registry need not be asked so often.
+    pub fn stand_by(&self) {
+        self.pace.send_modify(|pace| pace.slow = true);
+    }
+
+    /// Whether a stop let all writes come to an end.
+    pub fn writes_ended(&self) -> bool {
+        self.context.writes_ended.load(Ordering::Acquire)
     }
 
     /// The addresses that endpoints may have.

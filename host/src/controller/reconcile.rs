@@ -53,6 +53,8 @@ pub(super) struct Context {
     /// Rings after every look, for those who wait for all entries to settle.
     pub(super) progress: Notify,
     pub(super) complete: std::sync::atomic::AtomicBool,
+    /// A stop let all writes come to an end.
+    pub(super) writes_ended: std::sync::atomic::AtomicBool,
 }
 
 impl Context {
@@ -71,8 +73,10 @@ pub(super) async fn reconcile(entry: Arc<ServiceEntry>, context: Arc<Context>) -
     let tracked = context.entries.get(&ObjectRef::from_obj_with(&*entry, context.resource.clone()));
     let mut tracked = tracked.lock().await;
     let live = tracked.freshest(entry);
+    let round = context.services.round();
+    tracked.enter(round);
     let title = live.title();
-    let look = Look { context: &context, tracked: &mut tracked, live: &live, title: &title, waits: false };
+    let look = Look { context: &context, tracked: &mut tracked, live: &live, title: &title, round, waits: false };
     let action = look.run().await;
     context.changed();
     Ok(action)
@@ -83,6 +87,8 @@ struct Look<'a> {
     tracked: &'a mut Tracked,
     live: &'a Arc<ServiceEntry>,
     title: &'a str,
+    /// The round whose answers it is about.
+    round: u64,
     /// It is not this entry's turn yet to be changed by another module.
     waits: bool,
 }
@@ -101,7 +107,7 @@ struct Converted {
 impl Look<'_> {
     async fn run(mut self) -> Action {
         let Some(service) = binding(self.live) else { return self.unbound().await };
-        let Some((known, answered)) = self.context.services.get(&service) else {
+        let Some((known, answered)) = self.context.services.current(&service) else {
             // Nothing is written for a service before the registry has answered for it.
             return Action::await_change();
         };
@@ -234,7 +240,7 @@ impl Look<'_> {
         if let Some(rest) = self.tracked.refused(desired, self.live, now) {
             return Some(self.end(Settled::Failed, Action::requeue(rest)));
         }
-        if let Err(closed) = self.context.gate.check(now) {
+        if let Err(closed) = self.may_write(now) {
             return Some(self.shut_out(&closed, apply));
         }
         if !at_once {
@@ -247,10 +253,10 @@ impl Look<'_> {
         let Ok(_writer) = self.context.writers.acquire().await else { return Some(Action::await_change()) };
         let begun = Instant::now();
         // Again, since a writer may have waited for its turn.
-        if let Err(closed) = self.context.gate.check(begun) {
+        if let Err(closed) = self.may_write(begun) {
             return Some(self.shut_out(&closed, apply));
         }
-        match self.context.sink.apply(apply).await {
+        match self.send(apply).await {
             Ok(entry) => {
                 self.tracked.over("shut");
                 self.tracked.wrote(self.live, entry, desired, Instant::now());
@@ -273,6 +279,22 @@ impl Look<'_> {
             }
             Err(error) => Some(self.not_written(error, desired)),
         }
+    }
+
+    /// A look that began before this process led is about answers that do not count any more.
+    fn may_write(&self, now: Instant) -> Result<(), Closed> {
+        if self.context.services.round() != self.round {
+            return Err(Closed([Shut::Standby].into()));
+        }
+        self.context.gate.check(now)
+    }
+
+    /// Sends an apply. It is given up before the right to write may lapse.
+    async fn send(&self, apply: &Apply) -> Result<ServiceEntry, SinkError> {
+        let sent = self.context.sink.apply(apply);
+        let Some(until) = self.context.gate.until() else { return sent.await };
+        let late = |_| Err(SinkError::Unavailable { detail: "no answer before the lease's end".into() });
+        tokio::time::timeout_at(until.into(), sent).await.unwrap_or_else(late)
     }
 
     /// Says once what is not written. When the gate opens, every entry is looked at again.

@@ -1,6 +1,7 @@
 //! What the registry said last of each service that some entry follows.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use polaris2istio_core::model::Service;
@@ -17,10 +18,11 @@ pub(super) enum Known {
     Failed,
 }
 
-/// Services by name, with the time of the answer.
+/// Services by name, with the time of the answer and its round.
 #[derive(Default)]
 pub(super) struct Services {
-    known: RwLock<HashMap<ServiceKey, (Known, Instant)>>,
+    known: RwLock<HashMap<ServiceKey, (Known, Instant, u64)>>,
+    round: AtomicU64,
 }
 
 impl Services {
@@ -32,16 +34,34 @@ impl Services {
             News::Listed(service) => Known::Listed(service),
             News::Missing => Known::Missing,
             News::Failed(_) => match known.get(&report.service) {
-                None | Some((Known::Failed, _)) => Known::Failed,
+                None | Some((Known::Failed, ..)) => Known::Failed,
                 Some(_) => return false,
             },
         };
-        known.insert(report.service, (state, report.received));
+        known.insert(report.service, (state, report.received, report.round));
         true
     }
 
     pub(super) fn get(&self, service: &ServiceKey) -> Option<(Known, Instant)> {
-        self.known.read().unwrap_or_else(PoisonError::into_inner).get(service).cloned()
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        known.get(service).map(|(known, received, _)| (known.clone(), *received))
+    }
+
+    /// The same, unless it was asked for before the present round began.
+    pub(super) fn current(&self, service: &ServiceKey) -> Option<(Known, Instant)> {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        let (state, received, round) = known.get(service)?;
+        (*round == self.round()).then(|| (state.clone(), *received))
+    }
+
+    /// The round whose answers count.
+    pub(super) fn round(&self) -> u64 {
+        self.round.load(Ordering::Acquire)
+    }
+
+    /// Only what is asked for from now on counts. Returns the round.
+    pub(super) fn next_round(&self) -> u64 {
+        self.round.fetch_add(1, Ordering::AcqRel) + 1
     }
 
     /// Forgets services that nobody wants.

@@ -22,6 +22,8 @@ const REFUSED_RETRY: Duration = Duration::from_secs(300);
 #[derive(Default)]
 pub(super) struct Tracked {
     uid: Option<String>,
+    /// The round that it was looked at in.
+    round: u64,
     pub(super) guard: Guard,
     pub(super) pace: Pace,
     /// Who gave the last outcome.
@@ -80,7 +82,7 @@ impl Tracked {
     /// The entry as it is, as far as we know: our own write is known before the watch shows it.
     pub(super) fn freshest(&mut self, seen: Arc<ServiceEntry>) -> Arc<ServiceEntry> {
         if self.uid != seen.metadata.uid {
-            *self = Self { uid: seen.metadata.uid.clone(), ..Self::default() };
+            *self = Self { uid: seen.metadata.uid.clone(), round: self.round, ..Self::default() };
         }
         let version = &seen.metadata.resource_version;
         match &self.written {
@@ -90,6 +92,15 @@ impl Tracked {
         }
         self.written = None;
         seen
+    }
+
+    /// Whoever begins to write begins with holds of his own, and says what there is to say.
+    pub(super) fn enter(&mut self, round: u64) {
+        if std::mem::replace(&mut self.round, round) != round {
+            self.guard = Guard::default();
+            self.held = None;
+            self.said.clear();
+        }
     }
 
     /// Who gave what the entry holds, and what he called it: only while the entry holds just that.

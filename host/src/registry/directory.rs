@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use tracing::{info, warn};
 
 use super::ledger::Ledger;
-use super::{Answer, Content, Registry, RegistryError, Report, ServiceKey, Wanted, decode_answer};
+use super::{Answer, Content, Pace, Registry, RegistryError, Report, ServiceKey, Wanted, decode_answer};
 use crate::watch_dir::{DirError, DirNews, FileError, FileNews, WatchDir, WatchOptions};
 
 /// Which directory, and how it is watched.
@@ -68,8 +68,15 @@ impl From<DirError> for RegistryError {
 }
 
 impl Registry for DirectoryRegistry {
-    async fn follow(mut self, mut wanted: watch::Receiver<Wanted>, reports: mpsc::Sender<Report>) {
+    async fn follow(
+        mut self,
+        mut wanted: watch::Receiver<Wanted>,
+        mut pace: watch::Receiver<Pace>,
+        reports: mpsc::Sender<Report>,
+    ) {
         let mut state = State::default();
+        let mut round = pace.borrow_and_update().round;
+        state.ledger.repeat(round);
         // Before the directory was read, nothing can be said to be missing.
         state.take(self.directory.next().await);
         let first = wanted.borrow_and_update().clone();
@@ -92,6 +99,14 @@ impl Registry for DirectoryRegistry {
                     Err(_) => return,
                 },
                 () = reports.closed() => return,
+                // Files cost nothing to follow: there is only one pace.
+                Ok(()) = pace.changed() => {
+                    let now = pace.borrow_and_update().round;
+                    if std::mem::replace(&mut round, now) != now {
+                        state.ledger.repeat(now);
+                        state.tell_all();
+                    }
+                }
                 news = self.directory.next() => state.take(news),
             }
         }
@@ -150,11 +165,15 @@ impl State {
             DirNews::Recovered => {
                 info!("the directory of registry answers can be read again");
                 self.failed = None;
-                let all: Vec<ServiceKey> = self.ledger.services().cloned().collect();
-                for service in &all {
-                    self.tell(service, now);
-                }
+                self.tell_all();
             }
+        }
+    }
+
+    fn tell_all(&mut self) {
+        let (now, all) = (Instant::now(), self.ledger.services().cloned().collect::<Vec<_>>());
+        for service in &all {
+            self.tell(service, now);
         }
     }
 

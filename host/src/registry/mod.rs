@@ -10,6 +10,7 @@ mod error;
 mod http;
 mod ledger;
 mod news;
+mod pace;
 mod service_key;
 mod wire;
 
@@ -24,6 +25,7 @@ pub use self::directory::{DirectoryConfig, DirectoryRegistry};
 pub use self::error::RegistryError;
 pub use self::http::{Address, Addresses, HttpConfig, HttpRegistry, TokenSource};
 pub use self::news::{News, Report};
+pub use self::pace::Pace;
 pub use self::service_key::ServiceKey;
 
 /// The services that someone wants to hear of; each change of the set is sent as a whole.
@@ -39,7 +41,13 @@ pub trait Registry: Send + 'static {
     /// - [`News::Failed`] comes once for each kind of trouble, until the service recovers; then its last news are repeated.
     /// - A slow receiver loses nothing that matters: what it has not taken yet is replaced by what is newer, service by
     ///   service.
-    fn follow(self, wanted: watch::Receiver<Wanted>, reports: mpsc::Sender<Report>) -> impl Future<Output = ()> + Send;
+    /// - When the round of `pace` grows, every service is asked for anew, and what it then says is reported in any case.
+    fn follow(
+        self,
+        wanted: watch::Receiver<Wanted>,
+        pace: watch::Receiver<Pace>,
+        reports: mpsc::Sender<Report>,
+    ) -> impl Future<Output = ()> + Send;
 }
 
 /// Either kind of registry, for a caller that decides at run time.
@@ -52,10 +60,15 @@ pub enum AnyRegistry {
 }
 
 impl Registry for AnyRegistry {
-    async fn follow(self, wanted: watch::Receiver<Wanted>, reports: mpsc::Sender<Report>) {
+    async fn follow(
+        self,
+        wanted: watch::Receiver<Wanted>,
+        pace: watch::Receiver<Pace>,
+        reports: mpsc::Sender<Report>,
+    ) {
         match self {
-            Self::Http(registry) => registry.follow(wanted, reports).await,
-            Self::Directory(registry) => registry.follow(wanted, reports).await,
+            Self::Http(registry) => registry.follow(wanted, pace, reports).await,
+            Self::Directory(registry) => registry.follow(wanted, pace, reports).await,
         }
     }
 }

@@ -26,6 +26,8 @@ impl Start {
             .flag("namespace", namespace)
             .flag("poll-interval", "100ms")
             .flag("log-format", "json")
+            // Each has its namespace to itself, and need not wait for the lease of one that a test has killed.
+            .flag("leader-election", "false")
     }
 
     /// Sets a flag, in place of the value that it had.
@@ -80,6 +82,12 @@ impl Controller {
             if self.said(words) > 0 { Ok(()) } else { Err(self.process.log_tail()) }
         })
         .await;
+    }
+
+    /// Whether it led under this name last.
+    pub(crate) fn leads_as(&self, identity: &str) -> bool {
+        let terms = self.log().into_iter().rfind(|line| line.contains("this replica writes from now on"));
+        terms.is_some_and(|line| line.contains(identity))
     }
 
     /// The log lines about writes: their fields.

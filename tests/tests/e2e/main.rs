@@ -13,6 +13,7 @@ mod lifecycle;
 mod no_op;
 mod ownership;
 mod proxy;
+mod replicas;
 mod takeover;
 mod world;
 

@@ -14,7 +14,7 @@ use super::schedule::Schedule;
 use super::servers::{Consequence, Servers};
 use crate::registry::decode::{Content, Decoded};
 use crate::registry::ledger::Ledger;
-use crate::registry::{RegistryError, Report, ServiceKey, Wanted};
+use crate::registry::{Pace, RegistryError, Report, ServiceKey, Wanted};
 
 /// Polls go out together on a grid this coarse at most: fifty wake-ups a second cost less than one for each of hundreds of
 /// polls, and twenty milliseconds are nothing beside the interval.
@@ -32,6 +32,7 @@ pub(super) struct Follower {
     concurrency: usize,
     start: Instant,
     tick: Duration,
+    round: u64,
 }
 
 impl Follower {
@@ -44,15 +45,22 @@ impl Follower {
             concurrency: config.concurrency.max(1),
             start: Instant::now(),
             tick: (config.interval / TICKS_PER_INTERVAL).clamp(Duration::from_millis(1), LONGEST_TICK),
+            round: 0,
         }
     }
 
     /// Follows until nobody wants anything or hears anything any more.
-    pub(super) async fn run(mut self, mut wanted: watch::Receiver<Wanted>, reports: mpsc::Sender<Report>) {
+    pub(super) async fn run(
+        mut self,
+        mut wanted: watch::Receiver<Wanted>,
+        mut pace: watch::Receiver<Pace>,
+        reports: mpsc::Sender<Report>,
+    ) {
         let mut asked = FuturesUnordered::new();
         let timer = sleep_until(self.start);
         tokio::pin!(timer);
         let first = wanted.borrow_and_update().clone();
+        self.keep_pace(*pace.borrow_and_update());
         self.want(&first);
         loop {
             let now = Instant::now();
@@ -80,6 +88,7 @@ impl Follower {
                     Err(_) => return,
                 },
                 () = reports.closed() => return,
+                Ok(()) = pace.changed() => self.keep_pace(*pace.borrow_and_update()),
                 Some(done) = asked.next(), if !asked.is_empty() => {
                     self.take(done);
                     while let Some(Some(done)) = asked.next().now_or_never() {
@@ -88,6 +97,15 @@ impl Follower {
                 }
                 () = &mut timer, if wake.is_some() => {}
             }
+        }
+    }
+
+    /// Takes a new pace. In a new round, what was asked for in the last one does not count any more.
+    fn keep_pace(&mut self, pace: Pace) {
+        self.schedule.slow(pace.slow);
+        if std::mem::replace(&mut self.round, pace.round) != pace.round {
+            self.ledger.repeat(pace.round);
+            self.schedule.all_anew(Instant::now());
         }
     }
 

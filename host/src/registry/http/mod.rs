@@ -21,7 +21,7 @@ use self::ask::Asker;
 pub use self::config::HttpConfig;
 use self::follower::Follower;
 pub use self::token::TokenSource;
-use super::{Registry, RegistryError, Report, Wanted};
+use super::{Pace, Registry, RegistryError, Report, Wanted};
 
 /// A Polaris server (or several that share a store), followed over HTTP.
 #[derive(Debug)]
@@ -43,7 +43,12 @@ impl HttpRegistry {
 }
 
 impl Registry for HttpRegistry {
-    async fn follow(self, wanted: watch::Receiver<Wanted>, reports: mpsc::Sender<Report>) {
-        Follower::new(&self.config, self.asker).run(wanted, reports).await;
+    async fn follow(
+        self,
+        wanted: watch::Receiver<Wanted>,
+        pace: watch::Receiver<Pace>,
+        reports: mpsc::Sender<Report>,
+    ) {
+        Follower::new(&self.config, self.asker).run(wanted, pace, reports).await;
     }
 }
