@@ -90,6 +90,34 @@ async fn a_leader_that_was_frozen_overwrites_nothing() {
     assert_eq!(frozen.said(&[LEADS]), 1);
 }
 
+/// One that is frozen in the middle of many writes goes on with none of them, while the next one is at the same.
+#[tokio::test]
+async fn a_leader_that_was_frozen_ends_its_writes() {
+    let Some((world, api)) = World::shared("midway").await else { return };
+    world.register("cart", &["10.0.0.1"]).await;
+    let names: Vec<_> = (0..24).map(|number| format!("cart-{number}")).collect();
+    for name in &names {
+        world.create(&world.entry(name).annotated("aeraki.net/polarisService", "cart")).await;
+    }
+    let slow = || replica(&world, "2s").flag("write-rate", "4");
+    let frozen = slow().start();
+    wait_for("some are written", SOON, || async {
+        let written = writes(api, &world.namespace).await.len();
+        if written > 5 { Ok(()) } else { Err(written) }
+    })
+    .await;
+    let standby = slow().start();
+    standby.says(&["another replica writes"]).await;
+    frozen.process.signal("STOP");
+    standby.says(&[LEADS]).await;
+    frozen.process.signal("CONT");
+    for name in &names {
+        world.endpoints(name, &["10.0.0.1"]).await;
+    }
+    check_one_writer(api, &world).await;
+    assert!(standby.writes().len() > 5, "there was something left to write");
+}
+
 /// A write that is on its way when the lease ends arrives after the next leader's.
 #[tokio::test]
 async fn a_write_that_is_late_is_refused() {
