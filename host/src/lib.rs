@@ -10,6 +10,7 @@ pub mod entries;
 pub mod gate;
 pub mod guard;
 pub mod istio;
+pub mod observe;
 mod outage;
 pub mod plan;
 pub mod registry;

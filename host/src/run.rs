@@ -1,8 +1,10 @@
 //! Puts the parts together for a configuration, and runs them.
 
+use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use kube::api::ApiResource;
 use reqwest::header::{HeaderValue, USER_AGENT};
@@ -18,6 +20,7 @@ use crate::entries::{DirectoryEntries, EntryEvents, KubernetesEntries, OutputErr
 use crate::gate::{Gate, Shut};
 use crate::guard::EmptyHold;
 use crate::istio::{AddressRule, ServiceEntry, VERSIONS};
+use crate::observe::{Events, HttpError, HttpServer, Metrics, Observers, View};
 use crate::registry::AnyRegistry;
 use crate::sink::{KubernetesSink, Sink};
 use crate::state::{ConfigMapStore, FileStore, Keeper, StateError, Store};
@@ -39,6 +42,12 @@ pub struct Config {
     pub state: StatePlace,
     /// Where commands are taken.
     pub socket: Option<PathBuf>,
+    /// Where metrics, probes and the status are served.
+    pub http: HttpPlace,
+    /// Give every entry metrics of its own.
+    pub metrics_per_entry: bool,
+    /// After how long without an answer the registry counts as silent; none where it answers only with news.
+    pub silent_after: Option<Duration>,
     /// How one of several replicas is found that writes; none where this process writes in any case.
     pub election: Option<ElectionConfig>,
     /// Addresses that endpoints may have.
@@ -49,6 +58,17 @@ pub struct Config {
     pub write_rate: NonZeroU32,
     /// Stop when every entry was looked at.
     pub once: bool,
+}
+
+/// Where metrics, probes and the status are served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HttpPlace {
+    /// Nowhere.
+    Nowhere,
+    /// At the usual port, if that is free.
+    Usual,
+    /// Here, or there is no run.
+    At(SocketAddr),
 }
 
 /// Where entries are read and written.
@@ -106,10 +126,13 @@ pub enum RunError {
     /// Commands cannot be taken.
     #[error(transparent)]
     Socket(#[from] SocketError),
+    /// Nothing can be served over HTTP.
+    #[error(transparent)]
+    Http(#[from] HttpError),
 }
 
 /// When shared state that cannot be read is tried again.
-const STATE_AGAIN: std::time::Duration = std::time::Duration::from_secs(2);
+const STATE_AGAIN: Duration = Duration::from_secs(2);
 
 /// Runs until `shutdown` is done, or with `once` until all is in line.
 pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<Settled, RunError> {
@@ -117,6 +140,11 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<S
     let socket = match &config.socket {
         Some(path) => Some(Socket::bind(path).await?),
         None => None,
+    };
+    let http = match config.http {
+        HttpPlace::Nowhere => None,
+        HttpPlace::Usual => HttpServer::bind_usual().await,
+        HttpPlace::At(address) => Some(HttpServer::bind(address).await?),
     };
     let gate = Arc::new(Gate::default());
     let (leads, follows) = watch::channel(true);
@@ -133,7 +161,7 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<S
         let opened = open(&config).await?;
         Ok::<_, RunError>((keeper, opened))
     };
-    let (keeper, (events, resource, sink)) = tokio::select! {
+    let (keeper, (events, resource, sink, client)) = tokio::select! {
         started = start => started?,
         () = &mut shutdown => return Ok(Settled::Done),
     };
@@ -141,11 +169,20 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<S
     let active = live.active();
     let info = active.info();
     info!(module = %active.identity(), name = info.name, version = info.version, from = active.origin(), "conversion module loaded");
+    let mut tasks = JoinSet::new();
+    let told = client.map(|client| {
+        let identity = config.election.as_ref().map_or("polaris2istio", |election| &election.identity);
+        let (events, publish) = Events::new(client, identity, &resource.api_version);
+        tasks.spawn(publish);
+        events
+    });
+    let metrics = Arc::new(Metrics::default());
+    let tally = config.registry.tally();
     let controller = Controller::new(Parts {
         registry: config.registry,
         events,
         resource,
-        converter: live,
+        converter: Arc::clone(&live),
         sink,
         gate: Arc::clone(&gate),
         addresses: config.addresses,
@@ -153,11 +190,24 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<S
         write_rate: config.write_rate,
         swap_rate: config.swap_rate,
         once: config.once,
+        observers: Observers { metrics: Arc::clone(&metrics), events: told.unwrap_or_default() },
     });
-    let router = Arc::new(Router::new(Arc::clone(&keeper), follows, commands));
     let handle = controller.handle();
     let engine = Arc::new(EngineHandle { controller: handle.clone(), gate: Arc::clone(&gate) });
-    let mut tasks = JoinSet::new();
+    let view = View {
+        controller: handle.clone(),
+        tally,
+        silent_after: config.silent_after,
+        gate: Arc::clone(&gate),
+        leads: follows.clone(),
+        election: campaign.as_ref().map(|campaign| (campaign.holder(), campaign.identity().to_owned())),
+        state: keeper.state(),
+        modules: live,
+    };
+    if let Some(http) = http {
+        tasks.spawn(http.serve(view.clone(), metrics, config.metrics_per_entry));
+    }
+    let router = Arc::new(Router::new(Arc::clone(&keeper), follows, commands, view));
     if let Some(campaign) = campaign.clone() {
         handle.stand_by();
         let duties = handle.clone();
@@ -255,7 +305,7 @@ async fn open_state(place: &StatePlace) -> Result<Keeper, RunError> {
     }
 }
 
-async fn open(config: &Config) -> Result<(EntryEvents, ApiResource, Sink), RunError> {
+async fn open(config: &Config) -> Result<(EntryEvents, ApiResource, Sink, Option<kube::Client>), RunError> {
     let namespace = config.namespace.clone();
     match &config.target {
         Target::Kubernetes => {
@@ -263,14 +313,14 @@ async fn open(config: &Config) -> Result<(EntryEvents, ApiResource, Sink), RunEr
             let resource = served_version(&client).await;
             info!(namespace, version = resource.version, "serving the ServiceEntries of a cluster");
             let events = KubernetesEntries::new(client.clone(), resource.clone(), namespace).events();
-            let sink = KubernetesSink::new(client, resource.clone());
-            Ok((events, resource, Sink::Kubernetes(Box::new(sink))))
+            let sink = KubernetesSink::new(client.clone(), resource.clone());
+            Ok((events, resource, Sink::Kubernetes(Box::new(sink)), Some(client)))
         }
         Target::Directory { entries, output } => {
             let shelf = Arc::new(Shelf::new(output)?);
             info!(namespace, entries = %entries.display(), output = %output.display(), "serving the ServiceEntries of a directory");
             let events = DirectoryEntries::new(entries, Arc::clone(&shelf), namespace)?.events();
-            Ok((events, ServiceEntry::resource(VERSIONS[0]), Sink::Directory(shelf)))
+            Ok((events, ServiceEntry::resource(VERSIONS[0]), Sink::Directory(shelf), None))
         }
     }
 }

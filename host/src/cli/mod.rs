@@ -5,6 +5,7 @@ mod election_args;
 mod explain;
 mod module;
 mod module_args;
+mod observe_args;
 mod offline;
 mod output;
 mod run_args;
@@ -19,6 +20,7 @@ use tracing_subscriber::EnvFilter;
 
 pub use election_args::ElectionArgs;
 pub use module_args::ModuleArgs;
+pub use observe_args::ObserveArgs;
 pub use run_args::RunArgs;
 pub use sandbox_args::SandboxArgs;
 pub use swap_args::SwapArgs;

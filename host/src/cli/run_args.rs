@@ -9,12 +9,15 @@ use anyhow::Context;
 use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{ElectionArgs, LogFormat, ModuleArgs, SwapArgs};
+use super::{ElectionArgs, LogFormat, ModuleArgs, ObserveArgs, SwapArgs};
 use crate::controller::Settled;
 use crate::guard::EmptyHold;
 use crate::registry::{AnyRegistry, DirectoryConfig, DirectoryRegistry, HttpConfig, HttpRegistry, TokenSource};
 use crate::run::{Config, Target, run};
 use crate::watch_dir::WatchOptions;
+
+/// A registry that gave no answer for so long, beside some turns at the slow pace of a standby, counts as silent.
+const SILENT: Duration = Duration::from_secs(30);
 
 /// Flags of the controller.
 #[derive(Debug, Args)]
@@ -93,6 +96,8 @@ pub struct RunArgs {
     swap: SwapArgs,
     #[command(flatten)]
     election: ElectionArgs,
+    #[command(flatten)]
+    observe: ObserveArgs,
 
     /// Bring every entry in line once, then exit
     #[arg(long, env = "POLARIS2ISTIO_ONCE")]
@@ -142,6 +147,9 @@ impl RunArgs {
             election: self.election.config(&target, &self.namespace, self.once),
             modules: self.swap.setup(&self.module),
             swap_rate: self.swap.rate(),
+            http: self.observe.http(self.once),
+            metrics_per_entry: self.observe.per_entry(),
+            silent_after: self.answers.is_none().then(|| SILENT + self.poll_interval * 15),
             target,
             addresses: self.module.addresses(),
             empty_hold: self.empty_hold,

@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{Command, Reply};
 use crate::converter::swap;
+use crate::observe::{Status, View};
 use crate::state::{Answered, Keeper, Paused, Sent};
 
 /// How long the leader may take: a comparison of ten thousand entries is done in it.
@@ -19,18 +20,20 @@ pub struct Router {
     keeper: Arc<Keeper>,
     leads: watch::Receiver<bool>,
     modules: mpsc::Sender<swap::Request>,
+    view: View,
 }
 
 impl Router {
     /// The ways of one process.
-    pub fn new(keeper: Arc<Keeper>, leads: watch::Receiver<bool>, modules: mpsc::Sender<swap::Request>) -> Self {
-        Self { keeper, leads, modules }
+    pub fn new(keeper: Arc<Keeper>, leads: watch::Receiver<bool>, modules: mpsc::Sender<swap::Request>, view: View) -> Self {
+        Self { keeper, leads, modules, view }
     }
 
     /// Answers a command that a person gave to this process.
     pub async fn answer(&self, command: Command) -> Reply {
         let state = self.keeper.state().borrow().clone();
         let result = match command {
+            Command::Status => Ok(json!(Status::of(&self.view))),
             Command::ModuleStatus => Ok(json!(swap::Ledger { history: Default::default(), ..state.module.clone() })),
             Command::ModuleHistory => Ok(json!(state.module.history)),
             Command::Pause(reason) => self.pause(Some(reason)).await,

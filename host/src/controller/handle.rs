@@ -11,9 +11,10 @@ use tokio::sync::watch;
 
 use super::binding::{binding, empty_service};
 use super::reconcile::Context;
+use super::report::EntryReport;
 use super::services::Known;
 use crate::istio::{AddressRule, ServiceEntry};
-use crate::registry::Pace;
+use crate::registry::{Pace, ServiceKey};
 
 /// A controller's handle; it does not keep it running.
 #[derive(Clone)]
@@ -51,6 +52,31 @@ impl Handle {
             snapshot.entries.push((entry, service));
         }
         snapshot
+    }
+
+    /// Every entry with the service that it names, what is known of that, and what the last look left. By name.
+    pub fn reports(&self) -> Vec<(Arc<ServiceEntry>, Option<ServiceKey>, Arc<EntryReport>)> {
+        let reported = |entry: Arc<ServiceEntry>| {
+            let report = self.context.board.get(&ObjectRef::from_obj_with(&*entry, self.context.resource.clone()));
+            let service = binding(&entry);
+            (entry, service, report)
+        };
+        let mut reports: Vec<_> = self.store.state().into_iter().map(reported).collect();
+        reports.sort_by_key(|(entry, ..)| entry.title());
+        reports
+    }
+
+    /// Whether all entries are known.
+    pub fn synced(&self) -> bool {
+        self.context.complete.load(Ordering::Acquire)
+    }
+
+    /// The revision of the registry's last answer for a service.
+    pub fn revision(&self, service: &ServiceKey) -> Option<String> {
+        match self.context.services.get(service)? {
+            (Known::Listed(service), _) => Some(service.revision.clone()),
+            _ => None,
+        }
     }
 
     /// Looks at all entries anew.

@@ -55,7 +55,7 @@ impl Inputs {
             }
             Event::Delete(entry) => {
                 let key = self.key(entry);
-                self.context.entries.forget(&key);
+                self.context.forget(&key);
                 if self.index.forget(&key) {
                     self.want();
                 }
@@ -72,7 +72,7 @@ impl Inputs {
         let present: HashSet<_> = keys.iter().collect();
         let gone: Vec<_> = self.index.entries().filter(|key| !present.contains(key)).cloned().collect();
         for key in gone {
-            self.context.entries.forget(&key);
+            self.context.forget(&key);
             self.index.forget(&key);
         }
         for (entry, key) in entries.iter().zip(&keys) {

@@ -9,6 +9,7 @@ mod handle;
 mod index;
 mod inputs;
 mod reconcile;
+mod report;
 mod services;
 mod tracked;
 
@@ -30,6 +31,7 @@ use tracing::{info, warn};
 pub use binding::{EMPTY_HOLD, NAMESPACE, SERVICE, binding, empty_service};
 pub use diagnostics::line;
 pub use handle::{Handle, Snapshot};
+pub use report::{EntryReport, HoldReport, Matter, WriteReport};
 pub use tracked::Settled;
 
 use crate::converter::swap::Live;
@@ -37,6 +39,7 @@ use crate::entries::EntryEvents;
 use crate::gate::Gate;
 use crate::guard::{Budget, EmptyHold};
 use crate::istio::{AddressRule, ServiceEntry};
+use crate::observe::Observers;
 use crate::registry::{Pace, Registry};
 use crate::sink::Sink;
 use inputs::Inputs;
@@ -71,6 +74,8 @@ pub struct Parts<R> {
     pub swap_rate: NonZeroU32,
     /// Stop when every entry was looked at.
     pub once: bool,
+    /// Who hears of what is done.
+    pub observers: Observers,
 }
 
 /// A controller, ready to run.
@@ -91,6 +96,8 @@ impl<R: Registry> Controller<R> {
             resource: parts.resource.clone(),
             services: Default::default(),
             entries: Default::default(),
+            board: Default::default(),
+            observers: parts.observers,
             converter: parts.converter,
             changes: RateLimiter::direct(Quota::per_second(parts.swap_rate)),
             addresses: parts.addresses,

@@ -8,18 +8,20 @@ use governor::DefaultDirectRateLimiter;
 use kube::api::ApiResource;
 use kube::runtime::controller::Action;
 use kube::runtime::reflector::ObjectRef;
-use polaris2istio_core::model::{Outcome, Service, Update, Verdict};
+use polaris2istio_core::model::{Diagnostic, Outcome, Service, Severity, Subject, Update, Verdict};
 use tokio::sync::{Notify, Semaphore};
 use tracing::{error, info, warn};
 
 use super::binding::{EMPTY_HOLD, binding, empty_service};
 use super::diagnostics;
+use super::report::{Board, Matter, WriteReport, text};
 use super::services::{Known, Services};
 use super::tracked::{Entries, Settled, Tracked};
 use crate::converter::swap::{Given, Identity, Live, Memory, Turn};
 use crate::gate::{Closed, Gate, Shut};
 use crate::guard::{Budget, EmptyHold, Guard, Listed};
 use crate::istio::{AddressRule, ServiceEntry, check};
+use crate::observe::Observers;
 use crate::outage::Outage;
 use crate::plan::{Apply, Desired, Plan, holds, plan};
 use crate::registry::ServiceKey;
@@ -39,6 +41,8 @@ pub(super) struct Context {
     pub(super) resource: ApiResource,
     pub(super) services: Services,
     pub(super) entries: Entries,
+    pub(super) board: Board,
+    pub(super) observers: Observers,
     pub(super) converter: Arc<Live>,
     /// Entries a second that another module may change.
     pub(super) changes: DefaultDirectRateLimiter,
@@ -58,6 +62,11 @@ pub(super) struct Context {
 }
 
 impl Context {
+    pub(super) fn forget(&self, entry: &ObjectRef<ServiceEntry>) {
+        self.entries.forget(entry);
+        self.board.forget(entry);
+    }
+
     pub(super) fn changed(&self) {
         self.progress.notify_one();
     }
@@ -70,7 +79,8 @@ impl Context {
 
 /// Looks at one entry, and says when to look again.
 pub(super) async fn reconcile(entry: Arc<ServiceEntry>, context: Arc<Context>) -> Result<Action, Infallible> {
-    let tracked = context.entries.get(&ObjectRef::from_obj_with(&*entry, context.resource.clone()));
+    let key = ObjectRef::from_obj_with(&*entry, context.resource.clone());
+    let tracked = context.entries.get(&key);
     let mut tracked = tracked.lock().await;
     let live = tracked.freshest(entry);
     let round = context.services.round();
@@ -78,6 +88,7 @@ pub(super) async fn reconcile(entry: Arc<ServiceEntry>, context: Arc<Context>) -
     let title = live.title();
     let look = Look { context: &context, tracked: &mut tracked, live: &live, title: &title, round, waits: false };
     let action = look.run().await;
+    context.board.post(key, &tracked);
     context.changed();
     Ok(action)
 }
@@ -111,9 +122,12 @@ impl Look<'_> {
             // Nothing is written for a service before the registry has answered for it.
             return Action::await_change();
         };
+        self.tracked.report.answered = Some(answered);
+        self.tracked.report.listed = None;
         let (content, listed) = match known {
             Known::Listed(content) => {
                 let listed = Listed::Instances(content.instances.len());
+                self.tracked.report.listed = Some(content.instances.len());
                 (content, listed)
             }
             Known::Missing => (Arc::new(empty_service(Some(&service))), Listed::Missing),
@@ -156,8 +170,12 @@ impl Look<'_> {
             let desired = Desired::new(update.clone(), service.to_string(), content.revision.clone());
             holds(&desired, self.live) || self.context.changes.check().is_ok()
         };
-        match self.context.converter.convert(content, view, memory, admit).await {
+        let begun = Instant::now();
+        let result = self.context.converter.convert(content, view, memory, admit).await;
+        self.context.observers.metrics.converted(result.as_ref().map(|given| &given.outcome.verdict).ok(), begun.elapsed());
+        match result {
             Ok(given) => {
+                self.solved(Matter::Conversion);
                 if self.tracked.over("trouble") {
                     info!(entry = self.title, "the module works on this entry again");
                 }
@@ -172,6 +190,7 @@ impl Look<'_> {
 
     /// The module gave nothing that can be used: the last endpoints stay.
     fn trouble<T>(&mut self, what: &str) -> Option<T> {
+        self.problem(Matter::Conversion, what.into());
         if self.tracked.says("trouble", what) {
             error!(entry = self.title, module = self.context.converter.active().origin(), "not converted, the last endpoints stay: {what}");
         }
@@ -179,6 +198,13 @@ impl Look<'_> {
     }
 
     fn say(&mut self, outcome: &Outcome, content: &Service) {
+        self.tracked.report.take(outcome);
+        if outcome.verdict != Verdict::Unchanged {
+            let rejected = outcome.verdict == Verdict::Rejected;
+            self.problem(Matter::Rejected, text(outcome, content, |one| rejected && one.severity == Severity::Error));
+            let annotation = |one: &Diagnostic| !rejected && matches!(one.subject, Subject::Annotation(_));
+            self.problem(Matter::Annotation, text(outcome, content, annotation));
+        }
         let lines: Vec<_> =
             outcome.diagnostics.iter().map(|diagnostic| diagnostics::line(diagnostic, content)).collect();
         // An unchanged answer may leave them out, and has nothing new to say.
@@ -206,6 +232,8 @@ impl Look<'_> {
         let held = hold.is_some();
         let release = self.tell_hold(hold, now);
         let Plan { apply, contested } = plan(&desired, self.live);
+        let fields: Vec<_> = contested.iter().map(ToString::to_string).collect();
+        self.problem(Matter::Contested, fields.join(", "));
         if self.tracked.says("contested", &contested) {
             for field in contested {
                 warn!(
@@ -256,8 +284,14 @@ impl Look<'_> {
         if let Err(closed) = self.may_write(begun) {
             return Some(self.shut_out(&closed, apply));
         }
-        match self.send(apply).await {
+        let result = self.send(apply).await;
+        self.context.observers.metrics.wrote(result.as_ref().err(), begun.elapsed(), &apply.change);
+        match result {
             Ok(entry) => {
+                self.propagated(answered);
+                self.solved(Matter::Write);
+                self.solved(Matter::Paused);
+                self.tracked.report.written = Some(WriteReport { at: Instant::now(), change: apply.change.clone() });
                 self.tracked.over("shut");
                 self.tracked.wrote(self.live, entry, desired, Instant::now());
                 self.context.outage.over();
@@ -311,6 +345,9 @@ impl Look<'_> {
                 "would be written, but {closed}"
             );
         }
+        if closed.0.contains(&Shut::Paused) {
+            self.problem(Matter::Paused, format!("a write waits: {} endpoints more, {} less", change.added, change.removed));
+        }
         self.end(Settled::Done, Action::await_change())
     }
 
@@ -320,12 +357,14 @@ impl Look<'_> {
             SinkError::Stale => return Action::requeue(Duration::from_millis(50)),
             SinkError::Gone => return Action::await_change(),
             SinkError::Refused { .. } => {
+                self.problem(Matter::Write, error.to_string());
                 if self.tracked.says("refused", error.to_string()) {
                     error!(entry = self.title, "not written: {error}");
                 }
                 self.tracked.refuse(desired.clone(), self.live, Instant::now())
             }
             SinkError::Forbidden { .. } | SinkError::Unavailable { .. } => {
+                self.note(Matter::Write, error.to_string());
                 self.context.outage.say(self.title, &error);
                 self.tracked.failures += 1;
                 back_off(self.tracked.failures)
@@ -338,6 +377,7 @@ impl Look<'_> {
     fn tell_fight(&mut self) {
         if !self.tracked.pace.flaps() {
             self.tracked.over("fight");
+            self.solved(Matter::Fight);
             return;
         }
         let managers: Vec<_> = self.live.ownership.others_of_spec("endpoints").map(str::to_owned).collect();
@@ -348,6 +388,7 @@ impl Look<'_> {
                 format!("the field manager `{}`", managers.join("`, `"))
             };
             warn!(entry = self.title, "its content goes back and forth, by {by}; writes are spaced out up to 10 s");
+            self.problem(Matter::Fight, format!("the content goes back and forth, by {by}"));
         }
     }
 
@@ -379,11 +420,53 @@ impl Look<'_> {
                 let end = rest
                     .map_or("without end".into(), |rest| format!("for {}", humantime::format_duration(round(rest))));
                 warn!(entry = self.title, "endpoints held {end}: {reason}");
+                self.problem(Matter::Held, format!("endpoints held {end}: {reason}"));
             }
-            None => info!(entry = self.title, "endpoints no longer held"),
+            None => {
+                info!(entry = self.title, "endpoints no longer held");
+                self.solved(Matter::Held);
+            }
         }
         self.tracked.held = reason;
         rest
+    }
+
+    /// Notes a problem, or with no words that there is none; its owner is told by an Event when that changes.
+    fn problem(&mut self, matter: Matter, words: String) {
+        if words.is_empty() {
+            return self.solved(matter);
+        }
+        // The one who writes speaks, and nobody says the same twice.
+        if self.tracked.report.problems.get(&matter) != Some(&words) && self.leads() {
+            self.context.observers.events.problem(self.live, matter, &words);
+        }
+        self.note(matter, words);
+    }
+
+    /// Notes a problem that is not the entry's own.
+    fn note(&mut self, matter: Matter, words: String) {
+        self.tracked.report.problems.insert(matter, words);
+    }
+
+    fn solved(&mut self, matter: Matter) {
+        if let Some(words) = self.tracked.report.problems.remove(&matter)
+            && self.leads()
+        {
+            self.context.observers.events.solved(self.live, matter, &words);
+        }
+    }
+
+    fn leads(&self) -> bool {
+        !self.context.gate.reasons(Instant::now()).contains(&Shut::Standby)
+    }
+
+    /// Measures the way from an answer to its write: only the first write for an answer that came while the entry was
+    /// followed already, not one that puts something back later.
+    fn propagated(&mut self, answered: tokio::time::Instant) {
+        if self.tracked.measured.is_some_and(|measured| measured < answered) {
+            self.context.observers.metrics.propagated(answered.elapsed());
+            self.tracked.measured = Some(answered);
+        }
     }
 
     fn settled(&mut self) -> Action {
@@ -395,6 +478,10 @@ impl Look<'_> {
         if self.waits {
             self.tracked.settled = None;
             return Action::requeue(Duration::from_secs_f64(rand::random_range(NEXT_TURN.0..NEXT_TURN.1)));
+        }
+        if settled != Settled::Failed {
+            // What is written later for the same answer is written for another reason.
+            self.tracked.measured = self.tracked.measured.max(self.tracked.report.answered);
         }
         self.tracked.settled = Some(settled);
         action

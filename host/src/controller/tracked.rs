@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use kube::runtime::reflector::ObjectRef;
 
+use super::report::{EntryReport, HoldReport};
 use crate::converter::swap::{Identity, Memory};
 use crate::guard::{Guard, Pace, Reason};
 use crate::istio::ServiceEntry;
@@ -41,6 +42,10 @@ pub(super) struct Tracked {
     pub(super) failures: u32,
     /// What was said last, so that it is said once.
     said: HashMap<&'static str, u64>,
+    /// Answers after this one have not led to a write yet that would be measured.
+    pub(super) measured: Option<tokio::time::Instant>,
+    /// For those who look on.
+    pub(super) report: EntryReport,
     /// The hold that was told.
     pub(super) held: Option<Reason>,
     /// How the last look ended.
@@ -96,10 +101,12 @@ impl Tracked {
 
     /// Whoever begins to write begins with holds of his own, and says what there is to say.
     pub(super) fn enter(&mut self, round: u64) {
+        self.measured.get_or_insert_with(tokio::time::Instant::now);
         if std::mem::replace(&mut self.round, round) != round {
             self.guard = Guard::default();
             self.held = None;
             self.said.clear();
+            self.report.problems.clear();
         }
     }
 
@@ -171,6 +178,14 @@ impl Tracked {
         let same = refused.version == live.metadata.resource_version && refused.desired == *desired;
         let rest = (refused.at + REFUSED_RETRY).saturating_duration_since(now);
         (same && !rest.is_zero()).then_some(rest)
+    }
+
+    /// The hold in force, as it was told.
+    pub(super) fn hold_report(&self) -> Option<HoldReport> {
+        self.held.as_ref()?;
+        let hold = self.guard.hold()?;
+        let (kind, reason) = (hold.reason.word(), hold.reason.to_string());
+        Some(HoldReport { kind, reason, since: Some(hold.since), until: hold.until })
     }
 
     /// Whether this is to be said: not if it was the last that was said on the matter.

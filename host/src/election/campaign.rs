@@ -69,6 +69,11 @@ impl Campaign {
         Self { config, leases, gate, leads, holder: watch::Sender::default(), standing: Mutex::default() }
     }
 
+    /// This process's name among the replicas.
+    pub fn identity(&self) -> &str {
+        &self.config.identity
+    }
+
     /// Who holds the lease, as far as is known; empty where nobody does.
     pub fn holder(&self) -> watch::Receiver<String> {
         self.holder.subscribe()

@@ -108,6 +108,11 @@ impl Guard {
         self.hold.as_ref()
     }
 
+    /// What is held, or was until it ended.
+    pub fn hold(&self) -> Option<&Hold> {
+        self.hold.as_ref()
+    }
+
     fn pass(&mut self, desired: &Desired) -> Option<&Hold> {
         // An ended hold is kept while the service stays empty, so that it does not begin anew.
         if !desired.endpoints.is_empty() {
@@ -119,6 +124,14 @@ impl Guard {
 }
 
 impl Reason {
+    /// One word, as metrics and the status have it.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Missing | Self::Empty => "empty",
+            Self::Rebound { .. } => "rebound",
+        }
+    }
+
     fn is_rebound(&self) -> bool {
         matches!(self, Self::Rebound { .. })
     }

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use tracing::{info, warn};
 
 use super::ledger::Ledger;
-use super::{Answer, Content, Pace, Registry, RegistryError, Report, ServiceKey, Wanted, decode_answer};
+use super::{Answer, Content, Pace, Registry, RegistryError, Report, ServiceKey, Tally, Wanted, decode_answer};
 use crate::watch_dir::{DirError, DirNews, FileError, FileNews, WatchDir, WatchOptions};
 
 /// Which directory, and how it is watched.
@@ -26,6 +26,8 @@ pub struct DirectoryConfig {
 #[derive(Debug)]
 pub struct DirectoryRegistry {
     directory: WatchDir<Answer, RegistryError>,
+    source: String,
+    tally: Arc<Tally>,
 }
 
 impl DirectoryRegistry {
@@ -38,7 +40,12 @@ impl DirectoryRegistry {
         let directory = WatchDir::new(&config.path, config.options, is_answer, |path, content| {
             decode_answer(content, &format!("registry answer {}", path.display()))
         })?;
-        Ok(Self { directory })
+        Ok(Self { directory, source: config.path.display().to_string(), tally: Arc::default() })
+    }
+
+    /// Its figures, while it is followed.
+    pub fn tally(&self) -> Arc<Tally> {
+        Arc::clone(&self.tally)
     }
 }
 
@@ -74,7 +81,7 @@ impl Registry for DirectoryRegistry {
         mut pace: watch::Receiver<Pace>,
         reports: mpsc::Sender<Report>,
     ) {
-        let mut state = State::default();
+        let mut state = State { source: self.source, tally: self.tally, ..State::default() };
         let mut round = pace.borrow_and_update().round;
         state.ledger.repeat(round);
         // Before the directory was read, nothing can be said to be missing.
@@ -119,6 +126,8 @@ struct State {
     files: BTreeMap<PathBuf, AnswerFile>,
     failed: Option<Arc<RegistryError>>,
     ledger: Ledger,
+    source: String,
+    tally: Arc<Tally>,
     /// Doubly given services that were complained of: service -> the files concerned.
     doubled: BTreeMap<ServiceKey, (PathBuf, PathBuf)>,
 }
@@ -160,11 +169,13 @@ impl State {
                 let error = Arc::new(RegistryError::from(error));
                 warn!(kind = error.kind(), "{error}. What it last gave stands");
                 self.ledger.all_failed(&error, now);
+                self.tally.halted(Some(&error));
                 self.failed = Some(error);
             }
             DirNews::Recovered => {
                 info!("the directory of registry answers can be read again");
                 self.failed = None;
+                self.tally.halted(None);
                 self.tell_all();
             }
         }
@@ -209,8 +220,12 @@ impl State {
             return;
         }
         match self.files.values().find(|file| file.gives(service)) {
-            Some(AnswerFile { failure: Some(error), .. }) => self.ledger.failed_quietly(service, error, now),
+            Some(AnswerFile { failure: Some(error), .. }) => {
+                self.tally.failed(&self.source, error);
+                self.ledger.failed_quietly(service, error, now);
+            }
             Some(AnswerFile { answer: Some(answer), .. }) => {
+                self.tally.answered(&self.source, "listed");
                 self.ledger.answered(service, answer.content.clone(), now);
             }
             _ => match self.files.iter().find(|(_, file)| file.answer.is_none()) {
@@ -219,6 +234,7 @@ impl State {
                     self.ledger.failed(service, &Arc::new(obscured), now);
                 }
                 None => {
+                    self.tally.answered(&self.source, "missing");
                     self.ledger.answered(service, Content::Missing, now);
                 }
             },

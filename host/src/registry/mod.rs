@@ -12,6 +12,7 @@ mod ledger;
 mod news;
 mod pace;
 mod service_key;
+mod tally;
 mod wire;
 
 use std::collections::BTreeSet;
@@ -27,6 +28,7 @@ pub use self::http::{Address, Addresses, HttpConfig, HttpRegistry, TokenSource};
 pub use self::news::{News, Report};
 pub use self::pace::Pace;
 pub use self::service_key::ServiceKey;
+pub use self::tally::{Counts, Tally};
 
 /// The services that someone wants to hear of; each change of the set is sent as a whole.
 pub type Wanted = Arc<BTreeSet<ServiceKey>>;
@@ -57,6 +59,16 @@ pub enum AnyRegistry {
     Http(HttpRegistry),
     /// A directory of recorded answers.
     Directory(DirectoryRegistry),
+}
+
+impl AnyRegistry {
+    /// Its figures, while it is followed.
+    pub fn tally(&self) -> Arc<Tally> {
+        match self {
+            Self::Http(registry) => registry.tally(),
+            Self::Directory(registry) => registry.tally(),
+        }
+    }
 }
 
 impl Registry for AnyRegistry {

@@ -28,6 +28,7 @@ impl Start {
             .flag("log-format", "json")
             // Each has its namespace to itself, and need not wait for the lease of one that a test has killed.
             .flag("leader-election", "false")
+            .flag("http-address", "none")
     }
 
     /// Sets a flag, in place of the value that it had.

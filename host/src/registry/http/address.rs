@@ -26,6 +26,10 @@ impl Address {
     pub(super) fn discover_url(&self) -> &Url {
         &self.discover
     }
+
+    pub(super) fn shown(&self) -> &str {
+        &self.shown
+    }
 }
 
 impl fmt::Display for Address {

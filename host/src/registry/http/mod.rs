@@ -14,6 +14,8 @@ mod schedule;
 mod servers;
 mod token;
 
+use std::sync::Arc;
+
 use tokio::sync::{mpsc, watch};
 
 pub use self::address::{Address, Addresses};
@@ -21,13 +23,14 @@ use self::ask::Asker;
 pub use self::config::HttpConfig;
 use self::follower::Follower;
 pub use self::token::TokenSource;
-use super::{Pace, Registry, RegistryError, Report, Wanted};
+use super::{Pace, Registry, RegistryError, Report, Tally, Wanted};
 
 /// A Polaris server (or several that share a store), followed over HTTP.
 #[derive(Debug)]
 pub struct HttpRegistry {
     config: HttpConfig,
     asker: Asker,
+    tally: Arc<Tally>,
 }
 
 impl HttpRegistry {
@@ -38,7 +41,12 @@ impl HttpRegistry {
     /// The token cannot be read or sent, or the client cannot be made.
     pub fn new(config: HttpConfig) -> Result<Self, RegistryError> {
         let asker = Asker::new(&config)?;
-        Ok(Self { config, asker })
+        Ok(Self { config, asker, tally: Arc::default() })
+    }
+
+    /// Its figures, while it is followed.
+    pub fn tally(&self) -> Arc<Tally> {
+        Arc::clone(&self.tally)
     }
 }
 
@@ -49,6 +57,6 @@ impl Registry for HttpRegistry {
         pace: watch::Receiver<Pace>,
         reports: mpsc::Sender<Report>,
     ) {
-        Follower::new(&self.config, self.asker).run(wanted, pace, reports).await;
+        Follower::new(&self.config, self.asker, self.tally).run(wanted, pace, reports).await;
     }
 }
