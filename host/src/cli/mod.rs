@@ -8,8 +8,11 @@ mod module_args;
 mod observe_args;
 mod offline;
 mod output;
+mod pause;
 mod run_args;
 mod sandbox_args;
+mod status;
+mod status_text;
 mod swap_args;
 
 use std::ffi::OsString;
@@ -68,6 +71,12 @@ enum Command {
     /// Inspect, test and compare conversion modules, offline
     #[command(subcommand)]
     Module(module::ModuleCommand),
+    /// Print what a running controller knows of every entry
+    Status(status::StatusArgs),
+    /// Stop every write of all replicas
+    Pause(pause::PauseArgs),
+    /// Let writes go again
+    Resume(module::live::LiveArgs),
 }
 
 /// How log lines look.
@@ -91,6 +100,9 @@ impl Cli {
             Some(Command::Convert(args)) => convert::convert(&args),
             Some(Command::Explain(args)) => explain::explain(&args),
             Some(Command::Module(command)) => command.execute(),
+            Some(Command::Status(args)) => status::status(&args),
+            Some(Command::Pause(args)) => pause::pause(args),
+            Some(Command::Resume(args)) => pause::resume(&args),
             None => {
                 start_logging(self.run.log_format, &self.run.log);
                 self.run.execute()

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::str::FromStr;
 
-use clap::Args;
+use clap::{ArgAction, Args};
 
 use crate::run::HttpPlace;
 
@@ -15,7 +15,7 @@ pub struct ObserveArgs {
     #[arg(long, env = "POLARIS2ISTIO_HTTP_ADDRESS", value_name = "ADDRESS")]
     http_address: Option<Place>,
     /// Give every ServiceEntry metrics of its own, which are many where entries are
-    #[arg(long, env = "POLARIS2ISTIO_METRICS_PER_ENTRY")]
+    #[arg(long, env = "POLARIS2ISTIO_METRICS_PER_ENTRY", value_name = "BOOL", num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true", action = ArgAction::Set)]
     metrics_per_entry: bool,
 }
 

@@ -25,7 +25,12 @@ pub struct Router {
 
 impl Router {
     /// The ways of one process.
-    pub fn new(keeper: Arc<Keeper>, leads: watch::Receiver<bool>, modules: mpsc::Sender<swap::Request>, view: View) -> Self {
+    pub fn new(
+        keeper: Arc<Keeper>,
+        leads: watch::Receiver<bool>,
+        modules: mpsc::Sender<swap::Request>,
+        view: View,
+    ) -> Self {
         Self { keeper, leads, modules, view }
     }
 

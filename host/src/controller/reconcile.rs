@@ -172,7 +172,10 @@ impl Look<'_> {
         };
         let begun = Instant::now();
         let result = self.context.converter.convert(content, view, memory, admit).await;
-        self.context.observers.metrics.converted(result.as_ref().map(|given| &given.outcome.verdict).ok(), begun.elapsed());
+        self.context
+            .observers
+            .metrics
+            .converted(result.as_ref().map(|given| &given.outcome.verdict).ok(), begun.elapsed());
         match result {
             Ok(given) => {
                 self.solved(Matter::Conversion);
@@ -192,7 +195,11 @@ impl Look<'_> {
     fn trouble<T>(&mut self, what: &str) -> Option<T> {
         self.problem(Matter::Conversion, what.into());
         if self.tracked.says("trouble", what) {
-            error!(entry = self.title, module = self.context.converter.active().origin(), "not converted, the last endpoints stay: {what}");
+            error!(
+                entry = self.title,
+                module = self.context.converter.active().origin(),
+                "not converted, the last endpoints stay: {what}"
+            );
         }
         None
     }
@@ -346,7 +353,10 @@ impl Look<'_> {
             );
         }
         if closed.0.contains(&Shut::Paused) {
-            self.problem(Matter::Paused, format!("a write waits: {} endpoints more, {} less", change.added, change.removed));
+            self.problem(
+                Matter::Paused,
+                format!("a write waits: {} endpoints more, {} less", change.added, change.removed),
+            );
         }
         self.end(Settled::Done, Action::await_change())
     }

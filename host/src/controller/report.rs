@@ -17,6 +17,9 @@ use crate::plan::Change;
 /// Lines of a module that a problem repeats; the log has them all.
 const LINES: usize = 3;
 
+/// The reason of instances for which the module gave none.
+const UNTOLD: &str = "untold";
+
 /// What an owner of an entry should know of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Matter {
@@ -49,6 +52,8 @@ pub struct EntryReport {
     pub listed: Option<usize>,
     /// Of these, how many were left out, by the code of the reason.
     pub left_out: BTreeMap<String, usize>,
+    /// Of these, how many are in an endpoint.
+    pub(super) taken: usize,
     /// When the answer came that the last look was about.
     pub answered: Option<tokio::time::Instant>,
     /// The last write of this process.
@@ -110,13 +115,22 @@ impl Board {
 }
 
 impl EntryReport {
-    /// Takes what a module said. An unchanged outcome repeats nothing.
+    /// Takes what a module said.
     pub(super) fn take(&mut self, outcome: &Outcome) {
-        if outcome.verdict == Verdict::Unchanged {
-            return;
-        }
+        let update = match &outcome.verdict {
+            Verdict::Update(update) => update,
+            // It repeats no reasons; what the endpoints were made of is what it was.
+            Verdict::Unchanged => {
+                let untold = self.listed.unwrap_or_default().saturating_sub(self.taken);
+                if untold != self.left_out.values().sum::<usize>() {
+                    self.left_out.clear();
+                    self.left_out.extend((untold > 0).then(|| (UNTOLD.into(), untold)));
+                }
+                return;
+            }
+            Verdict::Rejected => return self.left_out.clear(),
+        };
         self.left_out.clear();
-        let Verdict::Update(update) = &outcome.verdict else { return };
         let taken: HashSet<u32> = update.endpoints.iter().flat_map(|endpoint| &endpoint.instances).copied().collect();
         let mut told = HashSet::new();
         for diagnostic in &outcome.diagnostics {
@@ -128,9 +142,10 @@ impl EntryReport {
                 *self.left_out.entry(diagnostic.code.clone()).or_default() += 1;
             }
         }
+        self.taken = taken.len();
         let untold = self.listed.unwrap_or_default().saturating_sub(taken.len() + told.len());
         if untold > 0 {
-            self.left_out.insert("untold".into(), untold);
+            self.left_out.insert(UNTOLD.into(), untold);
         }
     }
 }

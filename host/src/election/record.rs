@@ -44,7 +44,12 @@ impl Leases {
     }
 
     /// Writes a holder over what was read. None where another one was quicker.
-    pub(super) async fn write(&self, read: Option<&Lease>, holder: &str, duration: Duration) -> kube::Result<Option<Lease>> {
+    pub(super) async fn write(
+        &self,
+        read: Option<&Lease>,
+        holder: &str,
+        duration: Duration,
+    ) -> kube::Result<Option<Lease>> {
         let lease = self.next(read, holder, duration);
         let written = match read {
             None => self.api.create(&PostParams::default(), &lease).await,

@@ -45,7 +45,8 @@ impl Collected {
         let leads = i64::from(*self.view.leads.borrow());
         gauge(encoder, "leader", "Whether this process is the one that writes", [(vec![], leads)].into())?;
         let shut = self.view.shut();
-        let reasons = SHUT.iter().map(|(reason, word)| (vec![("reason", (*word).into())], i64::from(shut.contains(reason))));
+        let reasons =
+            SHUT.iter().map(|(reason, word)| (vec![("reason", (*word).into())], i64::from(shut.contains(reason))));
         gauge(encoder, "writes_shut", "Whether nothing is written for this reason", reasons.collect())?;
         let version = vec![("version", env!("CARGO_PKG_VERSION").to_owned())];
         info(encoder, "build", "The release", version)?;
@@ -61,7 +62,10 @@ impl Collected {
 
     fn registry(&self, encoder: &mut DescriptorEncoder) -> fmt::Result {
         let counts = self.view.tally.counts();
-        let polls = counts.results.iter().map(|(result, count)| (vec![("result", (*result).into())], *count));
+        // A rate needs a first value; trouble has a series when there was some.
+        let mut results: BTreeMap<&str, u64> = ["listed", "missing", "unchanged"].map(|result| (result, 0)).into();
+        results.extend(counts.results.iter().map(|(result, count)| (*result, *count)));
+        let polls = results.into_iter().map(|(result, count)| (vec![("result", result.into())], count));
         counter(encoder, "polls", "Questions to the registry by what came of them", polls.collect())?;
         let answering = i64::from(self.view.answering(&counts));
         gauge(encoder, "registry_answering", "Whether the registry answers", [(vec![], answering)].into())?;
@@ -92,15 +96,23 @@ impl Collected {
             counts.into_iter().map(|(value, count)| (vec![(label, value.into())], count)).collect()
         };
         gauge(encoder, "entries", "ServiceEntries by how the last look at them ended", series("state", states))?;
-        gauge(encoder, "holds", "ServiceEntries whose endpoints are kept although they would have disappeared", series("kind", holds))?;
+        gauge(
+            encoder,
+            "holds",
+            "ServiceEntries whose endpoints are kept although they would have disappeared",
+            series("kind", holds),
+        )?;
         gauge(encoder, "problems", "ServiceEntries by what is wrong with them", series("problem", problems))?;
         gauge(encoder, "endpoints", "Endpoints of all ServiceEntries", [(vec![], endpoints)].into())?;
         if !self.per_entry {
             return Ok(());
         }
-        let each = entries.iter().map(|(entry, _, _)| (vec![("entry", entry.title())], entry.spec.endpoints.len() as i64));
+        let each =
+            entries.iter().map(|(entry, _, _)| (vec![("entry", entry.title())], entry.spec.endpoints.len() as i64));
         gauge(encoder, "entry_endpoints", "Endpoints of each ServiceEntry", each.collect())?;
-        let each = entries.iter().map(|(entry, _, report)| (vec![("entry", entry.title())], i64::from(report.settled == Some(Settled::Done))));
+        let each = entries.iter().map(|(entry, _, report)| {
+            (vec![("entry", entry.title())], i64::from(report.settled == Some(Settled::Done)))
+        });
         gauge(encoder, "entry_in_line", "Whether the ServiceEntry is as it should be", each.collect())
     }
 }
@@ -135,7 +147,7 @@ impl fmt::Debug for Collected {
 }
 
 fn gauge(encoder: &mut DescriptorEncoder, name: &str, help: &str, series: Series<i64>) -> fmt::Result {
-    let mut encoder = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+    let mut encoder = encoder.encode_descriptor(name, &format!("{help}."), None, MetricType::Gauge)?;
     for (labels, value) in series {
         ConstGauge::new(value).encode(encoder.encode_family(&labels)?)?;
     }
@@ -143,7 +155,7 @@ fn gauge(encoder: &mut DescriptorEncoder, name: &str, help: &str, series: Series
 }
 
 fn seconds(encoder: &mut DescriptorEncoder, name: &str, help: &str, series: Series<f64>) -> fmt::Result {
-    let mut encoder = encoder.encode_descriptor(name, help, Some(&Unit::Seconds), MetricType::Gauge)?;
+    let mut encoder = encoder.encode_descriptor(name, &format!("{help}."), Some(&Unit::Seconds), MetricType::Gauge)?;
     for (labels, value) in series {
         ConstGauge::new(value).encode(encoder.encode_family(&labels)?)?;
     }
@@ -151,7 +163,7 @@ fn seconds(encoder: &mut DescriptorEncoder, name: &str, help: &str, series: Seri
 }
 
 fn counter(encoder: &mut DescriptorEncoder, name: &str, help: &str, series: Series<u64>) -> fmt::Result {
-    let mut encoder = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+    let mut encoder = encoder.encode_descriptor(name, &format!("{help}."), None, MetricType::Counter)?;
     for (labels, value) in series {
         ConstCounter::new(value).encode(encoder.encode_family(&labels)?)?;
     }
@@ -159,6 +171,6 @@ fn counter(encoder: &mut DescriptorEncoder, name: &str, help: &str, series: Seri
 }
 
 fn info(encoder: &mut DescriptorEncoder, name: &str, help: &str, labels: Vec<(&'static str, String)>) -> fmt::Result {
-    let encoder = encoder.encode_descriptor(name, help, None, MetricType::Info)?;
+    let encoder = encoder.encode_descriptor(name, &format!("{help}."), None, MetricType::Info)?;
     Info::new(labels).encode(encoder)
 }

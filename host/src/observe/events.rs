@@ -63,13 +63,8 @@ impl Events {
             uid: entry.metadata.uid.clone(),
             ..ObjectReference::default()
         };
-        let event = Event {
-            type_: kind,
-            reason: reason.into(),
-            note: Some(cut(note)),
-            action: action.into(),
-            secondary: None,
-        };
+        let event =
+            Event { type_: kind, reason: reason.into(), note: Some(cut(note)), action: action.into(), secondary: None };
         if sender.try_send((reference, event)).is_err() {
             debug!(entry = entry.title(), "an Event is left out, there are too many");
         }

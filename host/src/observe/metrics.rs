@@ -112,7 +112,11 @@ impl Metrics {
             Unit::Seconds,
             self.write_time.clone(),
         );
-        registry.register("endpoint_changes", "Endpoints in writes that were taken, by kind of change", of(&self.endpoints));
+        registry.register(
+            "endpoint_changes",
+            "Endpoints in writes that were taken, by kind of change",
+            of(&self.endpoints),
+        );
     }
 }
 

@@ -18,7 +18,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tracing::{debug, info, warn};
 
-use super::{Metrics, Status, View, Collected};
+use super::{Collected, Metrics, Status, View};
 
 /// Connections at once; more wait.
 const CONNECTIONS: usize = 64;

@@ -72,12 +72,7 @@ impl AnyRegistry {
 }
 
 impl Registry for AnyRegistry {
-    async fn follow(
-        self,
-        wanted: watch::Receiver<Wanted>,
-        pace: watch::Receiver<Pace>,
-        reports: mpsc::Sender<Report>,
-    ) {
+    async fn follow(self, wanted: watch::Receiver<Wanted>, pace: watch::Receiver<Pace>, reports: mpsc::Sender<Report>) {
         match self {
             Self::Http(registry) => registry.follow(wanted, pace, reports).await,
             Self::Directory(registry) => registry.follow(wanted, pace, reports).await,

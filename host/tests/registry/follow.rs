@@ -268,13 +268,23 @@ async fn it_ends_when_nobody_wants_or_hears_anything() {
     let (sender, receiver) = tokio::sync::watch::channel(set(&["cart"]));
     let (reports, mut heard) = tokio::sync::mpsc::channel(1);
     let registry = HttpRegistry::new(quick(&[&fake])).unwrap();
-    let deaf = tokio::spawn(polaris2istio::registry::Registry::follow(registry, receiver.clone(), following.pace.subscribe(), reports));
+    let deaf = tokio::spawn(polaris2istio::registry::Registry::follow(
+        registry,
+        receiver.clone(),
+        following.pace.subscribe(),
+        reports,
+    ));
     heard.recv().await.unwrap();
     drop(heard);
     tokio::time::timeout(super::fake::DEADLINE, deaf).await.unwrap().unwrap();
     let (reports, mut heard) = tokio::sync::mpsc::channel(1);
     let registry = HttpRegistry::new(quick(&[&fake])).unwrap();
-    let unwanted = tokio::spawn(polaris2istio::registry::Registry::follow(registry, receiver, following.pace.subscribe(), reports));
+    let unwanted = tokio::spawn(polaris2istio::registry::Registry::follow(
+        registry,
+        receiver,
+        following.pace.subscribe(),
+        reports,
+    ));
     heard.recv().await.unwrap();
     drop(sender);
     tokio::time::timeout(super::fake::DEADLINE, unwanted).await.unwrap().unwrap();

@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use polaris2istio::registry::{HttpConfig, HttpRegistry, News, Pace, Registry, RegistryError, Report, ServiceKey, Wanted};
+use polaris2istio::registry::{
+    HttpConfig, HttpRegistry, News, Pace, Registry, RegistryError, Report, ServiceKey, Wanted,
+};
 use polaris2istio_core::model::Service;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;

@@ -10,6 +10,9 @@ use serde_json::Value;
 
 use super::SOON;
 
+/// The socket, in the directory that the program runs in.
+const SOCKET: &str = "socket";
+
 /// How to start a controller.
 pub(crate) struct Start {
     flags: BTreeMap<&'static str, String>,
@@ -42,12 +45,22 @@ impl Start {
         Self { kubeconfig: kubeconfig.into(), ..self }
     }
 
+    /// Takes commands, of [`Controller::verb`].
+    pub(crate) fn socket(self) -> Self {
+        self.flag("socket", SOCKET)
+    }
+
+    /// Serves HTTP, for [`Controller::get`], at a port that is free.
+    pub(crate) fn http(self) -> Self {
+        self.flag("http-address", "127.0.0.1:0")
+    }
+
     /// Starts it.
     pub(crate) fn start(self) -> Controller {
         let directory = Directory::new("controller");
         let flags = self.flags.iter().map(|(name, value)| format!("--{name}={value}"));
         let program = Program::new(&binary(), directory.path()).args(flags).env("KUBECONFIG", self.kubeconfig);
-        Controller { process: program.start(), program, _directory: directory }
+        Controller { process: program.start(), program, directory }
     }
 }
 
@@ -63,7 +76,7 @@ fn binary() -> PathBuf {
 pub(crate) struct Controller {
     pub(crate) process: Process,
     program: Program,
-    _directory: Directory,
+    directory: Directory,
 }
 
 impl Controller {
@@ -95,6 +108,28 @@ impl Controller {
     pub(crate) fn writes(&self) -> Vec<Value> {
         let lines = self.log().into_iter().filter_map(|line| serde_json::from_str::<Value>(&line).ok());
         lines.map(|mut line| line["fields"].take()).filter(|fields| fields["message"] == "entry written").collect()
+    }
+
+    /// Runs a verb against its socket, which it must have been given by [`Start::socket`]. Returns what it printed.
+    pub(crate) fn verb(&self, arguments: &[&str]) -> String {
+        let mut command = std::process::Command::new(binary());
+        command.args(arguments).arg("--socket").arg(self.directory.path().join(SOCKET));
+        let output = command.output().unwrap();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        assert!(output.status.success(), "{arguments:?}: {}", text(&output.stderr));
+        text(&output.stdout)
+    }
+
+    /// What it serves over HTTP at a path, which it must have been told by [`Start::http`]: the status, and the text.
+    pub(crate) async fn get(&self, path: &str) -> (u16, String) {
+        let address = wait_for("HTTP is served", SOON, || async {
+            let lines = self.log().into_iter().filter_map(|line| serde_json::from_str::<Value>(&line).ok());
+            let said = lines.filter_map(|line| line["fields"]["address"].as_str().map(str::to_owned)).last();
+            said.ok_or("not yet")
+        })
+        .await;
+        let answer = reqwest::get(format!("http://{address}{path}")).await.unwrap();
+        (answer.status().as_u16(), answer.text().await.unwrap())
     }
 
     /// Ends it as Kubernetes does.

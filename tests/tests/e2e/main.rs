@@ -11,6 +11,7 @@ mod faults;
 mod instances;
 mod lifecycle;
 mod no_op;
+mod observed;
 mod ownership;
 mod proxy;
 mod replicas;

@@ -22,12 +22,16 @@ pub(in crate::cli) struct LiveArgs {
     socket: PathBuf,
     /// How it is printed
     #[arg(short, long, value_name = "FORMAT", default_value = "text")]
-    pub(super) output: Output,
+    pub(in crate::cli) output: Output,
 }
 
 impl LiveArgs {
     /// Asks, and prints the answer as data or as text.
-    fn show<T: DeserializeOwned + Serialize>(&self, command: &Command, text: fn(&T) -> String) -> anyhow::Result<ExitCode> {
+    pub(in crate::cli) fn show<T: DeserializeOwned + Serialize>(
+        &self,
+        command: &Command,
+        text: fn(&T) -> String,
+    ) -> anyhow::Result<ExitCode> {
         let value: Value = ask(&self.socket, command)?;
         match self.output.data() {
             Some(format) => print(&value, format)?,

@@ -51,12 +51,7 @@ impl HttpRegistry {
 }
 
 impl Registry for HttpRegistry {
-    async fn follow(
-        self,
-        wanted: watch::Receiver<Wanted>,
-        pace: watch::Receiver<Pace>,
-        reports: mpsc::Sender<Report>,
-    ) {
+    async fn follow(self, wanted: watch::Receiver<Wanted>, pace: watch::Receiver<Pace>, reports: mpsc::Sender<Report>) {
         Follower::new(&self.config, self.asker, self.tally).run(wanted, pace, reports).await;
     }
 }
