@@ -22,7 +22,7 @@ mod spawner;
 
 pub use apiserver::{ApiServer, User, service_entry};
 pub use audit::{Write, count};
-pub use binaries::{Binaries, binaries};
+pub use binaries::{Binaries, binaries, promtool};
 pub use directory::Directory;
 pub use oci_registry::{OciOptions, OciRegistry};
 pub use polaris::{Admin, Answer, Instance, Polaris, PolarisOptions};

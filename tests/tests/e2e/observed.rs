@@ -1,6 +1,8 @@
 //! What others see of a running controller: probes, metrics, the status, Events; and a pause, which a person gives it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::process::Command;
 
 use k8s_openapi::api::events::v1::Event;
 use kube::api::{Api, ListParams};
@@ -87,7 +89,6 @@ async fn metrics_and_status_follow_what_happens() {
     until_metric(&controller, "polaris2istio_entries{state=\"done\"}", 1.0).await;
     until_metric(&controller, "polaris2istio_entries{state=\"failed\"}", 1.0).await;
     until_counted(&controller, "polaris2istio_writes_total{result=\"written\"}").await;
-    until_counted(&controller, "polaris2istio_propagation_seconds_count").await;
     until_counted(&controller, "polaris2istio_polls_total{result=\"unchanged\"}").await;
     assert_eq!(metric(&controller, "polaris2istio_leader{}").await, 1.0);
     let series = format!("polaris2istio_entry_endpoints{{entry=\"{}/cart\"}}", world.namespace);
@@ -108,6 +109,8 @@ async fn metrics_and_status_follow_what_happens() {
         if fits(&status) { Ok(status) } else { Err(status) }
     })
     .await;
+    // Of a change to an entry that was followed already.
+    until_counted(&controller, "polaris2istio_propagation_seconds_count").await;
     let cart = &seen["entries"][0];
     assert_eq!(cart["entry"], format!("{}/cart", world.namespace));
     assert_eq!((&cart["state"], &cart["endpoints"], &cart["problems"]), (&json!("done"), &json!(2), &json!([])));
@@ -134,6 +137,41 @@ async fn metrics_and_status_follow_what_happens() {
     assert!(held["hold"]["until"].is_string() && held["problems"][0]["matter"] == "held", "{held}");
     for path in ["/metrics", "/status", "/readyz"] {
         assert!(!controller.get(path).await.1.contains(secret), "{path}");
+    }
+}
+
+/// What an operator is given to look at and to be woken by names nothing that does not exist.
+#[tokio::test]
+async fn dashboard_and_alerts_name_what_there_is() {
+    let Some((world, _)) = World::shared("named").await else { return };
+    world.register("cart", &["10.0.0.1"]).await;
+    world.create(&world.entry("cart")).await;
+    let controller = world.controller().http().start();
+    world.endpoints("cart", &["10.0.0.1"]).await;
+    let (_, metrics) = controller.get("/metrics").await;
+    let there: BTreeSet<_> = names(&metrics).collect();
+    let deploy = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy");
+    for file in ["grafana/polaris2istio.json", "prometheus/rules.yaml", "prometheus/rules.test.yaml"] {
+        let text = std::fs::read_to_string(deploy.join(file)).unwrap();
+        let missing: Vec<_> = names(&text).filter(|name| !there.contains(name)).collect();
+        assert_eq!(missing, [""; 0], "{file}");
+        assert!(names(&text).count() > 10, "{file}");
+    }
+}
+
+/// The names of our metrics in a text.
+fn names(text: &str) -> impl Iterator<Item = &str> {
+    let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+    words.filter(|word| word.starts_with("polaris2istio_"))
+}
+
+#[test]
+fn alerts_fire_when_they_should() {
+    let Some(promtool) = servers::promtool() else { return };
+    let rules = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/prometheus");
+    for arguments in [["check", "rules", "rules.yaml"], ["test", "rules", "rules.test.yaml"]] {
+        let output = Command::new(&promtool).args(arguments).current_dir(&rules).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
     }
 }
 
