@@ -146,6 +146,13 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<S
         HttpPlace::Usual => HttpServer::bind_usual().await,
         HttpPlace::At(address) => Some(HttpServer::bind(address).await?),
     };
+    let mut tasks = JoinSet::new();
+    // At once: a process that waits for its state is alive.
+    let opener = http.map(|http| {
+        let opener = http.opener();
+        tasks.spawn(http.serve());
+        opener
+    });
     let gate = Arc::new(Gate::default());
     let (leads, follows) = watch::channel(true);
     let (commands, requests) = mpsc::channel(8);
@@ -169,7 +176,6 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<S
     let active = live.active();
     let info = active.info();
     info!(module = %active.identity(), name = info.name, version = info.version, from = active.origin(), "conversion module loaded");
-    let mut tasks = JoinSet::new();
     let told = client.map(|client| {
         let identity = config.election.as_ref().map_or("polaris2istio", |election| &election.identity);
         let (events, publish) = Events::new(client, identity, &resource.api_version);
@@ -204,8 +210,8 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<S
         state: keeper.state(),
         modules: live,
     };
-    if let Some(http) = http {
-        tasks.spawn(http.serve(view.clone(), metrics, config.metrics_per_entry));
+    if let Some(opener) = opener {
+        opener.open(view.clone(), &metrics, config.metrics_per_entry);
     }
     let router = Arc::new(Router::new(Arc::clone(&keeper), follows, commands, view));
     if let Some(campaign) = campaign.clone() {

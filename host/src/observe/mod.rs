@@ -13,7 +13,7 @@ mod view;
 pub use collector::Collected;
 pub use events::Events;
 pub use metrics::Metrics;
-pub use server::{HttpError, HttpServer};
+pub use server::{HttpError, HttpServer, Opener};
 pub use status::{EntryStatus, Held, Instances, LastWrite, Problem, Server, Status};
 pub use view::View;
 

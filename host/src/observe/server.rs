@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -35,7 +35,11 @@ pub const PORT: u16 = 8080;
 /// A server that listens, ready to be served.
 pub struct HttpServer {
     listener: TcpListener,
+    site: Arc<OnceLock<Site>>,
 }
+
+/// Gives a server what it answers from, when that is there. Until then the process is alive, and not ready.
+pub struct Opener(Arc<OnceLock<Site>>);
 
 /// Why there is none.
 #[derive(Debug, thiserror::Error)]
@@ -59,7 +63,12 @@ impl HttpServer {
     /// It is taken, or not this machine's.
     pub async fn bind(address: SocketAddr) -> Result<Self, HttpError> {
         let listener = TcpListener::bind(address).await.map_err(|source| HttpError { address, source })?;
-        Ok(Self { listener })
+        Ok(Self { listener, site: Arc::default() })
+    }
+
+    /// To be used once.
+    pub fn opener(&self) -> Opener {
+        Opener(Arc::clone(&self.site))
     }
 
     /// Listens at the usual port of all addresses; of IPv4 alone, where there is no IPv6. None where that cannot be had, with
@@ -78,20 +87,16 @@ impl HttpServer {
     }
 
     /// Serves until the future is dropped.
-    pub async fn serve(self, view: View, metrics: Arc<Metrics>, per_entry: bool) {
+    pub async fn serve(self) {
         if let Ok(address) = self.listener.local_addr() {
             info!(%address, "serving /metrics, /status, /livez and /readyz");
         }
-        let mut registry = Registry::with_prefix("polaris2istio");
-        metrics.register(&mut registry);
-        registry.register_collector(Box::new(Collected::new(view.clone(), per_entry)));
-        let site = Arc::new(Site { view, registry });
         let places = Arc::new(Semaphore::new(CONNECTIONS));
         loop {
             let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
             match self.listener.accept().await {
                 Ok((stream, _)) => {
-                    let site = Arc::clone(&site);
+                    let site = Arc::clone(&self.site);
                     tokio::spawn(async move {
                         connection(stream, site).await;
                         drop(place);
@@ -107,38 +112,51 @@ impl HttpServer {
     }
 }
 
-async fn connection(stream: TcpStream, site: Arc<Site>) {
+impl Opener {
+    /// From now on it answers from these.
+    pub fn open(self, view: View, metrics: &Metrics, per_entry: bool) {
+        let mut registry = Registry::with_prefix("polaris2istio");
+        metrics.register(&mut registry);
+        registry.register_collector(Box::new(Collected::new(view.clone(), per_entry)));
+        // Nobody else can have, since this is used up.
+        let _ = self.0.set(Site { view, registry });
+    }
+}
+
+async fn connection(stream: TcpStream, site: Arc<OnceLock<Site>>) {
     let service = service_fn(move |request| {
         let site = Arc::clone(&site);
-        async move { Ok::<_, Infallible>(site.answer(&request)) }
+        async move { Ok::<_, Infallible>(answer(site.get(), &request)) }
     });
     let mut builder = hyper::server::conn::http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(HEAD_WITHIN).max_buf_size(16 << 10);
     let served = builder.serve_connection(TokioIo::new(stream), service);
-    match tokio::time::timeout(CONNECTION_WITHIN, served).await {
-        Ok(Err(error)) => debug!("HTTP: {error}"),
-        Ok(Ok(())) | Err(_) => {}
+    if let Ok(Err(error)) = tokio::time::timeout(CONNECTION_WITHIN, served).await {
+        debug!("HTTP: {error}");
+    }
+}
+
+fn answer(site: Option<&Site>, request: &Request<Incoming>) -> Response<Full<Bytes>> {
+    if ![Method::GET, Method::HEAD].contains(request.method()) {
+        let mut refusal = text(StatusCode::METHOD_NOT_ALLOWED, "GET only\n");
+        refusal.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+        return refusal;
+    }
+    match request.uri().path() {
+        // Whoever answers is alive: what is wrong with registry or API server, a restart would not mend.
+        "/livez" => text(StatusCode::OK, "ok\n"),
+        "/" => text(StatusCode::OK, "/metrics\n/status\n/livez\n/readyz\n"),
+        path => match (path, site) {
+            ("/readyz" | "/metrics" | "/status", None) => text(StatusCode::SERVICE_UNAVAILABLE, "still starting\n"),
+            ("/readyz", Some(site)) => site.readiness(),
+            ("/metrics", Some(site)) => site.metrics(),
+            ("/status", Some(site)) => site.status(),
+            _ => text(StatusCode::NOT_FOUND, "not found\n"),
+        },
     }
 }
 
 impl Site {
-    fn answer(&self, request: &Request<Incoming>) -> Response<Full<Bytes>> {
-        if ![Method::GET, Method::HEAD].contains(request.method()) {
-            let mut refusal = text(StatusCode::METHOD_NOT_ALLOWED, "GET only\n");
-            refusal.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
-            return refusal;
-        }
-        match request.uri().path() {
-            // Whoever answers is alive: what is wrong with registry or API server, a restart would not mend.
-            "/livez" => text(StatusCode::OK, "ok\n"),
-            "/readyz" => self.readiness(),
-            "/metrics" => self.metrics(),
-            "/status" => self.status(),
-            "/" => text(StatusCode::OK, "/metrics\n/status\n/livez\n/readyz\n"),
-            _ => text(StatusCode::NOT_FOUND, "not found\n"),
-        }
-    }
-
     fn readiness(&self) -> Response<Full<Bytes>> {
         let reasons = self.view.unready();
         if reasons.is_empty() {

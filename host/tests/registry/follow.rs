@@ -52,8 +52,12 @@ async fn a_new_round_reports_what_did_not_change() {
     assert_eq!(following.next().await.round, 0);
     // Slower from now on, and nothing else.
     following.pace.send_replace(Pace { slow: true, round: 0 });
-    fake.wait_for_more(2).await;
+    fake.wait_for_more(3).await;
     following.quiet();
+    let asked = fake.asked();
+    let [.., before, last] = &*asked else { panic!("{asked:#?}") };
+    // Five intervals, less the jitter.
+    assert!(last.at - before.at >= Duration::from_millis(90), "{:?}", last.at - before.at);
     following.pace.send_replace(Pace { slow: false, round: 3 });
     let report = following.next().await;
     assert!(matches!(report.news, News::Listed(_)), "{report:?}");

@@ -124,7 +124,7 @@ impl Controller {
     pub(crate) async fn get(&self, path: &str) -> (u16, String) {
         let address = wait_for("HTTP is served", SOON, || async {
             let lines = self.log().into_iter().filter_map(|line| serde_json::from_str::<Value>(&line).ok());
-            let said = lines.filter_map(|line| line["fields"]["address"].as_str().map(str::to_owned)).last();
+            let said = lines.filter_map(|line| line["fields"]["address"].as_str().map(str::to_owned)).next_back();
             said.ok_or("not yet")
         })
         .await;

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use k8s_openapi::api::events::v1::Event;
 use kube::api::{Api, ListParams};
-use polaris2istio_tests::servers::{self, ApiServer, free_port};
+use polaris2istio_tests::servers::{self, ApiServer, User, free_port};
 use polaris2istio_tests::wait_for;
 use serde_json::{Value, json};
 
@@ -73,6 +73,16 @@ async fn readiness_is_of_registry_and_watch() {
     until_ready(&seeing, 200, "ok").await;
     until_metric(&seeing, "polaris2istio_registry_answering{}", 1.0).await;
     assert_eq!(seeing.get("/nothing").await.0, 404);
+}
+
+/// While it waits for what it cannot do without, it is alive, and says that it is not ready.
+#[tokio::test]
+async fn a_process_that_waits_is_alive() {
+    let Some((world, api)) = World::shared("waiting").await else { return };
+    let controller = world.controller().http().kubeconfig(&api.kubeconfig(User::Limited)).start();
+    controller.says(&["waiting for the shared state"]).await;
+    assert_eq!(controller.get("/livez").await.0, 200);
+    assert_eq!(controller.get("/readyz").await, (503, "still starting\n".into()));
 }
 
 #[tokio::test]

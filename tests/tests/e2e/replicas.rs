@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
-use polaris2istio_tests::servers::{ApiServer, Write};
+use polaris2istio_tests::servers::{ApiServer, User, Write};
 use polaris2istio_tests::wait_for;
 use serde_json::json;
 
@@ -155,6 +155,19 @@ async fn a_write_that_is_late_is_refused() {
     world.register("cart", &["10.0.0.3"]).await;
     world.endpoints("cart", &["10.0.0.1", "10.0.0.2", "10.0.0.3"]).await;
     check_one_writer(api, &world).await;
+}
+
+/// Without the right to the lease nothing is written, and it is said which right that is.
+#[tokio::test]
+async fn a_right_to_the_lease_that_is_missing_is_named() {
+    let Some((world, api)) = World::shared("no-lease").await else { return };
+    world.register("cart", &["10.0.0.1"]).await;
+    world.create(&world.entry("cart")).await;
+    let start = replica(&world, "2s").flag("state", "none").kubeconfig(&api.kubeconfig(User::Limited));
+    let controller = start.start();
+    controller.says(&["ERROR", "grant get, create and update on leases.coordination.k8s.io"]).await;
+    assert_eq!(controller.said(&[LEADS]), 0);
+    assert_eq!(controller.said(&["the lease cannot be used"]), 1);
 }
 
 /// Leaders end in every way while instances come and go.
