@@ -167,7 +167,11 @@ impl Look<'_> {
     /// The module gave nothing that can be used: the last endpoints stay.
     fn trouble<T>(&mut self, what: &str) -> Option<T> {
         if self.tracked.says("trouble", what) {
-            error!(entry = self.title, module = self.context.converter.active().origin(), "not converted, the last endpoints stay: {what}");
+            error!(
+                entry = self.title,
+                module = self.context.converter.active().origin(),
+                "not converted, the last endpoints stay: {what}"
+            );
         }
         None
     }

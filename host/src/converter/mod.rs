@@ -120,7 +120,8 @@ impl Converter {
 
     /// Waits for a place in the sandbox: its pool has a fixed number, and waiting here is cheaper than being refused there.
     async fn slot(&self) -> Result<OwnedSemaphorePermit, CallError> {
-        let closed = |error: tokio::sync::AcquireError| CallError::Host { export: "convert", detail: error.to_string() };
+        let closed =
+            |error: tokio::sync::AcquireError| CallError::Host { export: "convert", detail: error.to_string() };
         Arc::clone(&self.slots).acquire_owned().await.map_err(closed)
     }
 

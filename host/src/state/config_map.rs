@@ -67,8 +67,7 @@ impl ConfigMapStore {
     }
 
     fn parse(&self, map: ConfigMap) -> Result<Read, StateError> {
-        let malformed =
-            |detail: String| StateError::Malformed { place: format!("ConfigMap {}", self.title()), detail };
+        let malformed = |detail: String| StateError::Malformed { place: format!("ConfigMap {}", self.title()), detail };
         let state = match map.data.unwrap_or_default().get(STATE) {
             Some(text) => serde_json::from_str(text).map_err(|error| malformed(format!("{STATE}: {error}")))?,
             None => super::State::default(),

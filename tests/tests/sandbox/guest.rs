@@ -39,6 +39,18 @@ pub(crate) fn misbehaving() -> &'static Path {
     PATH.get_or_init(|| build(""))
 }
 
+/// The misbehaving guest as another module: with other bytes, and with this behaviour from the start.
+pub(crate) fn variant(behaviour: &str) -> Vec<u8> {
+    let mut bytes = std::fs::read(misbehaving()).unwrap();
+    let mark = b"VARIANT:";
+    let places: Vec<_> = (0..bytes.len()).filter(|at| bytes[*at..].starts_with(mark)).collect();
+    assert_eq!(places.len(), 1, "the mark is there once");
+    let start = places[0] + mark.len();
+    assert!(behaviour.len() <= 40);
+    bytes[start..start + behaviour.len()].copy_from_slice(behaviour.as_bytes());
+    bytes
+}
+
 /// The misbehaving guest with one of its features.
 pub(crate) fn build(feature: &str) -> PathBuf {
     // One directory for each: two builds at once would take each other's file.

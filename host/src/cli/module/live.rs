@@ -27,7 +27,11 @@ pub(in crate::cli) struct LiveArgs {
 
 impl LiveArgs {
     /// Asks, and prints the answer as data or as text.
-    fn show<T: DeserializeOwned + Serialize>(&self, command: &Command, text: fn(&T) -> String) -> anyhow::Result<ExitCode> {
+    fn show<T: DeserializeOwned + Serialize>(
+        &self,
+        command: &Command,
+        text: fn(&T) -> String,
+    ) -> anyhow::Result<ExitCode> {
         let value: Value = ask(&self.socket, command)?;
         match self.output.data() {
             Some(format) => print(&value, format)?,

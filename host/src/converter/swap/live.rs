@@ -115,13 +115,14 @@ impl Live {
             Ok(_) => return None,
         };
         let outcome = call.ask(judge).await.ok().filter(|outcome| outcome.verdict != Verdict::Rejected)?;
-        let strikes = lineup.strike();
+        let strikes = lineup.strike(&call.entry, call.service);
         let entry = format!("{}/{}", call.entry.namespace, call.entry.name);
         warn!(entry, module = %rules.identity(), strikes, "the new module does worse than the one before: {wrong}");
-        if strikes > self.most_strikes {
+        if strikes > self.most_strikes as usize {
             self.struck_out.notify_one();
         }
-        let given = || Given { outcome, by: Arc::clone(judge.identity()), turn: Turn::Waits };
+        // Tried again when something changes, as after any failure: one entry must not use up all strikes.
+        let given = || Given { outcome, by: Arc::clone(judge.identity()), turn: Turn::Taken };
         result.is_err().then(given)
     }
 

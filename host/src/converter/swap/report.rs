@@ -104,7 +104,10 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { entries, uncompared, unchanged, changed, rejected, failed, .. } = self;
         let Self { endpoints, added, removed, altered, active_call_us, candidate_call_us, .. } = self;
-        write!(f, "{entries} entries: {unchanged} unchanged, {changed} changed, {rejected} newly rejected, {failed} failed")?;
+        write!(
+            f,
+            "{entries} entries: {unchanged} unchanged, {changed} changed, {rejected} newly rejected, {failed} failed"
+        )?;
         if *uncompared > 0 {
             write!(f, ", {uncompared} not compared")?;
         }

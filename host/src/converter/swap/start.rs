@@ -77,9 +77,7 @@ impl Setup {
         requests: mpsc::Receiver<Request>,
     ) -> Result<(Arc<Live>, Swapper), StartError> {
         let cache = match &self.settings.cache {
-            Some(path) => {
-                Some(Cache::open(path).map_err(|source| StartError::Cache { path: path.clone(), source })?)
-            }
+            Some(path) => Some(Cache::open(path).map_err(|source| StartError::Cache { path: path.clone(), source })?),
             None => None,
         };
         let loader = Loader { keeper: Arc::clone(&keeper), cache, size_limit: self.settings.size_limit };
@@ -115,7 +113,11 @@ impl Setup {
     }
 
     /// The module to begin with, and whether it is one that nobody has approved, since the approved one is lost.
-    async fn first(&self, loader: &Loader, wanted: Result<Wanted, SourceError>) -> Result<(Arc<Converter>, bool), StartError> {
+    async fn first(
+        &self,
+        loader: &Loader,
+        wanted: Result<Wanted, SourceError>,
+    ) -> Result<(Arc<Converter>, bool), StartError> {
         let new = |candidate: &Candidate, parameters| {
             Converter::new(candidate, self.limits.clone(), parameters).map(Arc::new)
         };
