@@ -119,8 +119,8 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<S
     let (leads, follows) = watch::channel(true);
     let (commands, requests) = mpsc::channel(8);
     let start = async {
-        let keeper = Arc::new(open_state(&config.state).await?);
         let opened = open(&config).await?;
+        let keeper = Arc::new(open_state(&config.state).await?);
         Ok::<_, RunError>((keeper, opened))
     };
     let (keeper, (events, resource, sink)) = tokio::select! {

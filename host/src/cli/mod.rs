@@ -105,8 +105,9 @@ fn two_dashes(argument: OsString) -> OsString {
 }
 
 fn start_logging(format: LogFormat, filter: &str) {
-    // kube's spans would stand before every line, with what the line says already.
-    let filter = EnvFilter::try_new(format!("kube_runtime=warn,kube_client=warn,{filter}"))
+    // kube's spans would stand before every line, with what the line says already; and what fails of its requests is said
+    // once, by whoever asked.
+    let filter = EnvFilter::try_new(format!("kube_runtime=warn,kube_client=off,{filter}"))
         .unwrap_or_else(|_| EnvFilter::new("info"));
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
     match format {

@@ -10,6 +10,7 @@ mod entry;
 mod faults;
 mod instances;
 mod lifecycle;
+mod modules;
 mod no_op;
 mod ownership;
 mod proxy;
