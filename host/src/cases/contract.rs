@@ -19,8 +19,7 @@ pub fn breach(case: &Case, converter: &Converter, request: &Request, outcome: &O
         }
         Verdict::Unchanged | Verdict::Rejected => return differs(converter, request, outcome),
     };
-    let source = format!("{}/{}", request.service.namespace, request.service.name);
-    let desired = Desired::new(update.clone(), source, request.service.revision.clone());
+    let desired = Desired::of(update.clone(), &request.service);
     let addresses = match case.addresses() {
         Ok(addresses) => addresses,
         Err(error) => return Some(error.to_string()),

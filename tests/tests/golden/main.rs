@@ -60,8 +60,7 @@ fn check_outcome(component: &Converter, case: &Case, request: &Request, outcome:
 /// The entry, once the update is written to it.
 fn check_update(case: &Case, request: &Request, update: &Update) {
     let (name, live) = (&case.name, &case.document.entry);
-    let source = format!("{}/{}", request.service.namespace, request.service.name);
-    let planned = plan(&Desired::new(update.clone(), source, request.service.revision.clone()), live);
+    let planned = plan(&Desired::of(update.clone(), &request.service), live);
     if let Some(apply) = &planned.apply {
         let written: ServiceEntry = serde_json::from_value(case.document.with(apply)).unwrap();
         let theirs =

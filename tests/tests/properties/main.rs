@@ -34,9 +34,7 @@ fn convert(service: &Service, entry: &ServiceEntry, published: Option<&str>) -> 
     let outcome = CONVERTER.ask(&request).unwrap();
     assert_eq!(polaris2istio_core::convert(&request), Ok(outcome.clone()), "natively, and through the component");
     let desired = match &outcome.verdict {
-        Verdict::Update(update) => {
-            Some(Desired::new(update.clone(), "default/reviews".into(), service.revision.clone()))
-        }
+        Verdict::Update(update) => Some(Desired::of(update.clone(), service)),
         Verdict::Unchanged | Verdict::Rejected => None,
     };
     (outcome.verdict, desired)
