@@ -81,7 +81,7 @@ impl Altered {
 }
 
 /// An endpoint in one line.
-pub(super) fn line(endpoint: &Endpoint) -> String {
+pub(in crate::cli) fn line(endpoint: &Endpoint) -> String {
     format!("{} {} weight {}", endpoint.address, ports(endpoint), endpoint.weight)
 }
 

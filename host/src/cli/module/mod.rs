@@ -13,6 +13,8 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 
+pub(super) use endpoint_change::line as endpoint_line;
+
 /// Verbs about conversion modules.
 #[derive(Debug, Subcommand)]
 pub(super) enum ModuleCommand {
