@@ -13,7 +13,7 @@ mod layout;
 use std::path::{Path, PathBuf};
 
 use polaris2istio_core::model::{Request, Service, Verdict};
-use polaris2istio_core::parameters::{ADDRESS_CIDRS, ALLOW_LOOPBACK};
+use polaris2istio_core::parameters::NAMES;
 
 use crate::controller::empty_service;
 use crate::converter::{CallError, Converter, Parameters};
@@ -110,7 +110,7 @@ impl Case {
 
     /// The host's own rule on addresses, which follows the same parameters.
     pub fn addresses(&self) -> Result<AddressRule, CaseError> {
-        let known = |(key, _): &&(String, String)| [ALLOW_LOOPBACK, ADDRESS_CIDRS].contains(&key.as_str());
+        let known = |(key, _): &&(String, String)| NAMES.contains(&key.as_str());
         let known: Parameters = self.parameters.iter().filter(known).cloned().collect();
         AddressRule::read(&known).map_err(|failure| CaseError::unfit(&self.directory.join(PARAMETERS), failure.message))
     }
