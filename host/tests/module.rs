@@ -113,11 +113,8 @@ fn refusals_name_the_reason_and_the_remedy() {
     check(&files.write("nothing", b"\0asm\x0d\0\x01\0"), &[], &["does not export", "it exports nothing"]);
     let import = b"\0asm\x0d\0\x01\0\x07\x05\x01\x40\0\x01\0\x0a\x0a\x01\0\x05clock\x01\0";
     check(&files.write("import", import), &[], &["imports clock", "without WASI"]);
-    check(
-        &files.write("large", &embedded()),
-        &["--module-max-size", "1", "--module-memory", "1"],
-        &["--module-memory"],
-    );
+    let two_mib = b"\0asm\x0d\0\x01\0\x01\x0d\0asm\x01\0\0\0\x05\x03\x01\0\x20";
+    check(&files.write("large", two_mib), &["--module-memory", "1"], &["--module-memory"]);
     let next = files.patched("next", "conversion@0.1.0", "conversion@0.2.0");
     check(
         &next,
