@@ -53,6 +53,11 @@ fn check_shape(desired: &Desired, live: &ServiceEntry, resolution: Resolution) -
     if count > limits::ENDPOINTS {
         return Err(violation("spec.endpoints", format!("{count} of them; an entry holds {}", limits::ENDPOINTS)));
     }
+    let weights: u64 = desired.endpoints.iter().filter_map(|endpoint| endpoint.weight).map(u64::from).sum();
+    if weights > limits::WEIGHTS {
+        let detail = format!("their weights sum up to {weights}; Envoy takes {}", limits::WEIGHTS);
+        return Err(violation("spec.endpoints", detail));
+    }
     if live.spec.workload_selector.is_some() {
         return Err(violation("spec.workloadSelector", "is there, and excludes endpoints"));
     }
@@ -228,6 +233,17 @@ mod tests {
         wanted.annotations.insert("aeraki.net/polarisService".into(), "other".into());
         let found = check(&wanted, &ServiceEntry::default(), &AddressRule::default());
         assert!(found.is_err_and(|found| found.field == "metadata.annotations[aeraki.net/polarisService]"));
+    }
+
+    #[test]
+    fn refuses_weights_that_envoy_cannot_sum() {
+        let heavy = |address: &str, weight: u32| serde_json::from_value(json!({"address": address, "weight": weight}));
+        let mut wanted = desired(json!({"address": "10.0.0.1", "weight": 1}));
+        for (weight, expected) in [(u32::MAX - 1, None), (u32::MAX, Some("spec.endpoints"))] {
+            wanted.endpoints = [heavy("10.0.0.1", 1).unwrap(), heavy("10.0.0.2", weight).unwrap()].into();
+            let found = check(&wanted, &ServiceEntry::default(), &AddressRule::default());
+            assert_eq!(found.as_ref().err().map(|found| found.field.as_str()), expected, "{found:?}");
+        }
     }
 
     #[test]
