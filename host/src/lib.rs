@@ -5,6 +5,7 @@ pub mod cli;
 pub mod controller;
 pub mod converter;
 pub mod entries;
+pub mod gate;
 pub mod guard;
 pub mod istio;
 mod outage;

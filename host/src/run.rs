@@ -12,6 +12,7 @@ use crate::controller::{self, Parts, Settled};
 use crate::converter::Converter;
 use crate::converter::source::{Candidate, Digest, Settings, Source, SourceNews, follow};
 use crate::entries::{DirectoryEntries, EntryEvents, KubernetesEntries, OutputError, Shelf, served_version};
+use crate::gate::Gate;
 use crate::guard::EmptyHold;
 use crate::istio::{AddressRule, ServiceEntry, VERSIONS};
 use crate::registry::AnyRegistry;
@@ -90,6 +91,7 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<S
         resource,
         converter: Arc::new(config.converter),
         sink,
+        gate: Arc::new(Gate::default()),
         addresses: config.addresses,
         empty_hold: config.empty_hold,
         write_rate: config.write_rate,

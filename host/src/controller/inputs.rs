@@ -13,6 +13,7 @@ use super::binding::binding;
 use super::index::Index;
 use super::reconcile::Context;
 use crate::entries::EntryEvents;
+use crate::gate::Openings;
 use crate::istio::ServiceEntry;
 use crate::registry::{Report, Wanted};
 
@@ -24,17 +25,19 @@ pub(super) struct Inputs {
     pub(super) writer: Writer<ServiceEntry>,
     pub(super) queue: UnboundedSender<ObjectRef<ServiceEntry>>,
     pub(super) context: Arc<Context>,
+    pub(super) openings: Openings,
     pub(super) index: Index,
 }
 
 impl Inputs {
-    /// Runs until both streams are over, or the future is dropped.
+    /// Runs until the future is dropped.
     pub(super) async fn run(mut self) {
         loop {
             tokio::select! {
                 Some(event) = self.events.next() => self.event(&event),
                 Some(report) = self.reports.recv() => self.report(report),
-                else => return,
+                // What was not written meanwhile is written now.
+                () = self.openings.next() => self.index.entries().cloned().for_each(|key| self.enqueue(key)),
             }
         }
     }

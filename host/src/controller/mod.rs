@@ -30,6 +30,7 @@ pub use tracked::Settled;
 
 use crate::converter::Converter;
 use crate::entries::EntryEvents;
+use crate::gate::Gate;
 use crate::guard::{Budget, EmptyHold};
 use crate::istio::{AddressRule, ServiceEntry};
 use crate::registry::Registry;
@@ -54,6 +55,8 @@ pub struct Parts<R> {
     pub converter: Arc<Converter>,
     /// Where entries are written.
     pub sink: Sink,
+    /// Asked before each write.
+    pub gate: Arc<Gate>,
     /// Addresses that no endpoint may have, whatever the module says.
     pub addresses: AddressRule,
     /// `--empty-hold`.
@@ -80,6 +83,7 @@ pub async fn run<R: Registry>(parts: Parts<R>, shutdown: impl Future<Output = ()
         empty_hold: parts.empty_hold,
         budget: Budget::new(parts.write_rate),
         sink: parts.sink,
+        gate: parts.gate,
         writers: Semaphore::new(WRITERS as usize),
         outage: Default::default(),
         progress: Default::default(),
@@ -92,6 +96,7 @@ pub async fn run<R: Registry>(parts: Parts<R>, shutdown: impl Future<Output = ()
         writer,
         queue,
         context: Arc::clone(&context),
+        openings: context.gate.openings(),
         index: Default::default(),
     };
     let looks = applier(

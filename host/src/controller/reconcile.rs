@@ -16,6 +16,7 @@ use super::diagnostics;
 use super::services::{Known, Services};
 use super::tracked::{Entries, Settled, Tracked};
 use crate::converter::Converter;
+use crate::gate::{Closed, Gate, Shut};
 use crate::guard::{Budget, EmptyHold, Listed};
 use crate::istio::{AddressRule, ServiceEntry, check};
 use crate::outage::Outage;
@@ -39,6 +40,7 @@ pub(super) struct Context {
     pub(super) empty_hold: EmptyHold,
     pub(super) budget: Budget,
     pub(super) sink: Sink,
+    pub(super) gate: Arc<Gate>,
     /// Closed when the controller stops: what waits here is not begun any more.
     pub(super) writers: Semaphore,
     pub(super) outage: Outage,
@@ -210,6 +212,9 @@ impl Look<'_> {
         if let Some(rest) = self.tracked.refused(desired, self.live, now) {
             return Some(self.end(Settled::Failed, Action::requeue(rest)));
         }
+        if let Err(closed) = self.context.gate.check(now) {
+            return Some(self.shut_out(&closed, apply));
+        }
         let wait = self.tracked.pace.wait(now);
         if !wait.is_zero() {
             return Some(Action::requeue(wait));
@@ -217,8 +222,13 @@ impl Look<'_> {
         self.context.budget.take(apply.change.removed > 0).await;
         let Ok(_writer) = self.context.writers.acquire().await else { return Some(Action::await_change()) };
         let begun = Instant::now();
+        // Again, since a writer may have waited for its turn.
+        if let Err(closed) = self.context.gate.check(begun) {
+            return Some(self.shut_out(&closed, apply));
+        }
         match self.context.sink.apply(apply).await {
             Ok(entry) => {
+                self.tracked.over("shut");
                 self.tracked.wrote(self.live, entry, desired, Instant::now());
                 self.context.outage.over();
                 let change = &apply.change;
@@ -239,6 +249,23 @@ impl Look<'_> {
             }
             Err(error) => Some(self.not_written(error, desired)),
         }
+    }
+
+    /// Says once what is not written. When the gate opens, every entry is looked at again.
+    fn shut_out(&mut self, closed: &Closed, apply: &Apply) -> Action {
+        let change = &apply.change;
+        // A standby's log would repeat the leader's.
+        if !closed.0.contains(&Shut::Standby) && self.tracked.says("shut", (closed, change)) {
+            info!(
+                entry = self.title,
+                added = change.added,
+                removed = change.removed,
+                changed = change.changed,
+                fields = change.fields.join(","),
+                "would be written, but {closed}"
+            );
+        }
+        self.end(Settled::Done, Action::await_change())
     }
 
     fn not_written(&mut self, error: SinkError, desired: &Desired) -> Action {

@@ -27,7 +27,7 @@ pub struct Apply {
 }
 
 /// The difference that an apply makes.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Change {
     /// Endpoints that come.
     pub added: usize,
