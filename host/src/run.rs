@@ -12,8 +12,8 @@ use crate::controller::{self, Parts, Settled};
 use crate::converter::Converter;
 use crate::converter::source::{Candidate, Digest, Settings, Source, SourceNews, follow};
 use crate::entries::{DirectoryEntries, EntryEvents, KubernetesEntries, OutputError, Shelf, served_version};
-use crate::gate::Gate;
-use crate::guard::EmptyHold;
+use crate::gate::{Gate, Shut};
+use crate::guard::{Holds, Settings as GuardSettings};
 use crate::istio::{AddressRule, ServiceEntry, VERSIONS};
 use crate::registry::AnyRegistry;
 use crate::sink::{KubernetesSink, Sink};
@@ -33,12 +33,14 @@ pub struct Config {
     pub module: Option<(Source, Settings)>,
     /// Addresses that endpoints may have.
     pub addresses: AddressRule,
-    /// How long the endpoints of an emptied service are kept.
-    pub empty_hold: EmptyHold,
+    /// How long and how much the guard holds back.
+    pub guard: GuardSettings,
     /// Writes a second, of all entries together.
     pub write_rate: NonZeroU32,
     /// Stop when every entry was looked at.
     pub once: bool,
+    /// Show what would be written, and write nothing.
+    pub dry_run: bool,
 }
 
 /// Where entries are read and written.
@@ -78,8 +80,12 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<S
     let mut shutdown = std::pin::pin!(shutdown);
     let module = config.converter.info();
     info!(module = module.name, version = module.version, from = config.converter.origin(), "conversion module loaded");
+    let gate = Arc::new(Gate::default());
+    if config.dry_run {
+        gate.shut(Shut::DryRun);
+    }
     let (events, resource, sink) = tokio::select! {
-        opened = open(&config) => opened?,
+        opened = open(&config, &gate) => opened?,
         () = &mut shutdown => return Ok(Settled::Done),
     };
     let watch = config
@@ -91,9 +97,10 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<S
         resource,
         converter: Arc::new(config.converter),
         sink,
-        gate: Arc::new(Gate::default()),
+        gate,
         addresses: config.addresses,
-        empty_hold: config.empty_hold,
+        guard: config.guard,
+        holds: Arc::new(Holds::new(config.guard.fleet_limit)),
         write_rate: config.write_rate,
         once: config.once,
     };
@@ -120,7 +127,7 @@ async fn tell_of_others(source: Source, settings: Settings, active: Digest) {
     }
 }
 
-async fn open(config: &Config) -> Result<(EntryEvents, ApiResource, Sink), RunError> {
+async fn open(config: &Config, gate: &Arc<Gate>) -> Result<(EntryEvents, ApiResource, Sink), RunError> {
     let namespace = config.namespace.clone();
     match &config.target {
         Target::Kubernetes => {
@@ -132,7 +139,7 @@ async fn open(config: &Config) -> Result<(EntryEvents, ApiResource, Sink), RunEr
             Ok((events, resource, Sink::Kubernetes(Box::new(sink))))
         }
         Target::Directory { entries, output } => {
-            let shelf = Arc::new(Shelf::new(output)?);
+            let shelf = Arc::new(Shelf::new(output, Arc::clone(gate))?);
             info!(namespace, entries = %entries.display(), output = %output.display(), "serving the ServiceEntries of a directory");
             let events = DirectoryEntries::new(entries, Arc::clone(&shelf), namespace)?.events();
             Ok((events, ServiceEntry::resource(VERSIONS[0]), Sink::Directory(shelf)))

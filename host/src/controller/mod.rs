@@ -5,10 +5,12 @@
 
 mod binding;
 mod diagnostics;
+mod holding;
 mod index;
 mod inputs;
 mod reconcile;
 mod services;
+mod stopped;
 mod tracked;
 
 use std::convert::Infallible;
@@ -24,14 +26,14 @@ use kube::runtime::reflector::{ObjectRef, Store, store::Writer};
 use tokio::sync::{Semaphore, mpsc, watch};
 use tracing::{info, warn};
 
-pub use binding::{EMPTY_HOLD, NAMESPACE, SERVICE, binding, empty_service};
+pub use binding::{NAMESPACE, PAUSED, SERVICE, binding, empty_service};
 pub use diagnostics::line;
 pub use tracked::Settled;
 
 use crate::converter::Converter;
 use crate::entries::EntryEvents;
 use crate::gate::Gate;
-use crate::guard::{Budget, EmptyHold};
+use crate::guard::{Budget, Holds, Settings};
 use crate::istio::{AddressRule, ServiceEntry};
 use crate::registry::Registry;
 use crate::sink::Sink;
@@ -59,8 +61,10 @@ pub struct Parts<R> {
     pub gate: Arc<Gate>,
     /// Addresses that no endpoint may have, whatever the module says.
     pub addresses: AddressRule,
-    /// `--empty-hold`.
-    pub empty_hold: EmptyHold,
+    /// How long and how much the guard holds back.
+    pub guard: Settings,
+    /// What is held; its fleet limit is that of `guard`.
+    pub holds: Arc<Holds>,
     /// Writes a second, of all entries together.
     pub write_rate: NonZeroU32,
     /// Stop when every entry was looked at.
@@ -80,7 +84,8 @@ pub async fn run<R: Registry>(parts: Parts<R>, shutdown: impl Future<Output = ()
         entries: Default::default(),
         converter: parts.converter,
         addresses: parts.addresses,
-        empty_hold: parts.empty_hold,
+        guard: parts.guard,
+        holds: parts.holds,
         budget: Budget::new(parts.write_rate),
         sink: parts.sink,
         gate: parts.gate,

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use kube::runtime::reflector::ObjectRef;
 
-use crate::guard::{Guard, Pace, Reason};
+use crate::guard::{Guard, Kind, Pace};
 use crate::istio::ServiceEntry;
 use crate::plan::{self, Desired};
 use crate::registry::ServiceKey;
@@ -32,8 +32,10 @@ pub(super) struct Tracked {
     pub(super) failures: u32,
     /// What was said last, so that it is said once.
     said: HashMap<&'static str, u64>,
-    /// The hold that was told.
-    pub(super) held: Option<Reason>,
+    /// The holds that were told.
+    pub(super) held: Vec<Kind>,
+    /// Whether writes were stopped at the last look.
+    pub(super) stopped: bool,
     /// How the last look ended.
     pub(super) settled: Option<Settled>,
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use polaris2istio::controller::Settled;
 use polaris2istio::converter::{Converter, Limits};
-use polaris2istio::guard::EmptyHold;
+use polaris2istio::guard::{HoldTime, Settings};
 use polaris2istio::registry::{AnyRegistry, DirectoryConfig, DirectoryRegistry};
 use polaris2istio::run::{Config, Target, run};
 use polaris2istio::watch_dir::WatchOptions;
@@ -105,9 +105,10 @@ impl Controller {
             converter: Converter::new(&source, limits, Vec::new()).unwrap(),
             module: None,
             addresses: Default::default(),
-            empty_hold: EmptyHold::Never,
+            guard: Settings { empty_hold: HoldTime::Never, ..Settings::default() },
             write_rate: NonZeroU32::MAX,
             once: false,
+            dry_run: false,
         };
         let (stop, stopped) = oneshot::channel();
         let run = tokio::spawn(async move {

@@ -1,0 +1,1 @@
+//! The rows of the guard, with a clock of their own.
