@@ -8,6 +8,11 @@ mod canned;
 mod controller;
 mod entry;
 mod faults;
+mod guard;
+#[allow(dead_code, reason = "other tests need the rest of it")]
+#[path = "../sandbox/guest.rs"]
+mod guest;
+mod in_process;
 mod instances;
 mod lifecycle;
 mod no_op;

@@ -1,4 +1,5 @@
-//! A conversion module that misbehaves as it is told: by the entry [`BEHAVIOUR`] of the service's metadata.
+//! A conversion module that misbehaves as it is told: by the entry [`BEHAVIOUR`] of the service's metadata, or else by the
+//! parameter of that name.
 //!
 //! It stands for what a user's own module may do, and knows the WIT world only.
 
@@ -14,7 +15,7 @@ use bindings::exports::polaris2istio::conversion::conversion::{
     Endpoint, Failure, Guest, Instance, ModuleInfo, Outcome, Port, Request, Resolution, Update, Verdict,
 };
 
-/// The metadata key that tells it what to do; without it, it converts as well as it can.
+/// The key that tells it what to do; without it, it converts as well as it can.
 pub const BEHAVIOUR: &str = "behaviour";
 
 /// The module.
@@ -31,7 +32,8 @@ impl Guest for Misbehaving {
     }
 
     fn convert(request: Request) -> Result<Outcome, Failure> {
-        let behaviour = request.service.metadata.iter().find(|(key, _)| key == BEHAVIOUR);
+        let mut told = request.service.metadata.iter().chain(&request.parameters);
+        let behaviour = told.find(|(key, _)| key == BEHAVIOUR);
         misbehaviour::behave(behaviour.map(|(_, value)| value.as_str()), &request)
     }
 }

@@ -31,6 +31,7 @@ pub(crate) fn behave(behaviour: Option<&str>, request: &Request) -> Result<Outco
             changed(&|update| update.annotations.push(("aeraki.net/polarisService".into(), "other".into())))
         }
         Some("unknown-port") => changed(&|update| first(update).ports = vec![("nowhere".into(), 1)]),
+        Some("drop-half") => changed(&|update| update.endpoints.truncate(update.endpoints.len() / 2)),
         Some("count") => say(count().to_string()),
         Some("echo") => say(format!("{request:?}")),
         Some(other) => Err(Failure { message: format!("no behaviour is called {other}") }),
