@@ -8,8 +8,15 @@ use tracing::{debug, info, warn};
 use super::diagnostics;
 use super::reconcile::Look;
 use super::stopped::Stopped;
-use crate::guard::{Decision, Hold, Kind, Listing, Seen};
+use crate::guard::{Decision, Hold, Kind, Listing, Origins, Seen};
 use crate::plan::Desired;
+
+/// What the registry and the module say of an entry's service.
+pub(super) struct News<'a> {
+    pub(super) listing: Listing<'a>,
+    pub(super) origins: Origins,
+    pub(super) answers: u64,
+}
 
 impl Look<'_> {
     /// Changes `desired` so that nothing disappears that is to be held, and tells of holds that begin and end.
@@ -17,8 +24,7 @@ impl Look<'_> {
         &mut self,
         desired: &mut Desired,
         service: &str,
-        listing: Listing<'_>,
-        answers: u64,
+        news: News<'_>,
         stopped: Option<&Stopped>,
     ) -> Decision {
         let stands_by = stopped.is_some_and(Stopped::stands_by);
@@ -35,12 +41,14 @@ impl Look<'_> {
         let seen = Seen {
             live: self.live,
             service,
-            listing,
-            answers,
+            listing: news.listing,
+            origins: news.origins,
+            answers: news.answers,
             settings,
             addresses: &self.context.addresses,
-            release: self.context.holds.take_release(self.title),
-            promotions: self.context.holds.promotions(),
+            // What a person lets go counts when it can be written.
+            release: if stopped.is_some() { None } else { self.context.holds.take_release(self.title) },
+            promotions: stopped.is_none().then(|| self.context.holds.promotions()),
             now,
         };
         let decision = self.tracked.guard.decide(desired, &seen, self.context.holds.fleet());
@@ -50,6 +58,7 @@ impl Look<'_> {
             diagnostics::log_alarm(alarm);
             self.tell(&decision, now);
         }
+        self.tracked.urgent |= decision.on_purpose > 0;
         decision
     }
 

@@ -40,7 +40,7 @@ impl Inputs {
                 // What was not written meanwhile is written now.
                 () = self.openings.next() => self.all(),
                 // Something was released, or holds that would end by time end no more.
-                () = self.context.holds.again() => self.all(),
+                () = self.context.holds.again() => self.holding(),
             }
         }
     }
@@ -96,8 +96,12 @@ impl Inputs {
 
     fn forget(&self, key: &ObjectRef<ServiceEntry>) {
         self.context.entries.forget(key);
-        let title = format!("{}/{}", key.namespace.as_deref().unwrap_or_default(), key.name);
-        diagnostics::log_alarm(self.context.holds.forget(&title));
+        diagnostics::log_alarm(self.context.holds.forget(&title(key)));
+    }
+
+    fn holding(&self) {
+        let holding: HashSet<_> = self.context.holds.list().into_iter().map(|(entry, _)| entry).collect();
+        self.index.entries().filter(|key| holding.contains(&title(key))).cloned().for_each(|key| self.enqueue(key));
     }
 
     fn all(&self) {
@@ -118,4 +122,9 @@ impl Inputs {
     fn key(&self, entry: &ServiceEntry) -> ObjectRef<ServiceEntry> {
         ObjectRef::from_obj_with(entry, self.context.resource.clone())
     }
+}
+
+/// `namespace/name`, as messages have it.
+fn title(key: &ObjectRef<ServiceEntry>) -> String {
+    format!("{}/{}", key.namespace.as_deref().unwrap_or_default(), key.name)
 }

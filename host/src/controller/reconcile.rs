@@ -13,11 +13,12 @@ use tracing::{error, info, warn};
 
 use super::binding::{binding, empty_service};
 use super::diagnostics;
+use super::holding::News;
 use super::services::{Heard, Known, Services};
 use super::tracked::{Entries, Settled, Tracked};
 use crate::converter::Converter;
 use crate::gate::Gate;
-use crate::guard::{Budget, Holds, Listing, Settings};
+use crate::guard::{Budget, Holds, Listing, Origins, Settings};
 use crate::istio::{AddressRule, ServiceEntry, check};
 use crate::outage::Outage;
 use crate::plan::{Apply, Desired, Plan, REVISION, plan};
@@ -85,6 +86,7 @@ struct Converted {
     /// What the registry lists; none where there is no such service.
     content: Option<Arc<Service>>,
     answers: u64,
+    origins: Origins,
     desired: Desired,
     content_revision: Option<String>,
     answered: tokio::time::Instant,
@@ -113,9 +115,10 @@ impl Look<'_> {
             Verdict::Unchanged => self.settled(),
             Verdict::Update(mut update) => {
                 let content_revision = update.content_revision.take();
+                let origins = Origins::of(&update, &content);
                 let desired = Desired::new(update, service.to_string(), content.revision.clone());
                 let content = exists.then_some(content);
-                self.write(Converted { service, content, answers, desired, content_revision, answered }).await
+                self.write(Converted { service, content, answers, origins, desired, content_revision, answered }).await
             }
         }
     }
@@ -172,7 +175,7 @@ impl Look<'_> {
 
     async fn write(&mut self, converted: Converted) -> Action {
         let now = Instant::now();
-        let Converted { service, content, answers, mut desired, content_revision, answered } = converted;
+        let Converted { service, content, answers, origins, mut desired, content_revision, answered } = converted;
         let source = service.to_string();
         if let Err(violation) = check(&desired, self.live, &self.context.addresses) {
             self.trouble::<()>(&format!("the module's answer breaks a rule: {violation}"));
@@ -180,7 +183,8 @@ impl Look<'_> {
         }
         let stopped = self.stopped();
         let listing = content.as_deref().map_or(Listing::Missing, Listing::Service);
-        let decision = self.guard(&mut desired, &source, listing, answers, stopped.as_ref());
+        let news = News { listing, origins, answers };
+        let decision = self.guard(&mut desired, &source, news, stopped.as_ref());
         if self.too_many(&desired) {
             return self.end(Settled::Failed, Action::await_change());
         }
@@ -204,7 +208,7 @@ impl Look<'_> {
         if let Some(apply) = apply {
             let again = match &stopped {
                 Some(stopped) => Some(self.show(stopped, &apply, &desired).await),
-                None => self.apply(&apply, &desired, source, answered, decision.on_purpose > 0).await,
+                None => self.apply(&apply, &desired, source, answered).await,
             };
             match again {
                 Some(again) if stopped.is_none() || !held => return again,
@@ -227,7 +231,6 @@ impl Look<'_> {
         desired: &Desired,
         service: String,
         answered: tokio::time::Instant,
-        urgent: bool,
     ) -> Option<Action> {
         let now = Instant::now();
         if let Some(rest) = self.tracked.refused(desired, self.live, now) {
@@ -237,7 +240,7 @@ impl Look<'_> {
         if !wait.is_zero() {
             return Some(Action::requeue(wait));
         }
-        self.context.budget.take(urgent).await;
+        self.context.budget.take(self.tracked.urgent).await;
         let Ok(_writer) = self.context.writers.acquire().await else { return Some(Action::await_change()) };
         let begun = Instant::now();
         // Again, since a writer may have waited for its turn.

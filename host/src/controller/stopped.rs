@@ -76,6 +76,9 @@ impl Look<'_> {
             return self.end(Settled::Done, Action::await_change());
         }
         if stopped.is_rehearsal() {
+            if let Some(rest) = self.tracked.refused(desired, self.live, Instant::now()) {
+                return self.end(Settled::Failed, Action::requeue(rest));
+            }
             self.context.budget.take(false).await;
             let Ok(_writer) = self.context.writers.acquire().await else { return Action::await_change() };
             if let Err(error) = self.context.sink.rehearse(apply).await {

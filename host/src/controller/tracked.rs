@@ -34,6 +34,8 @@ pub(super) struct Tracked {
     said: HashMap<&'static str, u64>,
     /// The holds that were told.
     pub(super) held: Vec<Kind>,
+    /// Whether the next write takes something away on purpose.
+    pub(super) urgent: bool,
     /// Whether writes were stopped at the last look.
     pub(super) stopped: bool,
     /// How the last look ended.
@@ -120,6 +122,7 @@ impl Tracked {
         self.pace.wrote(hash(format!("{:?}", (&desired.endpoints, &desired.ports))), now);
         self.refused = None;
         self.failures = 0;
+        self.urgent = false;
     }
 
     /// Notes that the server refused this content for this state of the entry.

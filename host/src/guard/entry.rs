@@ -10,8 +10,9 @@ use std::time::{Duration, Instant};
 
 use super::fleet::Fleet;
 use super::hold::{Hold, Kind, Reason};
-use super::listing::{Listing, Standing};
+use super::listing::{Listing, Standing, Standings};
 use super::merge::put_back;
+use super::origin::Origins;
 use super::place::{Place, all_places};
 use super::settings::Settings;
 use crate::istio::{AddressRule, Endpoint, ServiceEntry};
@@ -30,6 +31,8 @@ pub struct Seen<'a> {
     pub service: &'a str,
     /// What the registry lists for it.
     pub listing: Listing<'a>,
+    /// Which instances the module's endpoints stand for.
+    pub origins: Origins,
     /// How many sound answers it has given for the service, this one included.
     pub answers: u64,
     /// What holds for this entry.
@@ -38,8 +41,8 @@ pub struct Seen<'a> {
     pub addresses: &'a AddressRule,
     /// What a person released since the last decision.
     pub release: Option<Release>,
-    /// How often a person has promoted a module so far.
-    pub promotions: u64,
+    /// How often a person has promoted a module so far; none while nothing can be written, so that it counts later.
+    pub promotions: Option<u64>,
     /// Now.
     pub now: Instant,
 }
@@ -76,6 +79,8 @@ pub struct Guard {
     dropped: HashSet<Place>,
     empty_since: Option<Instant>,
     promotions: Option<u64>,
+    /// Of what is kept, as far as the module has told it.
+    origins: Origins,
 }
 
 /// Why a place is held.
@@ -99,7 +104,9 @@ impl Guard {
     /// Changes `desired` so that nothing disappears that is to be held.
     pub fn decide(&mut self, desired: &mut Desired, seen: &Seen<'_>, fleet: &Fleet) -> Decision {
         let base = self.kept.take().unwrap_or_else(|| seen.live.spec.endpoints.clone().into());
-        let promoted = self.promotions.replace(seen.promotions).is_some_and(|known| known != seen.promotions);
+        let known = self.promotions;
+        self.promotions = seen.promotions.or(known);
+        let promoted = known.is_some() && self.promotions != known;
         let places = all_places(&base);
         let from = rebound_from(desired, seen.live);
         let (held, on_purpose) = match &from {
@@ -115,6 +122,7 @@ impl Guard {
             desired.annotations.insert(SOURCE.into(), from);
         }
         self.kept = Some(Arc::clone(&desired.endpoints));
+        self.remember(&seen.origins);
         let holds = self.holds(places.len(), seen);
         fleet.settle(&seen.live.title(), seen.service, holds.iter().any(|hold| hold.kind == Kind::Fleet));
         let again = holds.iter().filter_map(|hold| Some(self.rest(hold.until?, seen))).min();
@@ -159,7 +167,7 @@ impl Guard {
             fleet.back(seen.service);
         }
         if seen.release == Some(Release::All) {
-            self.dropped.extend(gone.dropped);
+            self.dropped.clear();
             return (HashMap::new(), places.difference(&present).count());
         }
         let on_purpose = gone.out_of_service.len();
@@ -175,9 +183,11 @@ impl Guard {
             return gone;
         }
         let standings = seen.listing.standings(seen.live);
-        self.dropped.retain(|place| !present.contains(place) && standings.of(place) == Some(Standing::Fit));
+        let mut dropped = std::mem::take(&mut self.dropped);
+        dropped.retain(|place| !present.contains(place) && self.standing(&standings, place) == Some(Standing::Fit));
+        self.dropped = dropped;
         for place in missing {
-            let sorted = match standings.of(place) {
+            let sorted = match self.standing(&standings, place) {
                 None => &mut gone.vanished,
                 Some(Standing::OutOfService) => &mut gone.out_of_service,
                 Some(Standing::Fit) => &mut gone.dropped,
@@ -185,6 +195,22 @@ impl Guard {
             sorted.push(place.clone());
         }
         gone
+    }
+
+    /// How the instances at a place stand, or those that it stands for.
+    fn standing(&self, standings: &Standings, place: &Place) -> Option<Standing> {
+        let origins = self.origins.0.get(place).map_or(std::slice::from_ref(place), Vec::as_slice);
+        origins.iter().filter_map(|origin| standings.of(origin)).max()
+    }
+
+    /// Keeps the origins of what the entry has, and of what may still be counted as dropped.
+    fn remember(&mut self, told: &Origins) {
+        if self.origins.0.is_empty() && told.0.is_empty() {
+            return;
+        }
+        let Self { held, dropped, origins, .. } = self;
+        origins.0.retain(|place, _| held.contains_key(place) || dropped.contains(place));
+        origins.0.extend(told.0.iter().map(|(place, own)| (place.clone(), own.clone())));
     }
 
     /// Which of the places that vanished from the registry's list are held.

@@ -164,11 +164,12 @@ impl Bystander {
             live: &self.live,
             service: &service,
             listing: answer.as_ref().map_or(Listing::Missing, Listing::Service),
+            origins: Default::default(),
             answers: self.answers,
             settings: Settings::default(),
             addresses: &Default::default(),
             release: release.then_some(Release::All),
-            promotions: 0,
+            promotions: None,
             now,
         };
         self.guard.decide(&mut desired, &seen, fleet);

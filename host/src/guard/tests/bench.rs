@@ -106,11 +106,12 @@ impl Bench {
             live: &self.live,
             service: &self.service,
             listing: self.listed.as_ref().map_or(Listing::Missing, Listing::Service),
+            origins: Default::default(),
             answers: self.answers,
             settings: self.settings,
             addresses: &Default::default(),
             release: step.release,
-            promotions: self.promotions,
+            promotions: Some(self.promotions),
             now: self.now + Duration::from_secs(step.second),
         };
         let decision = self.guard.decide(&mut desired, &seen, fleet);

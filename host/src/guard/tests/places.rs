@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use polaris2istio_core::model::Service;
 use serde_json::{Value, json};
 
-use crate::guard::{Decision, Fleet, Guard, Listing, Seen, Settings};
+use crate::guard::{Decision, Fleet, Guard, Kind, Listing, Origins, Seen, Settings};
 use crate::istio::ServiceEntry;
 use crate::plan::Desired;
 
@@ -37,11 +37,12 @@ fn decide(live: &ServiceEntry, given: &ServiceEntry, instances: Value) -> (Desir
         live,
         service: "ns/s",
         listing: Listing::Service(&service),
+        origins: Default::default(),
         answers: 1,
         settings: Settings::default(),
         addresses: &Default::default(),
         release: None,
-        promotions: 0,
+        promotions: None,
         now: Instant::now(),
     };
     let decision = Guard::default().decide(&mut desired, &seen, &fleet);
@@ -105,4 +106,63 @@ fn another_port_at_a_held_address_stands_beside_it() {
     let ports: Vec<_> =
         desired.endpoints.iter().flat_map(|endpoint| endpoint.ports.iter().map(|(_, port)| *port)).collect();
     assert_eq!(ports, [1, 2, 3, 4, 5]);
+}
+
+#[test]
+fn an_instance_behind_another_address_is_known_by_what_the_module_said() {
+    let (gateway, instance) = (|last: u32| format!("192.168.0.{last}"), |last: u32| format!("10.0.0.{last}"));
+    let service = |isolated: &[u32]| -> Service {
+        let instances: Vec<_> = (1..=4)
+            .map(|last| json!({"id": last.to_string(), "host": instance(last), "port": 80, "isolate": isolated.contains(&last), "weight": 100, "healthy": true}))
+            .collect();
+        let answer = json!({"code": 200000, "service": {"namespace": "ns", "name": "s"}, "instances": instances});
+        match crate::registry::decode_answer(answer.to_string().as_bytes(), "test").unwrap().content {
+            crate::registry::Content::Listed(service) => service,
+            crate::registry::Content::Missing => panic!("it lists instances"),
+        }
+    };
+    let update = |given: &[u32]| polaris2istio_core::model::Update {
+        resolution: None,
+        location: None,
+        ports: vec![],
+        endpoints: (given.iter())
+            .map(|last| polaris2istio_core::model::Endpoint {
+                address: gateway(*last),
+                ports: vec![("a".into(), 15_000)],
+                labels: vec![],
+                weight: 1,
+                locality: String::new(),
+                instances: vec![last - 1],
+            })
+            .collect(),
+        annotations: vec![],
+        content_revision: None,
+    };
+    let live = entry(ports(&["a"]), &json!([]));
+    let (fleet, mut guard) = (Fleet::new("100%".parse().unwrap()), Guard::default());
+    let mut check = |isolated: &[u32], given: &[u32], wanted: &[u32], kinds: &[Kind]| {
+        let (service, update) = (service(isolated), update(given));
+        let seen = Seen {
+            live: &live,
+            service: "ns/s",
+            listing: Listing::Service(&service),
+            origins: Origins::of(&update, &service),
+            answers: 1,
+            settings: Settings::default(),
+            addresses: &Default::default(),
+            release: None,
+            promotions: None,
+            now: Instant::now(),
+        };
+        let mut desired = Desired::new(update, "ns/s".into(), String::new());
+        let decision = guard.decide(&mut desired, &seen, &fleet);
+        let found: Vec<_> = desired.endpoints.iter().map(|endpoint| endpoint.address.clone()).collect();
+        assert_eq!(found, wanted.iter().map(|last| gateway(*last)).collect::<Vec<_>>());
+        assert_eq!(decision.holds.iter().map(|hold| hold.kind).collect::<Vec<_>>(), kinds);
+    };
+    check(&[], &[1, 2, 3, 4], &[1, 2, 3, 4], &[]);
+    check(&[1, 2, 3], &[4], &[4], &[]);
+    check(&[], &[1, 2, 3, 4], &[1, 2, 3, 4], &[]);
+    check(&[], &[1], &[1, 2, 3, 4], &[Kind::Module]);
+    check(&[2], &[1], &[1, 3, 4], &[Kind::Module]);
 }
