@@ -10,6 +10,7 @@ pub mod gate;
 pub mod guard;
 pub mod istio;
 mod outage;
+pub mod percent;
 pub mod plan;
 pub mod registry;
 pub mod run;

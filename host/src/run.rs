@@ -15,7 +15,7 @@ use crate::controller::{Controller, Handle, Parts, Settled};
 use crate::converter::swap::{Engine, Setup, StartError, Subject, Subjects};
 use crate::entries::{DirectoryEntries, EntryEvents, KubernetesEntries, OutputError, Shelf, served_version};
 use crate::gate::{Gate, Shut};
-use crate::guard::EmptyHold;
+use crate::guard::{Holds, Settings as GuardSettings};
 use crate::istio::{AddressRule, ServiceEntry, VERSIONS};
 use crate::registry::AnyRegistry;
 use crate::sink::{KubernetesSink, Sink};
@@ -40,12 +40,14 @@ pub struct Config {
     pub socket: Option<PathBuf>,
     /// Addresses that endpoints may have.
     pub addresses: AddressRule,
-    /// How long the endpoints of an emptied service are kept.
-    pub empty_hold: EmptyHold,
+    /// How long and how much the guard holds back.
+    pub guard: GuardSettings,
     /// Writes a second, of all entries together.
     pub write_rate: NonZeroU32,
     /// Stop when every entry was looked at.
     pub once: bool,
+    /// Show what would be written, and write nothing.
+    pub dry_run: bool,
 }
 
 /// Where entries are read and written.
@@ -116,10 +118,13 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<S
         None => None,
     };
     let gate = Arc::new(Gate::default());
+    if config.dry_run {
+        gate.shut(Shut::DryRun);
+    }
     let (leads, follows) = watch::channel(true);
     let (commands, requests) = mpsc::channel(8);
     let start = async {
-        let opened = open(&config).await?;
+        let opened = open(&config, &gate).await?;
         let keeper = Arc::new(open_state(&config.state).await?);
         Ok::<_, RunError>((keeper, opened))
     };
@@ -131,6 +136,7 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<S
     let active = live.active();
     let info = active.info();
     info!(module = %active.identity(), name = info.name, version = info.version, from = active.origin(), "conversion module loaded");
+    let holds = Arc::new(Holds::new(config.guard.fleet_limit));
     let controller = Controller::new(Parts {
         registry: config.registry,
         events,
@@ -139,13 +145,14 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<S
         sink,
         gate: Arc::clone(&gate),
         addresses: config.addresses,
-        empty_hold: config.empty_hold,
+        guard: config.guard,
+        holds: Arc::clone(&holds),
         write_rate: config.write_rate,
         swap_rate: config.swap_rate,
         once: config.once,
     });
-    let router = Arc::new(Router::new(Arc::clone(&keeper), follows, commands));
-    let engine = Arc::new(EngineHandle { controller: controller.handle(), gate: Arc::clone(&gate) });
+    let router = Arc::new(Router::new(Arc::clone(&keeper), follows, commands, Arc::clone(&holds)));
+    let engine = Arc::new(EngineHandle { controller: controller.handle(), gate: Arc::clone(&gate), holds });
     let mut tasks = JoinSet::new();
     tasks.spawn(swapper.run(engine));
     tasks.spawn(pause(Arc::clone(&keeper), gate));
@@ -165,6 +172,7 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<S
 struct EngineHandle {
     controller: Handle,
     gate: Arc<Gate>,
+    holds: Arc<Holds>,
 }
 
 impl Engine for EngineHandle {
@@ -176,6 +184,10 @@ impl Engine for EngineHandle {
 
     fn look_again(&self) {
         self.controller.look_again();
+    }
+
+    fn promoted(&self) {
+        self.holds.accept_module();
     }
 
     fn module_missing(&self, missing: bool) {
@@ -225,7 +237,7 @@ async fn open_state(place: &StatePlace) -> Result<Keeper, RunError> {
     }
 }
 
-async fn open(config: &Config) -> Result<(EntryEvents, ApiResource, Sink), RunError> {
+async fn open(config: &Config, gate: &Arc<Gate>) -> Result<(EntryEvents, ApiResource, Sink), RunError> {
     let namespace = config.namespace.clone();
     match &config.target {
         Target::Kubernetes => {
@@ -237,7 +249,7 @@ async fn open(config: &Config) -> Result<(EntryEvents, ApiResource, Sink), RunEr
             Ok((events, resource, Sink::Kubernetes(Box::new(sink))))
         }
         Target::Directory { entries, output } => {
-            let shelf = Arc::new(Shelf::new(output)?);
+            let shelf = Arc::new(Shelf::new(output, Arc::clone(gate))?);
             info!(namespace, entries = %entries.display(), output = %output.display(), "serving the ServiceEntries of a directory");
             let events = DirectoryEntries::new(entries, Arc::clone(&shelf), namespace)?.events();
             Ok((events, ServiceEntry::resource(VERSIONS[0]), Sink::Directory(shelf)))

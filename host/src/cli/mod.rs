@@ -2,6 +2,7 @@
 
 mod convert;
 mod explain;
+mod guard_args;
 mod module;
 mod module_args;
 mod offline;
@@ -16,6 +17,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand, ValueEnum};
 use tracing_subscriber::EnvFilter;
 
+pub use guard_args::GuardArgs;
 pub use module_args::ModuleArgs;
 pub use run_args::RunArgs;
 pub use sandbox_args::SandboxArgs;

@@ -36,10 +36,10 @@ impl Handle {
         snapshot.unknown += usize::from(!self.context.complete.load(Ordering::Acquire));
         for entry in self.store.state() {
             let Some(key) = binding(&entry) else { continue };
-            let service = match self.context.services.get(&key) {
-                Some((Known::Listed(service), _)) => service,
-                Some((Known::Missing, _)) => Arc::new(empty_service(Some(&key))),
-                Some((Known::Failed, _)) | None => {
+            let service = match self.context.services.get(&key).map(|heard| heard.known) {
+                Some(Known::Listed(service)) => service,
+                Some(Known::Missing) => Arc::new(empty_service(Some(&key))),
+                Some(Known::Failed) | None => {
                     snapshot.unknown += 1;
                     continue;
                 }

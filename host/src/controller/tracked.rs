@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use kube::runtime::reflector::ObjectRef;
 
 use crate::converter::swap::{Identity, Memory};
-use crate::guard::{Guard, Pace, Reason};
+use crate::guard::{Guard, Kind, Pace};
 use crate::istio::ServiceEntry;
 use crate::plan::{self, Desired};
 use crate::registry::ServiceKey;
@@ -39,8 +39,12 @@ pub(super) struct Tracked {
     pub(super) failures: u32,
     /// What was said last, so that it is said once.
     said: HashMap<&'static str, u64>,
-    /// The hold that was told.
-    pub(super) held: Option<Reason>,
+    /// The holds that were told.
+    pub(super) held: Vec<Kind>,
+    /// Whether the next write takes something away on purpose.
+    pub(super) urgent: bool,
+    /// Whether writes were stopped at the last look.
+    pub(super) stopped: bool,
     /// How the last look ended.
     pub(super) settled: Option<Settled>,
 }
@@ -146,6 +150,7 @@ impl Tracked {
         self.pace.wrote(hash(format!("{:?}", (&desired.endpoints, &desired.ports))), now);
         self.refused = None;
         self.failures = 0;
+        self.urgent = false;
     }
 
     /// Notes that the server refused this content for this state of the entry.

@@ -44,6 +44,31 @@ pub fn check(desired: &Desired, live: &ServiceEntry, addresses: &AddressRule) ->
     check_annotations(desired)
 }
 
+/// What an endpoint that is in an entry already must keep to, to stay there: whoever wrote it may have given it no weight.
+pub struct EndpointRule<'a> {
+    resolution: Resolution,
+    ports: BTreeMap<&'a str, &'a Port>,
+    addresses: &'a AddressRule,
+}
+
+impl<'a> EndpointRule<'a> {
+    /// For an entry with these contents, beside what others declared on it.
+    ///
+    /// # Errors
+    /// Its ports break a rule themselves.
+    pub fn new(desired: &'a Desired, live: &'a ServiceEntry, addresses: &'a AddressRule) -> Result<Self, Violation> {
+        let resolution = desired.resolution.or(live.spec.resolution).unwrap_or(Resolution::None);
+        Ok(Self { resolution, ports: service_ports(desired, live)?, addresses })
+    }
+
+    /// Whether the entry may have it.
+    pub fn accepts(&self, endpoint: &Endpoint) -> bool {
+        self.resolution != Resolution::None
+            && check_address(&endpoint.address, self.resolution, self.addresses).is_ok()
+            && endpoint.ports.iter().all(|(name, _)| self.ports.contains_key(name))
+    }
+}
+
 fn violation(field: impl Into<String>, detail: impl Into<String>) -> Violation {
     Violation { field: field.into(), detail: detail.into() }
 }

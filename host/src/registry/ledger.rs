@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
 use super::decode::Content;
+use super::news::Agreed;
 use super::{News, RegistryError, Report, ServiceKey};
 
 /// How many services may fail in the same way before their lines are no longer logged one by one.
@@ -29,6 +30,8 @@ pub(super) struct Ledger {
 #[derive(Debug, Default)]
 struct Known {
     content: Option<Reported>,
+    /// Counts the answers that gave this content.
+    agreed: Agreed,
     /// The kinds of trouble reported since the last sound answer.
     troubles: Vec<&'static str>,
     pending_content: Option<Instant>,
@@ -93,6 +96,10 @@ impl Ledger {
         let recovered = settle(known, &mut self.troubled);
         let changed = !known.content.as_ref().is_some_and(|reported| reported.holds(&content));
         if changed {
+            known.agreed = Agreed::default();
+        }
+        known.agreed.another();
+        if changed {
             known.content = Some(match content {
                 Content::Listed(service) => Reported::Listed(Arc::new(service)),
                 Content::Missing => Reported::Missing,
@@ -112,10 +119,17 @@ impl Ledger {
         if known.content.is_none() {
             return false;
         }
+        known.agreed.another();
         if settle(known, &mut self.troubled) {
             self.publish(service, at, true);
         }
         true
+    }
+
+    /// The registry as a whole still says what it said, but for the services that fail.
+    pub(super) fn all_unchanged(&mut self) {
+        let sound = self.known.values().filter(|known| known.content.is_some() && known.troubles.is_empty());
+        sound.for_each(|known| known.agreed.another());
     }
 
     /// No answer could be had or understood. Reported, and logged, once for each kind of trouble.
@@ -187,6 +201,7 @@ impl Ledger {
     pub(super) fn next_report(&mut self) -> Option<Report> {
         let service = self.waiting.pop_front()?;
         let known = self.known.get_mut(&service)?;
+        let agreed = known.agreed.clone();
         // The content first: a failure says that the last content stands, so the receiver must have it.
         if let Some(received) = known.pending_content.take() {
             if known.pending_trouble.is_some() {
@@ -196,10 +211,10 @@ impl Ledger {
                 Reported::Listed(content) => News::Listed(content),
                 Reported::Missing => News::Missing,
             };
-            return Some(Report { service, news, received });
+            return Some(Report { service, news, agreed, received });
         }
         let (error, received) = known.pending_trouble.take()?;
-        Some(Report { service, news: News::Failed(error), received })
+        Some(Report { service, news: News::Failed(error), agreed, received })
     }
 }
 

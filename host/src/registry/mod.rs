@@ -23,7 +23,7 @@ pub use self::decode::{Answer, Content, decode_answer};
 pub use self::directory::{DirectoryConfig, DirectoryRegistry};
 pub use self::error::RegistryError;
 pub use self::http::{Address, Addresses, HttpConfig, HttpRegistry, TokenSource};
-pub use self::news::{News, Report};
+pub use self::news::{Agreed, News, Report};
 pub use self::service_key::ServiceKey;
 
 /// The services that someone wants to hear of; each change of the set is sent as a whole.

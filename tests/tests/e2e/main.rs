@@ -8,6 +8,9 @@ mod canned;
 mod controller;
 mod entry;
 mod faults;
+mod guard;
+#[allow(dead_code, reason = "other tests need the rest of it")]
+mod in_process;
 mod instances;
 mod lifecycle;
 mod modules;

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod applied;
+mod guard;
 mod hostile;
 
 use std::sync::{Arc, LazyLock};

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use polaris2istio::controller::Settled;
 use polaris2istio::converter::Limits;
-use polaris2istio::converter::source::{Settings, Source};
-use polaris2istio::converter::swap::{Decision, Percent, Policy, Setup};
-use polaris2istio::guard::EmptyHold;
+use polaris2istio::converter::source::{self, Source};
+use polaris2istio::converter::swap::{Decision, Policy, Setup};
+use polaris2istio::guard::{HoldTime, Settings};
+use polaris2istio::percent::Percent;
 use polaris2istio::registry::{AnyRegistry, DirectoryConfig, DirectoryRegistry};
 use polaris2istio::run::{Config, RunError, StatePlace, Target, run};
 use polaris2istio::watch_dir::WatchOptions;
@@ -103,7 +104,13 @@ spec:
             state: StatePlace::File(self.path("state.json")),
             socket: Some(self.path("socket")),
             addresses: Default::default(),
-            empty_hold: EmptyHold::Never,
+            // Tests change all services at once.
+            guard: Settings {
+                empty_hold: HoldTime::Never,
+                fleet_limit: "100%".parse().unwrap(),
+                ..Settings::default()
+            },
+            dry_run: false,
             write_rate: NonZeroU32::MAX,
             once: false,
         };
@@ -122,13 +129,13 @@ spec:
 fn setup(module: &Path) -> Setup {
     Setup {
         source: Source::File(module.into()),
-        settings: Settings::default(),
+        settings: source::Settings::default(),
         limits: Limits::default(),
         parameters: Vec::new(),
         parameters_file: None,
         policy: Policy {
             decision: Decision::Auto,
-            most_removed: Percent(10.0),
+            most_removed: Percent::new(10),
             canary_time: Duration::from_secs(3600),
             most_failures: 3,
             probation: Duration::from_secs(3600),

@@ -8,8 +8,9 @@ use std::time::Instant;
 
 use polaris2istio_core::model::{Entry, Service};
 
-use super::{Identity, Percent};
+use super::Identity;
 use crate::converter::Converter;
+use crate::percent::Percent;
 
 /// The annotation that lets an entry go with a canary, or not: `candidate`.
 const MODULE: &str = "aeraki.net/module";

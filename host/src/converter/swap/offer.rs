@@ -13,9 +13,10 @@ use super::loader::{aside, compile};
 use super::policy::{Decision, Objections};
 use super::shadow::shadow;
 use super::swapper::{AGAIN, Swapper, named};
-use super::{Identity, Percent, Report};
+use super::{Identity, Report};
 use crate::converter::Converter;
 use crate::converter::source::Candidate;
+use crate::percent::Percent;
 use crate::state::StateError;
 
 impl Swapper {

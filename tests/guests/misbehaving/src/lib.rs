@@ -15,7 +15,7 @@ use bindings::exports::polaris2istio::conversion::conversion::{
     Endpoint, Failure, Guest, Instance, ModuleInfo, Outcome, Port, Request, Resolution, Update, Verdict,
 };
 
-/// The metadata key that tells it what to do; without it, it converts as well as it can.
+/// The key that tells it what to do; without it, it converts as well as it can.
 pub const BEHAVIOUR: &str = "behaviour";
 
 /// The annotation that shows which module converted an entry.

@@ -46,6 +46,7 @@ pub(crate) fn behave(behaviour: &str, request: &Request) -> Result<Outcome, Fail
             changed(&|update| update.annotations.push(("aeraki.net/polarisService".into(), "other".into())))
         }
         "unknown-port" => changed(&|update| first(update).ports = vec![("nowhere".into(), 1)]),
+        "drop-half" => changed(&|update| update.endpoints.truncate(update.endpoints.len() / 2)),
         "count" => say(count().to_string()),
         "echo" => say(format!("{request:?}")),
         other => Err(Failure { message: format!("no behaviour is called {other}") }),

@@ -2,16 +2,17 @@
 
 use std::time::Duration;
 
-use polaris2istio::converter::swap::{Command, Decision, Percent};
+use polaris2istio::converter::swap::{Command, Decision};
+use polaris2istio::percent::Percent;
 
 use super::{Swaps, active, digest};
 
 const ENTRIES: usize = 30;
 
-async fn start(share: f64, time: Duration) -> Swaps {
+async fn start(share: u8, time: Duration) -> Swaps {
     Swaps::start(ENTRIES, |config, world| {
         world.entry_with("entry-0", ", aeraki.net/module: candidate");
-        config.modules.policy.decision = Decision::Canary(Percent(share));
+        config.modules.policy.decision = Decision::Canary(Percent::new(share));
         config.modules.policy.canary_time = time;
         config.modules.settings.cache = Some(world.path("cache"));
     })
@@ -20,7 +21,7 @@ async fn start(share: f64, time: Duration) -> Swaps {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_share_first_and_then_all() {
-    let swaps = start(30.0, Duration::from_secs(3600)).await;
+    let swaps = start(30, Duration::from_secs(3600)).await;
     swaps.offer("tag-two");
     let ledger = swaps.until("it is on trial", |ledger| ledger.canary.is_some()).await;
     assert_eq!(active(&ledger), digest("tag-one"));
@@ -32,7 +33,7 @@ async fn a_share_first_and_then_all() {
     assert!(before["polaris.entry-0.yaml"].contains("tag: two"));
     let swaps = swaps
         .restart(|config, world| {
-            config.modules.policy.decision = Decision::Canary(Percent(30.0));
+            config.modules.policy.decision = Decision::Canary(Percent::new(30));
             config.modules.settings.cache = Some(world.path("cache"));
         })
         .await;
@@ -47,7 +48,7 @@ async fn a_share_first_and_then_all() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn all_when_its_time_is_over() {
-    let swaps = start(0.0, Duration::from_secs(1)).await;
+    let swaps = start(0, Duration::from_secs(1)).await;
     swaps.offer("tag-two");
     swaps.until_tagged("two", ENTRIES).await;
     let ledger = swaps.status().await;
@@ -56,7 +57,7 @@ async fn all_when_its_time_is_over() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn taken_back_from_its_share() {
-    let swaps = start(0.0, Duration::from_secs(3600)).await;
+    let swaps = start(0, Duration::from_secs(3600)).await;
     let before = swaps.outputs();
     swaps.offer("tag-two");
     swaps.until_tagged("two", 1).await;
