@@ -69,10 +69,12 @@ impl Sandbox {
 
 fn config(limits: &Limits) -> Config {
     let mut pool = PoolingAllocationConfig::default();
-    pool.total_component_instances(limits.concurrency)
-        .total_core_instances(limits.concurrency * INSTANCES)
-        .total_memories(limits.concurrency * PARTS)
-        .total_tables(limits.concurrency * PARTS)
+    // One more than calls may take: a candidate is asked to describe itself while all of those are taken.
+    let places = limits.concurrency + 1;
+    pool.total_component_instances(places)
+        .total_core_instances(places * INSTANCES)
+        .total_memories(places * PARTS)
+        .total_tables(places * PARTS)
         .max_core_instances_per_component(INSTANCES)
         .max_memories_per_component(PARTS)
         .max_tables_per_component(PARTS)

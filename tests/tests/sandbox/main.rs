@@ -9,5 +9,6 @@ mod load;
 mod neighbours;
 mod reproducible;
 mod request;
+mod storm;
 mod swap;
 mod world;

@@ -2,6 +2,7 @@
 //! a change the one before, which serves the entries whose turn has not come.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use polaris2istio_core::model::{Entry, Outcome, Service, Update, Verdict};
@@ -124,6 +125,13 @@ impl Live {
         // Tried again when something changes, as after any failure: one entry must not use up all strikes.
         let given = || Given { outcome, by: Arc::clone(judge.identity()), turn: Turn::Taken };
         result.is_err().then(given)
+    }
+
+    /// Makes a module the active one at once, and holds it for so long to what the one before did. Calls under way end on the
+    /// modules that they began with.
+    pub fn switch(&self, rules: Arc<Converter>, probation: Duration) {
+        let previous = Some((self.active(), Instant::now() + probation));
+        self.install(LineUp { previous, ..LineUp::of(rules) });
     }
 
     /// Waits until the newest module has too many strikes.
