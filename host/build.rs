@@ -8,6 +8,9 @@ use std::process::Command;
 
 const PREBUILT: &str = "POLARIS2ISTIO_DEFAULT_MODULE";
 const TARGET: &str = "wasm32-unknown-unknown";
+/// The component's stack, in bytes. The rules do not recurse; the linker's own megabyte would be wiped after every call, and
+/// push what a call does use beyond the memory that is kept from one to the next.
+const STACK: usize = 64 << 10;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo::rerun-if-env-changed={PREBUILT}");
@@ -40,7 +43,9 @@ fn build_core(out: &Path) -> Result<Vec<u8>, Box<dyn std::error::Error>> {
         .arg("--target-dir")
         .arg(&target_dir);
     scrub(&mut cargo);
-    cargo.env("CARGO_ENCODED_RUSTFLAGS", remaps(root).join("\u{1f}"));
+    let mut flags = remaps(root);
+    flags.push(format!("-Clink-arg=-zstack-size={STACK}"));
+    cargo.env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}"));
     let status = cargo.status()?;
     if !status.success() {
         return Err(format!(

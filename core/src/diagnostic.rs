@@ -56,6 +56,8 @@ codes! {
         "There are more endpoints than a ServiceEntry holds.";
     TooManyPorts, "too-many-ports", Error,
         "There are more ports than a ServiceEntry, or one of its endpoints, holds.";
+    WeightsTooLarge, "weights-too-large", Error,
+        "The weights of the endpoints sum up to more than Envoy takes.";
     EntryTooLarge, "entry-too-large", Error,
         "The entry would be larger than the API server stores.";
     InstanceIsolated, "instance-isolated", Info,

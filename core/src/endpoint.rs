@@ -122,13 +122,15 @@ impl<'a> Endpoints<'a> {
             if lacking == 0 {
                 continue;
             }
-            let examples: Vec<String> = self
-                .list
-                .iter()
-                .filter(|draft| !self.members(draft).iter().any(|member| member.slot == slot))
-                .take(3)
-                .map(|draft| quote(draft.first.address.text()))
-                .collect();
+            let without =
+                || self.list.iter().filter(|draft| !self.members(draft).iter().any(|member| member.slot == slot));
+            let examples: Vec<String> = without().take(3).map(|draft| quote(draft.first.address.text())).collect();
+            let same_protocol = |member: &&Candidate<'_>| ports.list[member.slot].protocol == port.protocol;
+            let remedy = if without().any(|draft| self.members(draft).iter().any(same_protocol)) {
+                "Declare one port for each protocol, or register the instances of this port as a service of its own."
+            } else {
+                "Make one entry for each protocol, and let the annotation aeraki.net/protocol choose its instances."
+            };
             diagnostics.add(
                 Code::PhantomPort,
                 Subject::Port(port.name.to_string()),
@@ -138,7 +140,7 @@ impl<'a> Endpoints<'a> {
                     quote(&port.name),
                     examples.join(", ")
                 ),
-                "Make one entry for each protocol, and let the annotation aeraki.net/protocol choose its instances.",
+                remedy,
             );
         }
     }

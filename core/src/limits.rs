@@ -11,6 +11,9 @@ pub const ENDPOINTS: usize = 4096;
 pub const PORTS: usize = 256;
 /// The most ports of one endpoint (the CRD's limit).
 pub const ENDPOINT_PORTS: usize = 128;
+/// The largest sum of the weights of an entry's endpoints. istiod gives each locality the sum of its endpoints' weights, which
+/// wraps around; Envoy refuses both a locality and a priority beyond it, and goes on with the endpoints it had.
+pub const WEIGHTS: u64 = u32::MAX as u64;
 /// The largest entry, in bytes of JSON. etcd refuses about 1,572,000 for the whole object, managed fields included; the
 /// difference is for those.
 pub const BYTES: usize = 1_500_000;
@@ -44,6 +47,7 @@ pub(crate) fn check(entry: &Entry, content: &Content<'_>, diagnostics: &mut Diag
             "Let aeraki.net/protocol choose the instances of one protocol.",
         ));
     }
+    check_weights(content, diagnostics)?;
     let bytes = entry_bytes(entry) + endpoint_bytes(content);
     if bytes > BYTES {
         return Err(diagnostics.reject(
@@ -51,6 +55,19 @@ pub(crate) fn check(entry: &Entry, content: &Content<'_>, diagnostics: &mut Diag
             field(),
             format!("the entry with its {endpoints} endpoints would have about {bytes} bytes of JSON, and {BYTES} are the most"),
             "Register fewer or shorter metadata, or split the service in the registry.",
+        ));
+    }
+    Ok(())
+}
+
+fn check_weights(content: &Content<'_>, diagnostics: &mut Diagnostics) -> Result<(), Rejected> {
+    let weights: u64 = content.endpoints.list.iter().map(|draft| u64::from(draft.first.instance.weight)).sum();
+    if weights > WEIGHTS {
+        return Err(diagnostics.reject(
+            Code::WeightsTooLarge,
+            Subject::Field("spec.endpoints".to_owned()),
+            format!("the weights of the endpoints sum up to {weights}, and Envoy takes {WEIGHTS}"),
+            "Register smaller weights; only their ratio counts.",
         ));
     }
     Ok(())

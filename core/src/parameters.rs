@@ -1,4 +1,4 @@
-//! What the operator sets for these rules (`--module-parameter` of the host, or the like).
+//! What the operator sets for these rules, by flags of the host that bear the same names.
 
 use std::net::IpAddr;
 
@@ -11,6 +11,9 @@ use crate::quote::quote;
 pub const ALLOW_LOOPBACK: &str = "allow-loopback";
 /// Restricts endpoints to addresses inside these CIDRs, separated by commas.
 pub const ADDRESS_CIDRS: &str = "address-cidrs";
+
+/// All of them; any other is refused.
+pub const NAMES: [&str; 2] = [ALLOW_LOOPBACK, ADDRESS_CIDRS];
 
 /// The parameters, read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

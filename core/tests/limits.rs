@@ -27,6 +27,16 @@ fn endpoints() {
 }
 
 #[test]
+fn weights() {
+    let mut heavy = request(2);
+    heavy.service.instances[0].weight = u32::MAX - 1;
+    heavy.service.instances[1].weight = 1;
+    check(&heavy, None);
+    heavy.service.instances[1].weight = 2;
+    check(&heavy, Some(("weights-too-large", &["4294967296", "4294967295"])));
+}
+
+#[test]
 fn bytes() {
     let mut large = request(4096);
     for instance in &mut large.service.instances {

@@ -6,21 +6,23 @@
 
 mod answer;
 mod error;
+pub mod files;
 mod layout;
 
 use std::path::{Path, PathBuf};
 
 use polaris2istio_core::model::{Outcome, Request, Service, Verdict};
-use polaris2istio_core::parameters::{ADDRESS_CIDRS, ALLOW_LOOPBACK};
+use polaris2istio_core::parameters::NAMES;
 
-use crate::controller::{binding, empty_service};
+use crate::controller::empty_service;
 use crate::converter::{self, CallError, Converter, Parameters};
 use crate::entries::Document;
 use crate::istio::AddressRule;
-use crate::registry::{Content, decode_answer};
+use crate::registry::{self, Content};
 
 pub use answer::Answer;
 pub use error::CaseError;
+use files::if_there;
 pub use layout::pretty;
 
 /// The entry, as `kubectl get -o yaml` gives it or an operator writes it.
@@ -33,9 +35,6 @@ pub const EARLIER: &str = "earlier.json";
 pub const PARAMETERS: &str = "parameters.json";
 /// What the module is to say.
 pub const OUTCOME: &str = "outcome.json";
-
-/// Longer names are no names of the registry; a case about such an entry has an answer about something else.
-const LONGEST_NAME: usize = 128;
 
 /// One case.
 pub struct Case {
@@ -71,23 +70,27 @@ impl Case {
     /// Reads a case. `more` are parameters that count where the case has none of that name.
     pub fn read(directory: &Path, more: &[(String, String)]) -> Result<Self, CaseError> {
         check_names(directory)?;
-        let document = document(directory)?;
+        let path = |file: &str| directory.join(file);
+        let missing = |file: &str| CaseError::Missing { path: path(file) };
+        let document = if_there(files::entry(&path(ENTRY)))?.ok_or_else(|| missing(ENTRY))?;
+        let now = if_there(files::answer(&path(ANSWER), &document))?.ok_or_else(|| missing(ANSWER))?;
+        let earlier = if_there(files::answer(&path(EARLIER), &document))?;
         let mut parameters = parameters(directory)?;
         let more: Vec<_> = more.iter().filter(|(key, _)| !parameters.iter().any(|(own, _)| own == key)).collect();
         parameters.extend(more.into_iter().cloned());
         parameters.sort();
-        let request = |service: Service| -> Result<Request, CaseError> {
-            let unfit = |error| CaseError::unfit(directory.join(ENTRY), error);
-            let entry = document.entry.view().map_err(unfit)?;
-            Ok(Request { service, entry, parameters: parameters.clone(), published: None })
+        let entry = document.entry.view().map_err(|error| CaseError::unfit(&path(ENTRY), error))?;
+        let request = |answer| Request {
+            service: service(answer),
+            entry: entry.clone(),
+            parameters: parameters.clone(),
+            published: None,
         };
-        let now = service(directory, ANSWER, &document)?
-            .ok_or_else(|| CaseError::Missing { path: directory.join(ANSWER) })?;
         Ok(Self {
             name: directory.file_name().unwrap_or(directory.as_os_str()).to_string_lossy().into_owned(),
             directory: directory.to_owned(),
-            request: request(now)?,
-            earlier: service(directory, EARLIER, &document)?.map(request).transpose()?,
+            request: request(now),
+            earlier: earlier.map(request),
             parameters,
             document,
         })
@@ -105,9 +108,9 @@ impl Case {
 
     /// The host's own rule on addresses, which follows the same parameters.
     pub fn addresses(&self) -> Result<AddressRule, CaseError> {
-        let known = |(key, _): &&(String, String)| [ALLOW_LOOPBACK, ADDRESS_CIDRS].contains(&key.as_str());
+        let known = |(key, _): &&(String, String)| NAMES.contains(&key.as_str());
         let known: Parameters = self.parameters.iter().filter(known).cloned().collect();
-        AddressRule::read(&known).map_err(|failure| CaseError::unfit(self.directory.join(PARAMETERS), failure.message))
+        AddressRule::read(&known).map_err(|failure| CaseError::unfit(&self.directory.join(PARAMETERS), failure.message))
     }
 
     /// The whole request: with the content revision of the earlier answer, where there is one.
@@ -123,7 +126,8 @@ impl Case {
 
     /// The text of the outcome that is expected; none where it was never written.
     pub fn expected(&self) -> Result<Option<String>, CaseError> {
-        read_if_there(&self.directory.join(OUTCOME)).map(|text| text.map(|text| String::from_utf8_lossy(&text).into()))
+        let text = if_there(files::read(&self.directory.join(OUTCOME)))?;
+        Ok(text.map(|text| String::from_utf8_lossy(&text).into()))
     }
 
     /// Writes the outcome that is expected from now on.
@@ -154,52 +158,19 @@ fn check_names(directory: &Path) -> Result<(), CaseError> {
     Ok(())
 }
 
-fn document(directory: &Path) -> Result<Document, CaseError> {
-    let path = directory.join(ENTRY);
-    let text = read_if_there(&path)?.ok_or_else(|| CaseError::Missing { path: path.clone() })?;
-    let origin = path.display().to_string();
-    // Its errors name the file by themselves.
-    let mut documents = Document::parse_all(&text, &origin).map_err(|error| CaseError::Text(error.to_string()))?;
-    match (documents.pop(), documents.len()) {
-        (Some(document), 0) => Ok(document),
-        (found, more) => {
-            let count = more + usize::from(found.is_some());
-            Err(CaseError::unfit(path, format!("holds {count} ServiceEntries; give exactly one")))
-        }
-    }
-}
-
 fn parameters(directory: &Path) -> Result<Parameters, CaseError> {
     let path = directory.join(PARAMETERS);
-    let Some(text) = read_if_there(&path)? else { return Ok(Parameters::new()) };
+    let Some(text) = if_there(files::read(&path))? else { return Ok(Parameters::new()) };
     let map: std::collections::BTreeMap<String, String> = serde_json::from_slice(&text).map_err(|error| {
-        CaseError::unfit(path, format!("{error}; write an object of texts, as {{\"env\": \"prod\"}}"))
+        CaseError::unfit(&path, format!("{error}; write an object of texts, as {{\"env\": \"prod\"}}"))
     })?;
     Ok(map.into_iter().collect())
 }
 
-/// The service of an answer; none where there is no such file.
-fn service(directory: &Path, file: &str, document: &Document) -> Result<Option<Service>, CaseError> {
-    let path = directory.join(file);
-    let Some(text) = read_if_there(&path)? else { return Ok(None) };
-    let answer =
-        decode_answer(&text, &path.display().to_string()).map_err(|error| CaseError::Text(error.to_string()))?;
-    if let Some(bound) = binding(&document.entry)
-        && bound != answer.service
-        && bound.namespace.len().max(bound.name.len()) <= LONGEST_NAME
-    {
-        return Err(CaseError::unfit(path, format!("is about {}, but {ENTRY} names {bound}", answer.service)));
-    }
-    Ok(Some(match answer.content {
+/// What a module is told of an answer.
+fn service(answer: registry::Answer) -> Service {
+    match answer.content {
         Content::Listed(service) => service,
         Content::Missing => empty_service(Some(&answer.service)),
-    }))
-}
-
-fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>, CaseError> {
-    match std::fs::read(path) {
-        Ok(text) => Ok(Some(text)),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(source) => Err(CaseError::Unreadable { path: path.to_owned(), source }),
     }
 }

@@ -12,6 +12,7 @@ pub mod guard;
 pub mod istio;
 pub mod observe;
 mod outage;
+pub mod percent;
 pub mod plan;
 pub mod registry;
 pub mod run;

@@ -18,7 +18,7 @@ use crate::converter::swap::{Engine, Setup, StartError, Subject, Subjects};
 use crate::election::{Campaign, Duties, ElectionConfig};
 use crate::entries::{DirectoryEntries, EntryEvents, KubernetesEntries, OutputError, Shelf, served_version};
 use crate::gate::{Gate, Shut};
-use crate::guard::EmptyHold;
+use crate::guard::{Holds, Settings as GuardSettings};
 use crate::istio::{AddressRule, ServiceEntry, VERSIONS};
 use crate::observe::{Events, HttpError, HttpServer, Metrics, Observers, View};
 use crate::registry::AnyRegistry;
@@ -52,12 +52,14 @@ pub struct Config {
     pub election: Option<ElectionConfig>,
     /// Addresses that endpoints may have.
     pub addresses: AddressRule,
-    /// How long the endpoints of an emptied service are kept.
-    pub empty_hold: EmptyHold,
+    /// How long and how much the guard holds back.
+    pub guard: GuardSettings,
     /// Writes a second, of all entries together.
     pub write_rate: NonZeroU32,
     /// Stop when every entry was looked at.
     pub once: bool,
+    /// Show what would be written, and write nothing.
+    pub dry_run: bool,
 }
 
 /// Where metrics, probes and the status are served.
@@ -154,6 +156,9 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<S
         opener
     });
     let gate = Arc::new(Gate::default());
+    if config.dry_run {
+        gate.shut(Shut::DryRun);
+    }
     let (leads, follows) = watch::channel(true);
     let (commands, requests) = mpsc::channel(8);
     let campaign = match &config.election {
@@ -164,8 +169,8 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<S
         None => None,
     };
     let start = async {
+        let opened = open(&config, &gate).await?;
         let keeper = Arc::new(open_state(&config.state).await?);
-        let opened = open(&config).await?;
         Ok::<_, RunError>((keeper, opened))
     };
     let (keeper, (events, resource, sink, client)) = tokio::select! {
@@ -176,6 +181,7 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<S
     let active = live.active();
     let info = active.info();
     info!(module = %active.identity(), name = info.name, version = info.version, from = active.origin(), "conversion module loaded");
+    let holds = Arc::new(Holds::new(config.guard.fleet_limit));
     let told = client.map(|client| {
         let identity = config.election.as_ref().map_or("polaris2istio", |election| &election.identity);
         let (events, publish) = Events::new(client, identity, &resource.api_version);
@@ -192,17 +198,20 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<S
         sink,
         gate: Arc::clone(&gate),
         addresses: config.addresses,
-        empty_hold: config.empty_hold,
+        guard: config.guard,
+        holds: Arc::clone(&holds),
         write_rate: config.write_rate,
         swap_rate: config.swap_rate,
         once: config.once,
         observers: Observers { metrics: Arc::clone(&metrics), events: told.unwrap_or_default() },
     });
     let handle = controller.handle();
-    let engine = Arc::new(EngineHandle { controller: handle.clone(), gate: Arc::clone(&gate) });
+    let engine =
+        Arc::new(EngineHandle { controller: handle.clone(), gate: Arc::clone(&gate), holds: Arc::clone(&holds) });
     let view = View {
         controller: handle.clone(),
         tally,
+        holds: Arc::clone(&holds),
         silent_after: config.silent_after,
         gate: Arc::clone(&gate),
         leads: follows.clone(),
@@ -213,7 +222,7 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<S
     if let Some(opener) = opener {
         opener.open(view.clone(), &metrics, config.metrics_per_entry);
     }
-    let router = Arc::new(Router::new(Arc::clone(&keeper), follows, commands, view));
+    let router = Arc::new(Router::new(Arc::clone(&keeper), follows, commands, holds, view));
     if let Some(campaign) = campaign.clone() {
         handle.stand_by();
         let duties = handle.clone();
@@ -251,6 +260,7 @@ impl Duties for Handle {
 struct EngineHandle {
     controller: Handle,
     gate: Arc<Gate>,
+    holds: Arc<Holds>,
 }
 
 impl Engine for EngineHandle {
@@ -262,6 +272,10 @@ impl Engine for EngineHandle {
 
     fn look_again(&self) {
         self.controller.look_again();
+    }
+
+    fn promoted(&self) {
+        self.holds.accept_module();
     }
 
     fn module_missing(&self, missing: bool) {
@@ -311,7 +325,10 @@ async fn open_state(place: &StatePlace) -> Result<Keeper, RunError> {
     }
 }
 
-async fn open(config: &Config) -> Result<(EntryEvents, ApiResource, Sink, Option<kube::Client>), RunError> {
+async fn open(
+    config: &Config,
+    gate: &Arc<Gate>,
+) -> Result<(EntryEvents, ApiResource, Sink, Option<kube::Client>), RunError> {
     let namespace = config.namespace.clone();
     match &config.target {
         Target::Kubernetes => {
@@ -323,7 +340,7 @@ async fn open(config: &Config) -> Result<(EntryEvents, ApiResource, Sink, Option
             Ok((events, resource, Sink::Kubernetes(Box::new(sink)), Some(client)))
         }
         Target::Directory { entries, output } => {
-            let shelf = Arc::new(Shelf::new(output)?);
+            let shelf = Arc::new(Shelf::new(output, Arc::clone(gate))?);
             info!(namespace, entries = %entries.display(), output = %output.display(), "serving the ServiceEntries of a directory");
             let events = DirectoryEntries::new(entries, Arc::clone(&shelf), namespace)?.events();
             Ok((events, ServiceEntry::resource(VERSIONS[0]), Sink::Directory(shelf), None))

@@ -1,31 +1,15 @@
 //! The command line as a person meets it: help, wrong usage, the offline verbs.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a panic is how a test fails")]
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+mod support;
 
-fn run(arguments: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_polaris2istio"));
-    command.args(arguments).env_remove("KUBECONFIG").env("HOME", "/nonexistent").output().unwrap()
-}
+use std::path::{Path, PathBuf};
+
+use support::{check, json};
 
 fn example(name: &str) -> String {
     let root: PathBuf = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/example");
     root.join(name).display().to_string()
-}
-
-/// Runs, and checks the exit code and that stdout and stderr hold some texts.
-#[track_caller]
-fn check(arguments: &[&str], code: i32, stdout: &[&str], stderr: &[&str]) {
-    let output = run(arguments);
-    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert_eq!(output.status.code(), Some(code), "{out}{err}");
-    for text in stdout {
-        assert!(out.contains(text), "stdout says `{text}`: {out}");
-    }
-    for text in stderr {
-        assert!(err.contains(text), "stderr says `{text}`: {err}");
-    }
 }
 
 #[test]
@@ -61,8 +45,7 @@ fn converts_offline() {
     let (entry, answer) = (example("entries/reviews.yaml"), example("answers/reviews.json"));
     let arguments = ["convert", "--entry", &entry, "--answer", &answer];
     check(&arguments, 0, &["address: \"10.1.0.11\"", "location: MESH_INTERNAL"], &["instance-isolated"]);
-    let output = run(&[&arguments[..], &["-o", "json"]].concat());
-    let object: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let object = json(&arguments, 0);
     assert_eq!(object["spec"]["endpoints"].as_array().unwrap().len(), 2);
 }
 
@@ -71,8 +54,7 @@ fn explains_offline() {
     let (entry, answer) = (example("entries/reviews.yaml"), example("answers/reviews.json"));
     let arguments = ["explain", "--entry", &entry, "--answer", &answer];
     check(&arguments, 0, &["polaris/reviews <- default/reviews: converted", "left out", "instance-isolated"], &[]);
-    let output = run(&[&arguments[..], &["-o", "json"]].concat());
-    let fates: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let fates = json(&arguments, 0);
     let left_out = fates["instances"].as_array().unwrap().iter().filter(|fate| fate["endpoint"].is_null()).count();
     assert_eq!(left_out, 1);
 }

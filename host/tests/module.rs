@@ -3,18 +3,16 @@
 //! Other modules than the embedded one are made of it by changing texts in its bytes, so that no toolchain is needed.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a panic is how a test fails")]
 
+mod support;
+
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Command;
 
 use clap::CommandFactory;
 use polaris2istio::cli::Cli;
 use polaris2istio::converter::source::Candidate;
-use serde_json::Value;
+use support::{check, json};
 use tempfile::TempDir;
-
-fn run(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_polaris2istio")).args(arguments).output().unwrap()
-}
 
 /// The bytes of the embedded module.
 fn embedded() -> Vec<u8> {
@@ -27,26 +25,6 @@ fn cases() -> String {
 
 fn case(name: &str) -> String {
     format!("{}/{name}", cases())
-}
-
-/// Runs, and checks the exit code and that stdout and stderr hold some texts.
-#[track_caller]
-fn check(arguments: &[&str], code: i32, stdout: &[&str], stderr: &[&str]) -> String {
-    let output = run(arguments);
-    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert_eq!(output.status.code(), Some(code), "{out}{err}");
-    for text in stdout {
-        assert!(out.contains(text), "stdout says `{text}`: {out}");
-    }
-    for text in stderr {
-        assert!(err.contains(text), "stderr says `{text}`: {err}");
-    }
-    out.into_owned()
-}
-
-#[track_caller]
-fn json(arguments: &[&str], code: i32) -> Value {
-    serde_json::from_str(&check(&[arguments, &["-o", "json"]].concat(), code, &[], &[])).unwrap()
 }
 
 /// Files of one test.
@@ -135,11 +113,8 @@ fn refusals_name_the_reason_and_the_remedy() {
     check(&files.write("nothing", b"\0asm\x0d\0\x01\0"), &[], &["does not export", "it exports nothing"]);
     let import = b"\0asm\x0d\0\x01\0\x07\x05\x01\x40\0\x01\0\x0a\x0a\x01\0\x05clock\x01\0";
     check(&files.write("import", import), &[], &["imports clock", "without WASI"]);
-    check(
-        &files.write("large", &embedded()),
-        &["--module-max-size", "1", "--module-memory", "1"],
-        &["--module-memory"],
-    );
+    let two_mib = b"\0asm\x0d\0\x01\0\x01\x0d\0asm\x01\0\0\0\x05\x03\x01\0\x20";
+    check(&files.write("large", two_mib), &["--module-memory", "1"], &["--module-memory"]);
     let next = files.patched("next", "conversion@0.1.0", "conversion@0.2.0");
     check(
         &next,

@@ -1,6 +1,6 @@
 //! What can be wrong with the files of a case.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Why a case cannot be run.
 #[derive(Debug, thiserror::Error)]
@@ -59,7 +59,11 @@ pub enum CaseError {
 }
 
 impl CaseError {
-    pub(super) fn unfit(path: PathBuf, detail: impl ToString) -> Self {
-        Self::Unfit { path, detail: detail.to_string() }
+    pub(super) fn unfit(path: &Path, detail: impl ToString) -> Self {
+        Self::Unfit { path: path.to_owned(), detail: detail.to_string() }
+    }
+
+    pub(super) fn text(error: impl ToString) -> Self {
+        Self::Text(error.to_string())
     }
 }

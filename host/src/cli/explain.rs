@@ -3,12 +3,13 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use polaris2istio_core::model::{Diagnostic, Endpoint, Instance, Subject, Update};
+use polaris2istio_core::model::{Diagnostic, Instance, Subject, Update};
 use serde::Serialize;
 
 use super::offline::{Offline, OfflineArgs, print, severity};
 use super::output::Output;
 use crate::controller::line;
+use crate::converter::swap::line as endpoint_line;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -105,14 +106,9 @@ fn fate(position: u32, instance: &Instance, update: Option<&Update>, diagnostics
         weight: instance.weight,
         healthy: instance.healthy,
         isolated: instance.isolated,
-        endpoint: endpoint.map(describe),
+        endpoint: endpoint.map(endpoint_line),
         reasons: about.map(|diagnostic| reason(diagnostic, text(diagnostic))).collect(),
     }
-}
-
-fn describe(endpoint: &Endpoint) -> String {
-    let ports: Vec<_> = endpoint.ports.iter().map(|(name, port)| format!("{name}={port}")).collect();
-    format!("{} {} weight {}", endpoint.address, ports.join(","), endpoint.weight)
 }
 
 fn reason(diagnostic: &Diagnostic, text: String) -> Reason {

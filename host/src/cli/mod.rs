@@ -3,6 +3,7 @@
 mod convert;
 mod election_args;
 mod explain;
+mod guard_args;
 mod module;
 mod module_args;
 mod observe_args;
@@ -22,6 +23,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use tracing_subscriber::EnvFilter;
 
 pub use election_args::ElectionArgs;
+pub use guard_args::GuardArgs;
 pub use module_args::ModuleArgs;
 pub use observe_args::ObserveArgs;
 pub use run_args::RunArgs;
@@ -121,8 +123,9 @@ fn two_dashes(argument: OsString) -> OsString {
 }
 
 fn start_logging(format: LogFormat, filter: &str) {
-    // kube's spans would stand before every line, with what the line says already.
-    let filter = EnvFilter::try_new(format!("kube_runtime=warn,kube_client=warn,{filter}"))
+    // kube's spans would stand before every line, with what the line says already; and what fails of its requests is said
+    // once, by whoever asked.
+    let filter = EnvFilter::try_new(format!("kube_runtime=warn,kube_client=off,{filter}"))
         .unwrap_or_else(|_| EnvFilter::new("info"));
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
     match format {

@@ -3,16 +3,17 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use clap::{Args, ValueEnum};
 use polaris2istio_core::model::{Outcome, Service, Severity, Update, Verdict};
 
 use super::ModuleArgs;
-use crate::controller::{NAMESPACE, SERVICE, binding, empty_service};
+use crate::cases::files;
+use crate::controller::empty_service;
 use crate::entries::Document;
 use crate::istio::check;
 use crate::plan::{Apply, Desired, plan};
-use crate::registry::{Content, decode_answer};
+use crate::registry::Content;
 
 /// Input of the offline verbs.
 #[derive(Debug, Args)]
@@ -47,18 +48,8 @@ pub(super) struct Offline {
 
 impl OfflineArgs {
     pub(super) fn convert(&self) -> anyhow::Result<Offline> {
-        let document = self.document()?;
-        let origin = self.answer.display().to_string();
-        let bytes = std::fs::read(&self.answer).with_context(|| format!("{origin}: cannot be read"))?;
-        let answer = decode_answer(&bytes, &origin)?;
-        if let Some(bound) = binding(&document.entry)
-            && bound != answer.service
-        {
-            bail!(
-                "{origin} is about {}, but the entry names {bound} ({NAMESPACE}, {SERVICE}); give the answer of that service",
-                answer.service
-            );
-        }
+        let document = files::entry(&self.entry)?;
+        let answer = files::answer(&self.answer, &document)?;
         let (service, missing) = match answer.content {
             Content::Listed(service) => (service, false),
             Content::Missing => (empty_service(Some(&answer.service)), true),
@@ -69,21 +60,9 @@ impl OfflineArgs {
         Ok(Offline { document, service, missing, outcome })
     }
 
-    fn document(&self) -> anyhow::Result<Document> {
-        let origin = self.entry.display().to_string();
-        let bytes = std::fs::read(&self.entry).with_context(|| format!("{origin}: cannot be read"))?;
-        let mut documents = Document::parse_all(&bytes, &origin)?;
-        match (documents.pop(), documents.len()) {
-            (Some(document), 0) => Ok(document),
-            (None, _) => bail!("{origin}: holds no ServiceEntry"),
-            (Some(_), more) => bail!("{origin}: holds {} ServiceEntries; give a file with one", more + 1),
-        }
-    }
-
     /// The apply that an update leads to, after the host's own checks.
     pub(super) fn apply(&self, offline: &Offline, update: Update) -> anyhow::Result<Option<Apply>> {
-        let source = format!("{}/{}", offline.service.namespace, offline.service.name);
-        let desired = Desired::new(update, source, offline.service.revision.clone());
+        let desired = Desired::of(update, &offline.service);
         let live = &offline.document.entry;
         check(&desired, live, &self.module.addresses()).context("the module's answer breaks a rule")?;
         let plan = plan(&desired, live);

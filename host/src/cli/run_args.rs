@@ -1,6 +1,5 @@
 //! The controller's flags, and how they become a running controller.
 
-use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -9,9 +8,8 @@ use anyhow::Context;
 use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{ElectionArgs, LogFormat, ModuleArgs, ObserveArgs, SwapArgs};
+use super::{ElectionArgs, GuardArgs, LogFormat, ModuleArgs, ObserveArgs, SwapArgs};
 use crate::controller::Settled;
-use crate::guard::EmptyHold;
 use crate::registry::{AnyRegistry, DirectoryConfig, DirectoryRegistry, HttpConfig, HttpRegistry, TokenSource};
 use crate::run::{Config, Target, run};
 use crate::watch_dir::WatchOptions;
@@ -83,12 +81,8 @@ pub struct RunArgs {
     #[arg(long, env = "POLARIS2ISTIO_OUTPUT", value_name = "DIR", requires = "entries", help_heading = "Entries")]
     output: Option<PathBuf>,
 
-    /// How long the endpoints of a service that lists no instance any more are kept: a time, `0s` or `never`
-    #[arg(long, env = "POLARIS2ISTIO_EMPTY_HOLD", value_name = "TIME", default_value = "5m", help_heading = "Guard")]
-    empty_hold: EmptyHold,
-    /// Writes a second, of all entries together
-    #[arg(long, env = "POLARIS2ISTIO_WRITE_RATE", value_name = "N", default_value = "100", help_heading = "Guard")]
-    write_rate: NonZeroU32,
+    #[command(flatten)]
+    guard: GuardArgs,
 
     #[command(flatten)]
     module: ModuleArgs,
@@ -152,9 +146,10 @@ impl RunArgs {
             silent_after: self.answers.is_none().then(|| SILENT + self.poll_interval * 15),
             target,
             addresses: self.module.addresses(),
-            empty_hold: self.empty_hold,
-            write_rate: self.write_rate,
+            guard: self.guard.settings(),
+            write_rate: self.guard.write_rate,
             once: self.once,
+            dry_run: self.guard.dry_run,
         })
     }
 

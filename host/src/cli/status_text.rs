@@ -26,6 +26,12 @@ fn text(status: &Status, now: Timestamp) -> String {
     for reason in status.shut.iter().filter(|reason| !["paused", "standby"].contains(&reason.as_str())) {
         line("no writes", reason);
     }
+    if status.fleet_holds > 0 {
+        line(
+            "ALARM",
+            &format!("many services lost their endpoints at once; those of {} entries are held", status.fleet_holds),
+        );
+    }
     for reason in &status.unready {
         line("not ready", reason);
     }
@@ -110,13 +116,13 @@ mod tests {
             json!({
                 "entry": entry, "service": "shop/cart", "state": state, "endpoints": 12, "revision": "r", "module": "m",
                 "instances": {"listed": 14, "leftOut": {"instance-isolated": 1, "instance-weight-zero": 1}},
-                "lastAnswer": "2026-01-01T00:00:00Z", "lastWrite": null, "hold": null, "problems": problems,
+                "lastAnswer": "2026-01-01T00:00:00Z", "lastWrite": null, "holds": [], "problems": problems,
             })
         };
         let problem =
             json!([{"matter": "held", "text": "endpoints held for 5m: the service lists no instance any more"}]);
         let status = serde_json::from_value(json!({
-            "version": "1.2.3", "identity": "a", "leads": false, "leader": "b", "unready": [], "shut": ["paused", "standby"],
+            "version": "1.2.3", "identity": "a", "leads": false, "leader": "b", "unready": [], "fleetHolds": 0, "shut": ["paused", "standby"],
             "paused": {"since": "2026-01-01T00:00:00Z", "reason": "restore"}, "polls": {}, "module": "default 0.1.0 sha256:1",
             "registry": [{"address": "polaris:8090", "lastAnswer": "2026-01-01T00:01:00Z"}],
             "entriesByState": {"done": 1, "held": 1},

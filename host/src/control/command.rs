@@ -17,6 +17,8 @@ pub enum Command {
     ModuleHistory,
     /// Something about the candidate or the active module.
     Module(swap::Command),
+    /// Let go what an entry holds, given as `namespace/name`, or what all hold.
+    Release(Option<String>),
     /// Stop every write of all replicas, for a reason.
     Pause(String),
     /// Let writes go again.

@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{Command, Reply};
 use crate::converter::swap;
+use crate::guard::Holds;
 use crate::observe::{Status, View};
 use crate::state::{Answered, Keeper, Paused, Sent};
 
@@ -20,6 +21,7 @@ pub struct Router {
     keeper: Arc<Keeper>,
     leads: watch::Receiver<bool>,
     modules: mpsc::Sender<swap::Request>,
+    holds: Arc<Holds>,
     view: View,
 }
 
@@ -29,9 +31,10 @@ impl Router {
         keeper: Arc<Keeper>,
         leads: watch::Receiver<bool>,
         modules: mpsc::Sender<swap::Request>,
+        holds: Arc<Holds>,
         view: View,
     ) -> Self {
-        Self { keeper, leads, modules, view }
+        Self { keeper, leads, modules, holds, view }
     }
 
     /// Answers a command that a person gave to this process.
@@ -43,8 +46,9 @@ impl Router {
             Command::ModuleHistory => Ok(json!(state.module.history)),
             Command::Pause(reason) => self.pause(Some(reason)).await,
             Command::Resume => self.pause(None).await,
-            Command::Module(_) if !*self.leads.borrow() => return self.forward(command).await,
-            Command::Module(command) => self.carry_out(command).await,
+            Command::Module(_) | Command::Release(_) if !*self.leads.borrow() => return self.forward(command).await,
+            Command::Module(command) => self.change(command).await,
+            Command::Release(entry) => self.release(entry),
         };
         result.into()
     }
@@ -62,7 +66,17 @@ impl Router {
         update.await.map(|paused| json!({ "paused": paused })).map_err(|error| error.to_string())
     }
 
-    async fn carry_out(&self, command: swap::Command) -> Result<Value, String> {
+    /// Holds are the leader's: another replica's would end with its next answers.
+    fn release(&self, entry: Option<String>) -> Result<Value, String> {
+        let released = match entry {
+            None => self.holds.release_all(),
+            Some(entry) if self.holds.release(&entry) => 1,
+            Some(entry) => return Err(format!("{entry} holds nothing; `status` shows what is held")),
+        };
+        Ok(json!({ "released": released }))
+    }
+
+    async fn change(&self, command: swap::Command) -> Result<Value, String> {
         let (reply, answer) = oneshot::channel();
         let stopping = |_| "the controller is stopping".to_owned();
         self.modules.send((command, reply)).await.map_err(|_| stopping(()))?;
@@ -94,9 +108,14 @@ impl Router {
         loop {
             let known = state.borrow_and_update().clone();
             if *leads.borrow_and_update()
-                && let Some(Sent { id, command: Command::Module(command) }) = known.request.clone()
+                && let Some(Sent { id, command }) = known.request.clone()
             {
-                let answer = Answered { id, reply: self.carry_out(command).await.into() };
+                let result = match command {
+                    Command::Module(command) => self.change(command).await,
+                    Command::Release(entry) => self.release(entry),
+                    _ => Err("any replica carries that out itself".into()),
+                };
+                let answer = Answered { id, reply: result.into() };
                 let noted = self.keeper.update(|state, _| {
                     state.answer = Some(answer.clone());
                     if state.request.as_ref().is_some_and(|request| request.id == id) {

@@ -3,6 +3,8 @@
 use polaris2istio_core::model::{Diagnostic, Service, Severity, Subject};
 use tracing::{debug, error, info, warn};
 
+use crate::guard::AlarmNews;
+
 /// Lines that one entry gets at a time; the rest is counted. `explain` prints them all.
 const LINES: usize = 10;
 
@@ -22,6 +24,24 @@ pub(super) fn log(entry: &str, diagnostics: &[Diagnostic], service: &Service) {
     }
     if notable.len() > LINES {
         info!(entry, "and {} more of these; `polaris2istio explain` prints all", notable.len() - LINES);
+    }
+}
+
+/// Tells of the fleet's alarm, when it is raised and when it is over.
+pub(super) fn log_alarm(news: Option<AlarmNews>) {
+    match news {
+        Some(AlarmNews::Raised(alarm)) => error!(
+            services = alarm.services,
+            followed = alarm.followed,
+            "{} of {} services lost half of their endpoints or more within a minute, as when a registry was restored empty; \
+             all disappearances are held, without end, until the registry lists the instances again or a person releases them",
+            alarm.services,
+            alarm.followed
+        ),
+        Some(AlarmNews::Over) => {
+            info!("disappearances are no longer held for all services: all is listed again, or released")
+        }
+        None => {}
     }
 }
 

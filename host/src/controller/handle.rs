@@ -41,10 +41,10 @@ impl Handle {
         snapshot.unknown += usize::from(!self.context.complete.load(Ordering::Acquire));
         for entry in self.store.state() {
             let Some(key) = binding(&entry) else { continue };
-            let service = match self.context.services.get(&key) {
-                Some((Known::Listed(service), _)) => service,
-                Some((Known::Missing, _)) => Arc::new(empty_service(Some(&key))),
-                Some((Known::Failed, _)) | None => {
+            let service = match self.context.services.get(&key).map(|heard| heard.known) {
+                Some(Known::Listed(service)) => service,
+                Some(Known::Missing) => Arc::new(empty_service(Some(&key))),
+                Some(Known::Failed) | None => {
                     snapshot.unknown += 1;
                     continue;
                 }
@@ -73,9 +73,9 @@ impl Handle {
 
     /// The revision of the registry's last answer for a service.
     pub fn revision(&self, service: &ServiceKey) -> Option<String> {
-        match self.context.services.get(service)? {
-            (Known::Listed(service), _) => Some(service.revision.clone()),
-            _ => None,
+        match self.context.services.get(service)?.known {
+            Known::Listed(service) => Some(service.revision.clone()),
+            Known::Missing | Known::Failed => None,
         }
     }
 
@@ -90,6 +90,7 @@ impl Handle {
     /// To be called just before the gate opens for one who begins to write: what was asked of the registry until now does not
     /// count any more, and holds begin anew.
     pub fn lead(&self) {
+        self.context.holds.fleet().reset();
         let round = self.context.services.next_round();
         self.pace.send_replace(Pace { slow: false, round });
     }

@@ -59,6 +59,11 @@ impl Index {
         Arc::new(self.entries.keys().cloned().collect::<BTreeSet<_>>())
     }
 
+    /// How many services some entry follows.
+    pub(super) fn services(&self) -> usize {
+        self.entries.len()
+    }
+
     /// Whether some entry follows this service.
     pub(super) fn wants(&self, service: &ServiceKey) -> bool {
         self.entries.contains_key(service)

@@ -10,6 +10,7 @@ use kube::runtime::watcher::Event;
 use tokio::sync::{mpsc, watch};
 
 use super::binding::binding;
+use super::diagnostics;
 use super::index::Index;
 use super::reconcile::Context;
 use crate::entries::EntryEvents;
@@ -37,7 +38,9 @@ impl Inputs {
                 Some(event) = self.events.next() => self.event(&event),
                 Some(report) = self.reports.recv() => self.report(report),
                 // What was not written meanwhile is written now.
-                () = self.openings.next() => self.index.entries().cloned().for_each(|key| self.enqueue(key)),
+                () = self.openings.next() => self.all(),
+                // Something was released, or holds that would end by time end no more.
+                () = self.context.holds.again() => self.holding(),
             }
         }
     }
@@ -55,7 +58,7 @@ impl Inputs {
             }
             Event::Delete(entry) => {
                 let key = self.key(entry);
-                self.context.forget(&key);
+                self.forget(&key);
                 if self.index.forget(&key) {
                     self.want();
                 }
@@ -72,7 +75,7 @@ impl Inputs {
         let present: HashSet<_> = keys.iter().collect();
         let gone: Vec<_> = self.index.entries().filter(|key| !present.contains(key)).cloned().collect();
         for key in gone {
-            self.context.forget(&key);
+            self.forget(&key);
             self.index.forget(&key);
         }
         for (entry, key) in entries.iter().zip(&keys) {
@@ -91,7 +94,22 @@ impl Inputs {
         }
     }
 
+    fn forget(&self, key: &ObjectRef<ServiceEntry>) {
+        self.context.forget(key);
+        diagnostics::log_alarm(self.context.holds.forget(&title(key)));
+    }
+
+    fn holding(&self) {
+        let holding: HashSet<_> = self.context.holds.list().into_iter().map(|(entry, _)| entry).collect();
+        self.index.entries().filter(|key| holding.contains(&title(key))).cloned().for_each(|key| self.enqueue(key));
+    }
+
+    fn all(&self) {
+        self.index.entries().cloned().for_each(|key| self.enqueue(key));
+    }
+
     fn want(&self) {
+        self.context.holds.fleet().follow(self.index.services());
         self.context.services.retain(|service| self.index.wants(service));
         self.wanted.send_replace(self.index.wanted());
     }
@@ -104,4 +122,9 @@ impl Inputs {
     fn key(&self, entry: &ServiceEntry) -> ObjectRef<ServiceEntry> {
         ObjectRef::from_obj_with(entry, self.context.resource.clone())
     }
+}
+
+/// `namespace/name`, as messages have it.
+fn title(key: &ObjectRef<ServiceEntry>) -> String {
+    format!("{}/{}", key.namespace.as_deref().unwrap_or_default(), key.name)
 }

@@ -6,11 +6,14 @@
 mod binding;
 mod diagnostics;
 mod handle;
+mod holding;
 mod index;
 mod inputs;
+mod problems;
 mod reconcile;
 mod report;
 mod services;
+mod stopped;
 mod tracked;
 
 use std::convert::Infallible;
@@ -28,16 +31,16 @@ use kube::runtime::reflector::{ObjectRef, Store, store::Writer};
 use tokio::sync::{Semaphore, mpsc, watch};
 use tracing::{info, warn};
 
-pub use binding::{EMPTY_HOLD, NAMESPACE, SERVICE, binding, empty_service};
+pub use binding::{NAMESPACE, PAUSED, SERVICE, binding, empty_service};
 pub use diagnostics::line;
 pub use handle::{Handle, Snapshot};
-pub use report::{EntryReport, HoldReport, Matter, WriteReport};
+pub use report::{EntryReport, Matter, WriteReport};
 pub use tracked::Settled;
 
 use crate::converter::swap::Live;
 use crate::entries::EntryEvents;
 use crate::gate::Gate;
-use crate::guard::{Budget, EmptyHold};
+use crate::guard::{Budget, Holds, Settings};
 use crate::istio::{AddressRule, ServiceEntry};
 use crate::observe::Observers;
 use crate::registry::{Pace, Registry};
@@ -66,8 +69,10 @@ pub struct Parts<R> {
     pub gate: Arc<Gate>,
     /// Addresses that no endpoint may have, whatever the module says.
     pub addresses: AddressRule,
-    /// `--empty-hold`.
-    pub empty_hold: EmptyHold,
+    /// How long and how much the guard holds back.
+    pub guard: Settings,
+    /// What is held; its fleet limit is that of `guard`.
+    pub holds: Arc<Holds>,
     /// Writes a second, of all entries together.
     pub write_rate: NonZeroU32,
     /// Entries a second that another module may change.
@@ -101,7 +106,8 @@ impl<R: Registry> Controller<R> {
             converter: parts.converter,
             changes: RateLimiter::direct(Quota::per_second(parts.swap_rate)),
             addresses: parts.addresses,
-            empty_hold: parts.empty_hold,
+            guard: parts.guard,
+            holds: parts.holds,
             budget: Budget::new(parts.write_rate),
             sink: parts.sink,
             gate: parts.gate,

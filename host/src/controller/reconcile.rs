@@ -12,18 +12,19 @@ use polaris2istio_core::model::{Diagnostic, Outcome, Service, Severity, Subject,
 use tokio::sync::{Notify, Semaphore};
 use tracing::{error, info, warn};
 
-use super::binding::{EMPTY_HOLD, binding, empty_service};
+use super::binding::{binding, empty_service};
 use super::diagnostics;
+use super::holding::News;
 use super::report::{Board, Matter, WriteReport, text};
-use super::services::{Known, Services};
+use super::services::{Heard, Known, Services};
 use super::tracked::{Entries, Settled, Tracked};
 use crate::converter::swap::{Given, Identity, Live, Memory, Turn};
-use crate::gate::{Closed, Gate, Shut};
-use crate::guard::{Budget, EmptyHold, Guard, Listed};
+use crate::gate::Gate;
+use crate::guard::{Budget, Holds, Listing, Origins, Settings};
 use crate::istio::{AddressRule, ServiceEntry, check};
 use crate::observe::Observers;
 use crate::outage::Outage;
-use crate::plan::{Apply, Desired, Plan, holds, plan};
+use crate::plan::{Apply, Desired, Plan, REVISION, holds, plan};
 use crate::registry::ServiceKey;
 use crate::sink::{Sink, SinkError};
 
@@ -47,7 +48,8 @@ pub(super) struct Context {
     /// Entries a second that another module may change.
     pub(super) changes: DefaultDirectRateLimiter,
     pub(super) addresses: AddressRule,
-    pub(super) empty_hold: EmptyHold,
+    pub(super) guard: Settings,
+    pub(super) holds: Arc<Holds>,
     pub(super) budget: Budget,
     pub(super) sink: Sink,
     pub(super) gate: Arc<Gate>,
@@ -93,13 +95,13 @@ pub(super) async fn reconcile(entry: Arc<ServiceEntry>, context: Arc<Context>) -
     Ok(action)
 }
 
-struct Look<'a> {
-    context: &'a Context,
-    tracked: &'a mut Tracked,
-    live: &'a Arc<ServiceEntry>,
-    title: &'a str,
+pub(super) struct Look<'a> {
+    pub(super) context: &'a Context,
+    pub(super) tracked: &'a mut Tracked,
+    pub(super) live: &'a Arc<ServiceEntry>,
+    pub(super) title: &'a str,
     /// The round whose answers it is about.
-    round: u64,
+    pub(super) round: u64,
     /// It is not this entry's turn yet to be changed by another module.
     waits: bool,
 }
@@ -109,7 +111,10 @@ struct Converted {
     by: Arc<Identity>,
     turn: Turn,
     service: ServiceKey,
-    listed: Listed,
+    /// What the registry lists; none where there is no such service.
+    content: Option<Arc<Service>>,
+    answers: u64,
+    origins: Origins,
     desired: Desired,
     content_revision: Option<String>,
     answered: tokio::time::Instant,
@@ -118,19 +123,20 @@ struct Converted {
 impl Look<'_> {
     async fn run(mut self) -> Action {
         let Some(service) = binding(self.live) else { return self.unbound().await };
-        let Some((known, answered)) = self.context.services.current(&service) else {
+        let Some(heard) = self.context.services.current(&service) else {
             // Nothing is written for a service before the registry has answered for it.
             return Action::await_change();
         };
+        let answers = heard.answers();
+        let Heard { known, received: answered, .. } = heard;
         self.tracked.report.answered = Some(answered);
         self.tracked.report.listed = None;
-        let (content, listed) = match known {
+        let (content, exists) = match known {
             Known::Listed(content) => {
-                let listed = Listed::Instances(content.instances.len());
                 self.tracked.report.listed = Some(content.instances.len());
-                (content, listed)
+                (content, true)
             }
-            Known::Missing => (Arc::new(empty_service(Some(&service))), Listed::Missing),
+            Known::Missing => (Arc::new(empty_service(Some(&service))), false),
             Known::Failed => return self.end(Settled::Failed, Action::await_change()),
         };
         let Some(Given { outcome, by, turn }) = self.convert(&service, &content).await else {
@@ -143,8 +149,12 @@ impl Look<'_> {
             Verdict::Unchanged => self.settled(),
             Verdict::Update(mut update) => {
                 let content_revision = update.content_revision.take();
+                let origins = Origins::of(&update, &content);
                 let desired = Desired::new(update, service.to_string(), content.revision.clone());
-                self.write(Converted { by, turn, service, listed, desired, content_revision, answered }).await
+                let content = exists.then_some(content);
+                let converted =
+                    Converted { by, turn, service, content, answers, origins, desired, content_revision, answered };
+                self.write(converted).await
             }
         }
     }
@@ -172,10 +182,8 @@ impl Look<'_> {
         };
         let begun = Instant::now();
         let result = self.context.converter.convert(content, view, memory, admit).await;
-        self.context
-            .observers
-            .metrics
-            .converted(result.as_ref().map(|given| &given.outcome.verdict).ok(), begun.elapsed());
+        let verdict = result.as_ref().map(|given| &given.outcome.verdict).ok();
+        self.context.observers.metrics.converted(verdict, begun.elapsed());
         match result {
             Ok(given) => {
                 self.solved(Matter::Conversion);
@@ -192,7 +200,7 @@ impl Look<'_> {
     }
 
     /// The module gave nothing that can be used: the last endpoints stay.
-    fn trouble<T>(&mut self, what: &str) -> Option<T> {
+    pub(super) fn trouble<T>(&mut self, what: &str) -> Option<T> {
         self.problem(Matter::Conversion, what.into());
         if self.tracked.says("trouble", what) {
             error!(
@@ -222,22 +230,34 @@ impl Look<'_> {
 
     async fn write(&mut self, converted: Converted) -> Action {
         let now = Instant::now();
-        let Converted { by, turn, service, listed, mut desired, content_revision, answered } = converted;
+        let Converted { by, turn, service, content, answers, origins, mut desired, content_revision, answered } =
+            converted;
+        let source = service.to_string();
         if let Err(violation) = check(&desired, self.live, &self.context.addresses) {
             self.trouble::<()>(&format!("the module's answer breaks a rule: {violation}"));
             return self.end(Settled::Failed, Action::await_change());
         }
-        let limit = self.empty_hold();
+        let stopped = self.stopped();
         // What the last good module had published comes back at once, whatever goes with it.
-        let restored = turn == Turn::Restored && self.tracked.restores(&by, &desired);
-        let hold = if restored {
-            self.tracked.guard = Guard::default();
-            None
+        let restored = stopped.is_none() && turn == Turn::Restored && self.tracked.restores(&by, &desired);
+        let decision = if restored {
+            self.let_go()
         } else {
-            self.tracked.guard.decide(&mut desired, listed, self.live, limit, now).cloned()
+            let listing = content.as_deref().map_or(Listing::Missing, Listing::Service);
+            let news = News { listing, origins, answers };
+            self.guard(&mut desired, &source, news, stopped.as_ref())
         };
-        let held = hold.is_some();
-        let release = self.tell_hold(hold, now);
+        if self.too_many(&desired) {
+            return self.end(Settled::Failed, Action::await_change());
+        }
+        if content.is_none() {
+            if desired.endpoints.is_empty() && self.live.spec.endpoints.is_empty() {
+                // A service that is not there yet gives an entry nothing.
+                return self.settled();
+            }
+            desired.revision = self.live.annotation(REVISION).unwrap_or_default().to_owned();
+        }
+        let held = !decision.holds.is_empty();
         let Plan { apply, contested } = plan(&desired, self.live);
         let fields: Vec<_> = contested.iter().map(ToString::to_string).collect();
         self.problem(Matter::Contested, fields.join(", "));
@@ -249,14 +269,20 @@ impl Look<'_> {
                 );
             }
         }
-        if let Some(apply) = apply
-            && let Some(again) = self.apply(&apply, &desired, service.to_string(), answered, restored).await
-        {
-            return again;
+        if let Some(apply) = apply {
+            let again = match &stopped {
+                Some(stopped) => Some(self.show(stopped, &apply, &desired).await),
+                None => self.apply(&apply, &desired, source, answered, restored).await,
+            };
+            match again {
+                Some(again) if stopped.is_none() || !held => return again,
+                _ => {}
+            }
         }
         if held {
             self.tracked.unpublish();
-            return self.end(Settled::Held, release.map_or_else(Action::await_change, Action::requeue));
+            let again = decision.again.map_or_else(Action::await_change, Action::requeue);
+            return self.end(Settled::Held, again);
         }
         self.tracked.publish(by, &service, desired, content_revision, now);
         self.settled()
@@ -275,21 +301,18 @@ impl Look<'_> {
         if let Some(rest) = self.tracked.refused(desired, self.live, now) {
             return Some(self.end(Settled::Failed, Action::requeue(rest)));
         }
-        if let Err(closed) = self.may_write(now) {
-            return Some(self.shut_out(&closed, apply));
-        }
         if !at_once {
             let wait = self.tracked.pace.wait(now);
             if !wait.is_zero() {
                 return Some(Action::requeue(wait));
             }
-            self.context.budget.take(apply.change.removed > 0).await;
+            self.context.budget.take(self.tracked.urgent).await;
         }
         let Ok(_writer) = self.context.writers.acquire().await else { return Some(Action::await_change()) };
         let begun = Instant::now();
         // Again, since a writer may have waited for its turn.
-        if let Err(closed) = self.may_write(begun) {
-            return Some(self.shut_out(&closed, apply));
+        if self.context.gate.check(begun).is_err() || self.is_stale() {
+            return Some(Action::requeue(Duration::ZERO));
         }
         let result = self.send(apply).await;
         self.context.observers.metrics.wrote(result.as_ref().err(), begun.elapsed(), &apply.change);
@@ -299,7 +322,7 @@ impl Look<'_> {
                 self.solved(Matter::Write);
                 self.solved(Matter::Paused);
                 self.tracked.report.written = Some(WriteReport { at: Instant::now(), change: apply.change.clone() });
-                self.tracked.over("shut");
+                self.tracked.over("stopped");
                 self.tracked.wrote(self.live, entry, desired, Instant::now());
                 self.context.outage.over();
                 let change = &apply.change;
@@ -323,11 +346,8 @@ impl Look<'_> {
     }
 
     /// A look that began before this process led is about answers that do not count any more.
-    fn may_write(&self, now: Instant) -> Result<(), Closed> {
-        if self.context.services.round() != self.round {
-            return Err(Closed([Shut::Standby].into()));
-        }
-        self.context.gate.check(now)
+    fn is_stale(&self) -> bool {
+        self.context.services.round() != self.round
     }
 
     /// Sends an apply. It is given up before the right to write may lapse.
@@ -338,30 +358,7 @@ impl Look<'_> {
         tokio::time::timeout_at(until.into(), sent).await.unwrap_or_else(late)
     }
 
-    /// Says once what is not written. When the gate opens, every entry is looked at again.
-    fn shut_out(&mut self, closed: &Closed, apply: &Apply) -> Action {
-        let change = &apply.change;
-        // A standby's log would repeat the leader's.
-        if !closed.0.contains(&Shut::Standby) && self.tracked.says("shut", (closed, change)) {
-            info!(
-                entry = self.title,
-                added = change.added,
-                removed = change.removed,
-                changed = change.changed,
-                fields = change.fields.join(","),
-                "would be written, but {closed}"
-            );
-        }
-        if closed.0.contains(&Shut::Paused) {
-            self.problem(
-                Matter::Paused,
-                format!("a write waits: {} endpoints more, {} less", change.added, change.removed),
-            );
-        }
-        self.end(Settled::Done, Action::await_change())
-    }
-
-    fn not_written(&mut self, error: SinkError, desired: &Desired) -> Action {
+    pub(super) fn not_written(&mut self, error: SinkError, desired: &Desired) -> Action {
         let again = match &error {
             // The watch brings the newer state; this is for the case that it brought it already.
             SinkError::Stale => return Action::requeue(Duration::from_millis(50)),
@@ -402,89 +399,12 @@ impl Look<'_> {
         }
     }
 
-    fn empty_hold(&mut self) -> EmptyHold {
-        let Some(text) = self.live.annotation(EMPTY_HOLD) else { return self.context.empty_hold };
-        match text.parse() {
-            Ok(hold) => hold,
-            Err(error) => {
-                if self.tracked.says("empty-hold", &error) {
-                    warn!(
-                        entry = self.title,
-                        "annotation {EMPTY_HOLD}: `{text}`: {error}; --empty-hold counts instead"
-                    );
-                }
-                self.context.empty_hold
-            }
-        }
-    }
-
-    /// Says once that something is held, or let go. Returns in what time it ends.
-    fn tell_hold(&mut self, hold: Option<crate::guard::Hold>, now: Instant) -> Option<Duration> {
-        let reason = hold.as_ref().map(|hold| hold.reason.clone());
-        let rest = hold.and_then(|hold| hold.until).map(|until| until.saturating_duration_since(now));
-        if reason == self.tracked.held {
-            return rest;
-        }
-        match &reason {
-            Some(reason) => {
-                let end = rest
-                    .map_or("without end".into(), |rest| format!("for {}", humantime::format_duration(round(rest))));
-                warn!(entry = self.title, "endpoints held {end}: {reason}");
-                self.problem(Matter::Held, format!("endpoints held {end}: {reason}"));
-            }
-            None => {
-                info!(entry = self.title, "endpoints no longer held");
-                self.solved(Matter::Held);
-            }
-        }
-        self.tracked.held = reason;
-        rest
-    }
-
-    /// Notes a problem, or with no words that there is none; its owner is told by an Event when that changes.
-    fn problem(&mut self, matter: Matter, words: String) {
-        if words.is_empty() {
-            return self.solved(matter);
-        }
-        // The one who writes speaks, and nobody says the same twice.
-        if self.tracked.report.problems.get(&matter) != Some(&words) && self.leads() {
-            self.context.observers.events.problem(self.live, matter, &words);
-        }
-        self.note(matter, words);
-    }
-
-    /// Notes a problem that is not the entry's own.
-    fn note(&mut self, matter: Matter, words: String) {
-        self.tracked.report.problems.insert(matter, words);
-    }
-
-    fn solved(&mut self, matter: Matter) {
-        if let Some(words) = self.tracked.report.problems.remove(&matter)
-            && self.leads()
-        {
-            self.context.observers.events.solved(self.live, matter, &words);
-        }
-    }
-
-    fn leads(&self) -> bool {
-        !self.context.gate.reasons(Instant::now()).contains(&Shut::Standby)
-    }
-
-    /// Measures the way from an answer to its write: only the first write for an answer that came while the entry was
-    /// followed already, not one that puts something back later.
-    fn propagated(&mut self, answered: tokio::time::Instant) {
-        if self.tracked.measured.is_some_and(|measured| measured < answered) {
-            self.context.observers.metrics.propagated(answered.elapsed());
-            self.tracked.measured = Some(answered);
-        }
-    }
-
     fn settled(&mut self) -> Action {
         let full = self.tracked.full_in(self.title, Instant::now());
         self.end(Settled::Done, Action::requeue(full))
     }
 
-    fn end(&mut self, settled: Settled, action: Action) -> Action {
+    pub(super) fn end(&mut self, settled: Settled, action: Action) -> Action {
         if self.waits {
             self.tracked.settled = None;
             return Action::requeue(Duration::from_secs_f64(rand::random_range(NEXT_TURN.0..NEXT_TURN.1)));
@@ -502,9 +422,4 @@ impl Look<'_> {
 fn back_off(failures: u32) -> Duration {
     let step = Duration::from_millis(500).saturating_mul(1 << failures.min(6)).min(Duration::from_secs(30));
     step.mul_f64(rand::random_range(0.5..1.0))
-}
-
-/// To whole seconds, as people read it.
-fn round(time: Duration) -> Duration {
-    Duration::from_secs(time.as_secs_f64().round() as u64)
 }

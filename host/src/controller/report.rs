@@ -11,6 +11,7 @@ use polaris2istio_core::model::{Diagnostic, Outcome, Service, Subject, Verdict};
 use super::diagnostics;
 use super::tracked::{Settled, Tracked};
 use crate::converter::swap::Identity;
+use crate::guard::Hold;
 use crate::istio::ServiceEntry;
 use crate::plan::Change;
 
@@ -59,7 +60,7 @@ pub struct EntryReport {
     /// The last write of this process.
     pub written: Option<WriteReport>,
     /// Endpoints that are kept.
-    pub hold: Option<HoldReport>,
+    pub holds: Vec<Hold>,
     /// What is wrong.
     pub problems: BTreeMap<Matter, String>,
 }
@@ -73,19 +74,6 @@ pub struct WriteReport {
     pub change: Change,
 }
 
-/// A hold.
-#[derive(Clone, Debug)]
-pub struct HoldReport {
-    /// One word.
-    pub kind: &'static str,
-    /// A sentence.
-    pub reason: String,
-    /// When it began.
-    pub since: Option<Instant>,
-    /// When it ends; none means not by time.
-    pub until: Option<Instant>,
-}
-
 type EntryRef = ObjectRef<ServiceEntry>;
 
 /// All entries.
@@ -96,12 +84,7 @@ pub(super) struct Board {
 
 impl Board {
     pub(super) fn post(&self, entry: EntryRef, tracked: &Tracked) {
-        let report = EntryReport {
-            settled: tracked.settled,
-            by: tracked.by.clone(),
-            hold: tracked.hold_report(),
-            ..tracked.report.clone()
-        };
+        let report = EntryReport { settled: tracked.settled, by: tracked.by.clone(), ..tracked.report.clone() };
         self.reports.lock().unwrap_or_else(PoisonError::into_inner).insert(entry, Arc::new(report));
     }
 

@@ -7,7 +7,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use polaris2istio_core::model::Service;
 use tokio::time::Instant;
 
-use crate::registry::{News, Report, ServiceKey};
+use crate::registry::{Agreed, News, Report, ServiceKey};
 
 /// The last that is known of a service.
 #[derive(Clone)]
@@ -18,10 +18,29 @@ pub(super) enum Known {
     Failed,
 }
 
-/// Services by name, with the time of the answer and its round.
+/// What is known of a service, and how it came to be known.
+#[derive(Clone)]
+pub(super) struct Heard {
+    pub(super) known: Known,
+    /// When the answer came.
+    pub(super) received: Instant,
+    /// Answers with other content that were taken before.
+    earlier: u64,
+    round: u64,
+    agreed: Agreed,
+}
+
+impl Heard {
+    /// How many sound answers there were of all that was taken. One that says something new counts once it is taken.
+    pub(super) fn answers(&self) -> u64 {
+        self.earlier + self.agreed.count()
+    }
+}
+
+/// Services by name.
 #[derive(Default)]
 pub(super) struct Services {
-    known: RwLock<HashMap<ServiceKey, (Known, Instant, u64)>>,
+    known: RwLock<HashMap<ServiceKey, Heard>>,
     round: AtomicU64,
 }
 
@@ -34,24 +53,27 @@ impl Services {
             News::Listed(service) => Known::Listed(service),
             News::Missing => Known::Missing,
             News::Failed(_) => match known.get(&report.service) {
-                None | Some((Known::Failed, ..)) => Known::Failed,
+                None | Some(Heard { known: Known::Failed, .. }) => Known::Failed,
                 Some(_) => return false,
             },
         };
-        known.insert(report.service, (state, report.received, report.round));
+        let earlier = known.get(&report.service).map_or(0, |heard| match heard.agreed.is_same(&report.agreed) {
+            true => heard.earlier,
+            false => heard.answers(),
+        });
+        let heard =
+            Heard { known: state, received: report.received, earlier, round: report.round, agreed: report.agreed };
+        known.insert(report.service, heard);
         true
     }
 
-    pub(super) fn get(&self, service: &ServiceKey) -> Option<(Known, Instant)> {
-        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        known.get(service).map(|(known, received, _)| (known.clone(), *received))
+    pub(super) fn get(&self, service: &ServiceKey) -> Option<Heard> {
+        self.known.read().unwrap_or_else(PoisonError::into_inner).get(service).cloned()
     }
 
     /// The same, unless it was asked for before the present round began.
-    pub(super) fn current(&self, service: &ServiceKey) -> Option<(Known, Instant)> {
-        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        let (state, received, round) = known.get(service)?;
-        (*round == self.round()).then(|| (state.clone(), *received))
+    pub(super) fn current(&self, service: &ServiceKey) -> Option<Heard> {
+        self.get(service).filter(|heard| heard.round == self.round())
     }
 
     /// The round whose answers count.

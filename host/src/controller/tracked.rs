@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 
 use kube::runtime::reflector::ObjectRef;
 
-use super::report::{EntryReport, HoldReport};
+use super::report::EntryReport;
 use crate::converter::swap::{Identity, Memory};
-use crate::guard::{Guard, Pace, Reason};
+use crate::guard::{Guard, Kind, Pace};
 use crate::istio::ServiceEntry;
 use crate::plan::{self, Desired};
 use crate::registry::ServiceKey;
@@ -46,8 +46,12 @@ pub(super) struct Tracked {
     pub(super) measured: Option<tokio::time::Instant>,
     /// For those who look on.
     pub(super) report: EntryReport,
-    /// The hold that was told.
-    pub(super) held: Option<Reason>,
+    /// The holds that were told.
+    pub(super) held: Vec<Kind>,
+    /// Whether the next write takes something away on purpose.
+    pub(super) urgent: bool,
+    /// Whether writes were stopped at the last look.
+    pub(super) stopped: bool,
     /// How the last look ended.
     pub(super) settled: Option<Settled>,
 }
@@ -103,8 +107,8 @@ impl Tracked {
     pub(super) fn enter(&mut self, round: u64) {
         self.measured.get_or_insert_with(tokio::time::Instant::now);
         if std::mem::replace(&mut self.round, round) != round {
-            self.guard = Guard::default();
-            self.held = None;
+            self.guard.anew();
+            self.held.clear();
             self.said.clear();
             self.report.problems.clear();
         }
@@ -164,6 +168,7 @@ impl Tracked {
         self.pace.wrote(hash(format!("{:?}", (&desired.endpoints, &desired.ports))), now);
         self.refused = None;
         self.failures = 0;
+        self.urgent = false;
     }
 
     /// Notes that the server refused this content for this state of the entry.
@@ -178,14 +183,6 @@ impl Tracked {
         let same = refused.version == live.metadata.resource_version && refused.desired == *desired;
         let rest = (refused.at + REFUSED_RETRY).saturating_duration_since(now);
         (same && !rest.is_zero()).then_some(rest)
-    }
-
-    /// The hold in force, as it was told.
-    pub(super) fn hold_report(&self) -> Option<HoldReport> {
-        self.held.as_ref()?;
-        let hold = self.guard.hold()?;
-        let (kind, reason) = (hold.reason.word(), hold.reason.to_string());
-        Some(HoldReport { kind, reason, since: Some(hold.since), until: hold.until })
     }
 
     /// Whether this is to be said: not if it was the last that was said on the matter.

@@ -24,8 +24,7 @@ pub fn breach(
         }
         Verdict::Unchanged | Verdict::Rejected => return differs(converter, request, outcome),
     };
-    let source = format!("{}/{}", request.service.namespace, request.service.name);
-    let desired = Desired::new(update.clone(), source, request.service.revision.clone());
+    let desired = Desired::of(update.clone(), &request.service);
     if let Err(violation) = check(&desired, live, addresses) {
         return Some(format!("the host would refuse this update: {violation}"));
     }

@@ -11,12 +11,14 @@ use tracing::{error, info, warn};
 use super::document::{Document, DocumentError};
 use super::shelf::{Key, Shelf};
 use super::{EntryEvents, LABELS, selected};
+use crate::gate::Openings;
 use crate::istio::ServiceEntry;
 use crate::watch_dir::{DirError, DirNews, FileError, FileNews, WatchDir, WatchOptions};
 
 /// The ServiceEntries of a directory.
 pub struct DirectoryEntries {
     shelf: Arc<Shelf>,
+    openings: Openings,
     namespace: String,
     entries: WatchDir<Vec<Document>, Unreadable>,
     outputs: WatchDir<(), Unreadable>,
@@ -47,6 +49,7 @@ impl DirectoryEntries {
         let at_once = WatchOptions { vanish_grace: std::time::Duration::ZERO, ..WatchOptions::default() };
         let outputs = WatchDir::new(shelf.output(), at_once, yaml, |_, _| Ok(()))?;
         Ok(Self {
+            openings: shelf.openings(),
             shelf,
             namespace,
             entries,
@@ -75,6 +78,7 @@ impl DirectoryEntries {
             tokio::select! {
                 news = self.entries.next() => self.changed(news),
                 news = self.outputs.next(), if self.started => self.rewritten(news),
+                () = self.openings.next(), if self.started => self.reopened(),
             }
         }
     }
@@ -161,6 +165,13 @@ impl DirectoryEntries {
         }
         self.served.insert(key.clone(), entry.clone());
         Some(Event::Apply(entry))
+    }
+
+    /// Outputs may be written again: they are brought in line with what was edited and deleted meanwhile.
+    fn reopened(&mut self) {
+        self.shelf.catch_up();
+        let events = self.refresh();
+        self.emit(events);
     }
 
     fn rewritten(&mut self, news: DirNews<(), Unreadable>) {

@@ -8,13 +8,15 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use serde_json::Value;
 use tracing::warn;
 
 use super::document::Document;
 use super::merge;
+use crate::gate::{Gate, Openings};
 use crate::istio::ServiceEntry;
 use crate::plan::{Apply, REVISION};
 use crate::sink::SinkError;
@@ -25,7 +27,11 @@ pub(super) type Key = (String, String);
 /// Documents by entry, and where their outputs go.
 pub struct Shelf {
     output: PathBuf,
+    /// Asked before an output is brought in line or removed; applies have been let through already.
+    gate: Arc<Gate>,
     documents: Mutex<BTreeMap<Key, (PathBuf, Document)>>,
+    /// Outputs that were to be removed while the gate was shut.
+    left: Mutex<Vec<Key>>,
 }
 
 /// The output directory cannot be used.
@@ -38,12 +44,12 @@ pub struct OutputError {
 
 impl Shelf {
     /// An empty shelf over an output directory, which is created where it is missing.
-    pub fn new(output: &Path) -> Result<Self, OutputError> {
+    pub fn new(output: &Path, gate: Arc<Gate>) -> Result<Self, OutputError> {
         let unusable = |source| OutputError { path: output.to_owned(), source };
         std::fs::create_dir_all(output).map_err(unusable)?;
         // The first write may be minutes away; a directory that cannot be written to is told now.
         tempfile::tempfile_in(output).map_err(unusable)?;
-        Ok(Self { output: output.to_owned(), documents: Mutex::default() })
+        Ok(Self { output: output.to_owned(), gate, documents: Mutex::default(), left: Mutex::default() })
     }
 
     /// Where outputs go.
@@ -72,6 +78,7 @@ impl Shelf {
         let ours = merge::ours_of(&output, &document.value);
         let object = merge::merge(&document.value, &ours);
         if object != output
+            && self.may_write()
             && let Err(error) = self.write(key, origin, &object)
         {
             warn!(
@@ -107,9 +114,27 @@ impl Shelf {
         let ours = self.read(key).is_some_and(|object| {
             object.pointer("/metadata/annotations").is_some_and(|all| all.get(REVISION).is_some())
         });
-        if ours && let Err(error) = std::fs::remove_file(&path) {
+        if ours && !self.may_write() {
+            self.left.lock().unwrap_or_else(PoisonError::into_inner).push(key.clone());
+        } else if ours && let Err(error) = std::fs::remove_file(&path) {
             warn!("{}: cannot be removed after its entry was deleted: {error}", path.display());
         }
+    }
+
+    /// Removes what was to be removed while the gate was shut.
+    pub(super) fn catch_up(&self) {
+        let left = std::mem::take(&mut *self.left.lock().unwrap_or_else(PoisonError::into_inner));
+        let back: Vec<_> = self.keys();
+        left.iter().filter(|key| !back.contains(key)).for_each(|key| self.remove(key));
+    }
+
+    /// Tells when outputs may be written again.
+    pub(super) fn openings(&self) -> Openings {
+        self.gate.openings()
+    }
+
+    fn may_write(&self) -> bool {
+        self.gate.check(Instant::now()).is_ok()
     }
 
     /// The entry whose output has this file name.

@@ -4,9 +4,25 @@
 //! and holds for any module.
 
 mod budget;
+mod entry;
+mod fleet;
 mod hold;
+mod holds;
+mod listing;
+mod merge;
+mod origin;
 mod pace;
+mod place;
+mod settings;
+#[cfg(test)]
+mod tests;
 
 pub use budget::Budget;
-pub use hold::{EmptyHold, Guard, Hold, Listed, Reason};
+pub use entry::{Decision, Guard, Release, Seen};
+pub use fleet::{Alarm, Fleet};
+pub use hold::{Hold, Kind, Reason};
+pub use holds::{AlarmNews, Holds};
+pub use listing::Listing;
+pub use origin::Origins;
 pub use pace::Pace;
+pub use settings::{EMPTY_HOLD, HoldTime, MODULE_REMOVAL_LIMIT, REMOVAL_HOLD, Settings};

@@ -44,6 +44,31 @@ pub fn check(desired: &Desired, live: &ServiceEntry, addresses: &AddressRule) ->
     check_annotations(desired)
 }
 
+/// What an endpoint that is in an entry already must keep to, to stay there: whoever wrote it may have given it no weight.
+pub struct EndpointRule<'a> {
+    resolution: Resolution,
+    ports: BTreeMap<&'a str, &'a Port>,
+    addresses: &'a AddressRule,
+}
+
+impl<'a> EndpointRule<'a> {
+    /// For an entry with these contents, beside what others declared on it.
+    ///
+    /// # Errors
+    /// Its ports break a rule themselves.
+    pub fn new(desired: &'a Desired, live: &'a ServiceEntry, addresses: &'a AddressRule) -> Result<Self, Violation> {
+        let resolution = desired.resolution.or(live.spec.resolution).unwrap_or(Resolution::None);
+        Ok(Self { resolution, ports: service_ports(desired, live)?, addresses })
+    }
+
+    /// Whether the entry may have it.
+    pub fn accepts(&self, endpoint: &Endpoint) -> bool {
+        self.resolution != Resolution::None
+            && check_address(&endpoint.address, self.resolution, self.addresses).is_ok()
+            && endpoint.ports.iter().all(|(name, _)| self.ports.contains_key(name))
+    }
+}
+
 fn violation(field: impl Into<String>, detail: impl Into<String>) -> Violation {
     Violation { field: field.into(), detail: detail.into() }
 }
@@ -52,6 +77,11 @@ fn check_shape(desired: &Desired, live: &ServiceEntry, resolution: Resolution) -
     let count = desired.endpoints.len();
     if count > limits::ENDPOINTS {
         return Err(violation("spec.endpoints", format!("{count} of them; an entry holds {}", limits::ENDPOINTS)));
+    }
+    let weights: u64 = desired.endpoints.iter().filter_map(|endpoint| endpoint.weight).map(u64::from).sum();
+    if weights > limits::WEIGHTS {
+        let detail = format!("their weights sum up to {weights}; Envoy takes {}", limits::WEIGHTS);
+        return Err(violation("spec.endpoints", detail));
     }
     if live.spec.workload_selector.is_some() {
         return Err(violation("spec.workloadSelector", "is there, and excludes endpoints"));
@@ -228,6 +258,17 @@ mod tests {
         wanted.annotations.insert("aeraki.net/polarisService".into(), "other".into());
         let found = check(&wanted, &ServiceEntry::default(), &AddressRule::default());
         assert!(found.is_err_and(|found| found.field == "metadata.annotations[aeraki.net/polarisService]"));
+    }
+
+    #[test]
+    fn refuses_weights_that_envoy_cannot_sum() {
+        let heavy = |address: &str, weight: u32| serde_json::from_value(json!({"address": address, "weight": weight}));
+        let mut wanted = desired(json!({"address": "10.0.0.1", "weight": 1}));
+        for (weight, expected) in [(u32::MAX - 1, None), (u32::MAX, Some("spec.endpoints"))] {
+            wanted.endpoints = [heavy("10.0.0.1", 1).unwrap(), heavy("10.0.0.2", weight).unwrap()].into();
+            let found = check(&wanted, &ServiceEntry::default(), &AddressRule::default());
+            assert_eq!(found.as_ref().err().map(|found| found.field.as_str()), expected, "{found:?}");
+        }
     }
 
     #[test]

@@ -84,8 +84,8 @@ impl Collected {
         let mut endpoints = 0;
         for (entry, _, report) in entries {
             *states.entry(state(report.settled)).or_default() += 1;
-            if let Some(hold) = &report.hold {
-                *holds.entry(hold.kind).or_default() += 1;
+            for hold in &report.holds {
+                *holds.entry(hold.kind.as_str()).or_default() += 1;
             }
             for matter in report.problems.keys() {
                 *problems.entry(matter.word()).or_default() += 1;
@@ -102,6 +102,9 @@ impl Collected {
             "ServiceEntries whose endpoints are kept although they would have disappeared",
             series("kind", holds),
         )?;
+        let alarm = i64::from(self.view.holds.alarm().is_some());
+        let help = "Whether so many services lost their endpoints at once that all disappearances are held";
+        gauge(encoder, "fleet_alarm", help, [(vec![], alarm)].into())?;
         gauge(encoder, "problems", "ServiceEntries by what is wrong with them", series("problem", problems))?;
         gauge(encoder, "endpoints", "Endpoints of all ServiceEntries", [(vec![], endpoints)].into())?;
         if !self.per_entry {

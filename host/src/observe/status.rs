@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::collector::{state, word};
 use super::view::{Reported, View};
+use crate::guard::Hold;
 use crate::state::Paused;
 
 /// All of it. Times are of this process's clock; nothing in it is secret.
@@ -28,6 +29,8 @@ pub struct Status {
     pub shut: Vec<String>,
     /// The pause, where there is one.
     pub paused: Option<Paused>,
+    /// Entries that keep endpoints because too many services lost theirs at once; 0 without that alarm.
+    pub fleet_holds: usize,
     /// Where answers come from.
     pub registry: Vec<Server>,
     /// Questions to the registry by what came of them.
@@ -73,7 +76,7 @@ pub struct EntryStatus {
     /// The last write of this process.
     pub last_write: Option<LastWrite>,
     /// Endpoints that are kept.
-    pub hold: Option<Held>,
+    pub holds: Vec<Held>,
     /// What is wrong.
     pub problems: Vec<Problem>,
 }
@@ -110,8 +113,10 @@ pub struct Held {
     pub kind: String,
     /// A sentence.
     pub reason: String,
+    /// How many endpoints are kept.
+    pub endpoints: usize,
     /// When it began.
-    pub since: Option<Timestamp>,
+    pub since: Timestamp,
     /// When it ends; none means not by time.
     pub until: Option<Timestamp>,
 }
@@ -149,6 +154,7 @@ impl Status {
             unready: view.unready(),
             shut: view.shut().into_iter().map(|reason| word(reason).into()).collect(),
             paused: view.state.borrow().paused.clone(),
+            fleet_holds: view.holds.alarm().map_or(0, |alarm| alarm.holding),
             registry: counts.answered.iter().map(server).collect(),
             polls: counts.results.iter().map(|(result, count)| ((*result).into(), *count)).collect(),
             module: format!("{} {} {}", active.info().name, active.info().version, active.identity().module),
@@ -160,12 +166,13 @@ impl Status {
 
 impl EntryStatus {
     fn of(view: &View, (entry, service, report): &Reported) -> Self {
-        let hold = report.hold.as_ref().map(|hold| Held {
-            kind: hold.kind.into(),
-            reason: hold.reason.clone(),
-            since: hold.since.map(moment),
+        let hold = |hold: &Hold| Held {
+            kind: hold.kind.as_str().into(),
+            reason: hold.reason.to_string(),
+            endpoints: hold.endpoints,
+            since: moment(hold.since),
             until: hold.until.map(moment),
-        });
+        };
         let written = report.written.as_ref().map(|written| LastWrite {
             at: moment(written.at),
             added: written.change.added,
@@ -186,7 +193,7 @@ impl EntryStatus {
             module: report.by.as_ref().map(|by| by.module.to_string()).unwrap_or_default(),
             last_answer: report.answered.map(|at| moment(at.into_std())),
             last_write: written,
-            hold,
+            holds: report.holds.iter().map(hold).collect(),
             problems: report.problems.iter().map(problem).collect(),
         }
     }

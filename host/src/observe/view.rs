@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use crate::controller::{EntryReport, Handle};
 use crate::converter::swap::Live;
 use crate::gate::{Gate, Shut};
+use crate::guard::Holds;
 use crate::istio::ServiceEntry;
 use crate::registry::{Counts, ServiceKey, Tally};
 use crate::state::State;
@@ -22,6 +23,8 @@ pub struct View {
     pub tally: Arc<Tally>,
     /// After how long without an answer the registry counts as silent; none where answers come only when something changes.
     pub silent_after: Option<Duration>,
+    /// What the guard holds.
+    pub holds: Arc<Holds>,
     /// What keeps writes back.
     pub gate: Arc<Gate>,
     /// Whether this process leads.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use polaris2istio_core::model::Update;
+use polaris2istio_core::model::{Service, Update};
 
 use crate::istio::{Endpoint, Location, Port, Resolution};
 
@@ -33,6 +33,11 @@ pub struct Desired {
 }
 
 impl Desired {
+    /// A module's answer for a service.
+    pub fn of(update: Update, service: &Service) -> Self {
+        Self::new(update, format!("{}/{}", service.namespace, service.name), service.revision.clone())
+    }
+
     /// A module's answer for a service, given as `namespace/name` with its revision.
     pub fn new(update: Update, source: String, revision: String) -> Self {
         let mut annotations: BTreeMap<_, _> = update.annotations.into_iter().collect();

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
@@ -12,6 +13,9 @@ use tracing::{info, warn};
 use super::ledger::Ledger;
 use super::{Answer, Content, Pace, Registry, RegistryError, Report, ServiceKey, Tally, Wanted, decode_answer};
 use crate::watch_dir::{DirError, DirNews, FileError, FileNews, WatchDir, WatchOptions};
+
+/// How often what lies in the directory counts as an answer anew: a file says what it says for as long as it is there.
+const ANSWERS_EVERY: Duration = Duration::from_secs(1);
 
 /// Which directory, and how it is watched.
 #[derive(Debug, Clone)]
@@ -88,6 +92,8 @@ impl Registry for DirectoryRegistry {
         state.take(self.directory.next().await);
         let first = wanted.borrow_and_update().clone();
         state.want(&first);
+        let mut again = tokio::time::interval(ANSWERS_EVERY);
+        again.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 changed = wanted.changed() => match changed {
@@ -115,6 +121,7 @@ impl Registry for DirectoryRegistry {
                     }
                 }
                 news = self.directory.next() => state.take(news),
+                _ = again.tick() => state.ledger.all_unchanged(),
             }
         }
     }

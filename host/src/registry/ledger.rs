@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
 use super::decode::Content;
+use super::news::Agreed;
 use super::{News, RegistryError, Report, ServiceKey};
 
 /// How many services may fail in the same way before their lines are no longer logged one by one.
@@ -30,6 +31,8 @@ pub(super) struct Ledger {
 #[derive(Debug, Default)]
 struct Known {
     content: Option<Reported>,
+    /// Counts the answers that gave this content.
+    agreed: Agreed,
     /// The kinds of trouble reported since the last sound answer.
     troubles: Vec<&'static str>,
     /// The next sound answer is reported, whatever it says.
@@ -103,6 +106,10 @@ impl Ledger {
         let recovered = settle(known, &mut self.troubled);
         let changed = !known.content.as_ref().is_some_and(|reported| reported.holds(&content));
         if changed {
+            known.agreed = Agreed::default();
+        }
+        known.agreed.another();
+        if changed {
             known.content = Some(match content {
                 Content::Listed(service) => Reported::Listed(Arc::new(service)),
                 Content::Missing => Reported::Missing,
@@ -122,12 +129,19 @@ impl Ledger {
         if known.content.is_none() {
             return false;
         }
+        known.agreed.another();
         let repeat = std::mem::take(&mut known.repeat);
         let recovered = settle(known, &mut self.troubled);
         if repeat || recovered {
             self.publish(service, at, recovered);
         }
         true
+    }
+
+    /// The registry as a whole still says what it said, but for the services that fail.
+    pub(super) fn all_unchanged(&mut self) {
+        let sound = self.known.values().filter(|known| known.content.is_some() && known.troubles.is_empty());
+        sound.for_each(|known| known.agreed.another());
     }
 
     /// No answer could be had or understood. Reported, and logged, once for each kind of trouble.
@@ -199,6 +213,7 @@ impl Ledger {
     pub(super) fn next_report(&mut self) -> Option<Report> {
         let service = self.waiting.pop_front()?;
         let known = self.known.get_mut(&service)?;
+        let agreed = known.agreed.clone();
         // The content first: a failure says that the last content stands, so the receiver must have it.
         if let Some((received, round)) = known.pending_content.take() {
             if known.pending_trouble.is_some() {
@@ -208,10 +223,10 @@ impl Ledger {
                 Reported::Listed(content) => News::Listed(content),
                 Reported::Missing => News::Missing,
             };
-            return Some(Report { service, news, received, round });
+            return Some(Report { service, news, agreed, received, round });
         }
         let (error, received) = known.pending_trouble.take()?;
-        Some(Report { service, news: News::Failed(error), received, round: self.round })
+        Some(Report { service, news: News::Failed(error), agreed, received, round: self.round })
     }
 }
 

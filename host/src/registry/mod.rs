@@ -25,7 +25,7 @@ pub use self::decode::{Answer, Content, decode_answer};
 pub use self::directory::{DirectoryConfig, DirectoryRegistry};
 pub use self::error::RegistryError;
 pub use self::http::{Address, Addresses, HttpConfig, HttpRegistry, TokenSource};
-pub use self::news::{News, Report};
+pub use self::news::{Agreed, News, Report};
 pub use self::pace::Pace;
 pub use self::service_key::ServiceKey;
 pub use self::tally::{Counts, Tally};

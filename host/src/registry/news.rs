@@ -1,6 +1,7 @@
 //! What a registry reports.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use polaris2istio_core::model::Service;
 use tokio::time::Instant;
@@ -19,6 +20,28 @@ pub enum News {
     Failed(Arc<RegistryError>),
 }
 
+/// How many answers in a row have said the same. It goes on counting after it was reported, so that a receiver can ask
+/// whether a registry still means what it said, without a report for every answer.
+#[derive(Debug, Clone, Default)]
+pub struct Agreed(Arc<AtomicU64>);
+
+impl Agreed {
+    /// The number so far; at least one once there was an answer.
+    pub fn count(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// Whether both count the same answers.
+    pub fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// Counts one more.
+    pub(super) fn another(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
 /// News of one service.
 #[derive(Debug, Clone)]
 pub struct Report {
@@ -26,6 +49,8 @@ pub struct Report {
     pub service: ServiceKey,
     /// The news.
     pub news: News,
+    /// How many answers have said the same as the last sound one.
+    pub agreed: Agreed,
     /// When the answer (or the failure) was received: the start of the way to the entry, for measuring it.
     pub received: Instant,
     /// The round of [`Pace`](super::Pace) in which it was asked for.

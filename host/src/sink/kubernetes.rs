@@ -27,14 +27,22 @@ impl KubernetesSink {
     }
 
     pub(super) async fn apply(&self, apply: &Apply) -> Result<ServiceEntry, SinkError> {
+        // Contested fields were left out by the plan; what is in the body is ours by right.
+        self.patch(apply, &PatchParams::apply(MANAGER).force()).await
+    }
+
+    /// The same with the server's own dry run.
+    pub(super) async fn rehearse(&self, apply: &Apply) -> Result<(), SinkError> {
+        self.patch(apply, &PatchParams::apply(MANAGER).force().dry_run()).await.map(drop)
+    }
+
+    async fn patch(&self, apply: &Apply, parameters: &PatchParams) -> Result<ServiceEntry, SinkError> {
         let mut body = apply.body();
         body["apiVersion"] = json!(self.resource.api_version);
         body["kind"] = json!(KIND);
         let api: Api<ServiceEntry> = Api::namespaced_with(self.client.clone(), &apply.namespace, &self.resource);
-        // Contested fields were left out by the plan; what is in the body is ours by right.
-        let parameters = PatchParams::apply(MANAGER).force();
         let patch = Patch::Apply(&body);
-        let request = api.patch(&apply.name, &parameters, &patch);
+        let request = api.patch(&apply.name, parameters, &patch);
         match tokio::time::timeout(TIMEOUT, request).await {
             Ok(Ok(mut entry)) => {
                 entry.condense();

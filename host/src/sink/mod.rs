@@ -28,4 +28,13 @@ impl Sink {
             Self::Directory(shelf) => shelf.apply(apply),
         }
     }
+
+    /// Finds out whether an apply would be taken, and writes nothing: an API server asks its admission webhooks as well.
+    pub async fn rehearse(&self, apply: &Apply) -> Result<(), SinkError> {
+        match self {
+            Self::Kubernetes(sink) => sink.rehearse(apply).await,
+            // Nobody has a say in what is in a file.
+            Self::Directory(_) => Ok(()),
+        }
+    }
 }

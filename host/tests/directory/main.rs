@@ -6,5 +6,6 @@
 mod bad_input;
 mod editing;
 mod fixture;
+mod guard;
 mod holds;
 mod module;

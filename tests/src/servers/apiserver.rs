@@ -18,16 +18,17 @@ use serde_json::json;
 use super::audit;
 use super::binaries::Binaries;
 use super::certificates::Certificates;
+use super::daemon::Daemon;
 use super::directory::Directory;
 use super::etcd::Etcd;
 use super::kubectl;
 use super::ports::free_port;
-use super::process::{Process, Program};
+use super::process::Program;
 use super::ready;
 use crate::poll::wait_for;
 
-/// More than the API server takes to drain its connections.
-const STOP: Duration = Duration::from_secs(30);
+/// Far more than it takes to serve a new kind of objects.
+const SERVED: Duration = Duration::from_secs(30);
 
 /// Who a kubeconfig is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,10 +52,9 @@ impl User {
 /// data is there when it comes back.
 pub struct ApiServer {
     // Dropped in this order: the processes before their files.
-    process: Option<Process>,
+    daemon: Daemon,
     _etcd: Etcd,
     directory: Directory,
-    program: Program,
     kubectl: &'static Path,
 }
 
@@ -76,39 +76,35 @@ impl ApiServer {
         let directory = Directory::new("apiserver");
         let port = free_port();
         let certificates = Certificates::write(&directory);
-        let program = program(binaries, &directory, &certificates, port, etcd.url());
+        let daemon = Daemon::new(program(binaries, &directory, &certificates, port, etcd.url()));
         write_kubeconfigs(&directory, &certificates, port);
-        let mut server = Self { process: None, _etcd: etcd, directory, program, kubectl: &binaries.kubectl };
+        let mut server = Self { daemon, _etcd: etcd, directory, kubectl: &binaries.kubectl };
         server.try_start_again().await?;
         Ok(server)
     }
 
     async fn try_start_again(&mut self) -> Result<(), String> {
         let client = self.client().await;
-        let process = self.process.insert(self.program.start());
-        ready::ready(process, || async {
+        let probe = || async {
             let request = http::Request::get("/readyz").body(Vec::new()).expect("a valid request");
             client.request_text(request).await.map(drop)
-        })
-        .await
+        };
+        self.daemon.start(probe).await
     }
 
     /// Stops it as an operator would; clients are told.
     pub async fn stop(&mut self) {
-        if let Some(mut process) = self.process.take() {
-            process.terminate(STOP).await;
-        }
+        self.daemon.stop().await;
     }
 
     /// Kills it as a crash would.
     pub fn kill(&mut self) {
-        self.process = None;
+        self.daemon.kill();
     }
 
     /// Starts it again on the same port and with the same data, after
     /// [`Self::stop`] or [`Self::kill`], and returns when it is ready.
     pub async fn start_again(&mut self) {
-        self.kill();
         if let Err(reason) = self.try_start_again().await {
             panic!("kube-apiserver did not start again: {reason}");
         }
@@ -188,7 +184,7 @@ impl ApiServer {
 
     /// All that the server has logged so far.
     pub fn log(&self) -> String {
-        self.process.as_ref().map(Process::log).unwrap_or_default()
+        self.daemon.log()
     }
 
     /// Makes it know ServiceEntries, after [`Self::start_without_crds`].
@@ -207,7 +203,7 @@ impl ApiServer {
             .expect("a valid request");
         client.request_text(request).await.expect("a new server takes Istio's CRD");
         let entries = self.service_entries("default").await;
-        wait_for("ServiceEntries are served", STOP, || async {
+        wait_for("ServiceEntries are served", SERVED, || async {
             entries.list(&ListParams::default().limit(1)).await.map(drop)
         })
         .await;

@@ -9,6 +9,7 @@ mod apiserver;
 mod audit;
 mod binaries;
 mod certificates;
+mod daemon;
 mod directory;
 mod etcd;
 mod kubectl;

@@ -4,7 +4,6 @@
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
 use reqwest::header::{CONTENT_TYPE, LOCATION};
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
@@ -13,19 +12,18 @@ use tokio::net::TcpStream;
 
 use super::binaries::Binaries;
 use super::certificates::Certificates;
+use super::daemon::Daemon;
 use super::directory::Directory;
 use super::ports::free_port;
-use super::process::{Process, Program};
+use super::process::Program;
 use super::ready;
-
-/// More than it takes to end.
-const STOP: Duration = Duration::from_secs(30);
 
 const USER: &str = "user";
 const PASSWORD: &str = "secret";
 /// Of the password, by bcrypt, the one kind of hash that the registry takes.
 const HASH: &str = "$2a$04$vHHCZ18962jx4ArmPFdUP.jS.ydihVv7cn2BUorh/sbhi5j7USeni";
 
+const CONFIG: &str = "config.json";
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 
 /// What can differ from test to test, and from one start of a registry to the next.
@@ -41,10 +39,9 @@ pub struct OciOptions {
 /// A running registry.
 pub struct OciRegistry {
     // Dropped in this order: the process before its files.
-    process: Option<Process>,
+    daemon: Daemon,
     directory: Directory,
     certificates: Certificates,
-    program: PathBuf,
     options: OciOptions,
     port: u16,
 }
@@ -59,23 +56,21 @@ impl OciRegistry {
         let directory = Directory::new("registry");
         let certificates = Certificates::write(&directory);
         directory.write("htpasswd", format!("{USER}:{HASH}\n"));
-        let program = binaries.registry.clone();
-        let mut server = Self { process: None, directory, certificates, program, options, port: free_port() };
+        let program = Program::new(&binaries.registry, directory.path())
+            .arg("serve")
+            .arg(directory.path().join(CONFIG))
+            // It would send traces to a collector that is not there.
+            .env("OTEL_TRACES_EXPORTER", "none");
+        let daemon = Daemon::new(program);
+        let mut server = Self { daemon, directory, certificates, options, port: free_port() };
         server.try_start_again().await?;
         Ok(server)
     }
 
     async fn try_start_again(&mut self) -> Result<(), String> {
         let address = self.address();
-        let config = self.directory.write("config.json", self.config().to_string());
-        let process = Program::new(&self.program, self.directory.path())
-            .arg("serve")
-            .arg(config)
-            // It would send traces to a collector that is not there.
-            .env("OTEL_TRACES_EXPORTER", "none")
-            .start();
-        let process = self.process.insert(process);
-        ready::ready(process, || async { TcpStream::connect(&address).await.map(drop) }).await
+        self.directory.write(CONFIG, self.config().to_string());
+        self.daemon.start(|| async { TcpStream::connect(&address).await.map(drop) }).await
     }
 
     /// Its configuration; JSON is YAML.
@@ -98,21 +93,18 @@ impl OciRegistry {
 
     /// Stops it as an operator would.
     pub async fn stop(&mut self) {
-        if let Some(mut process) = self.process.take() {
-            process.terminate(STOP).await;
-        }
+        self.daemon.stop().await;
     }
 
     /// Kills it as a crash would.
     pub fn kill(&mut self) {
-        self.process = None;
+        self.daemon.kill();
     }
 
     /// Starts it again on the same port and with the same store, after
     /// [`Self::stop`] or [`Self::kill`] or while it runs, and returns when it
     /// listens.
     pub async fn start_again(&mut self, options: OciOptions) {
-        self.kill();
         self.options = options;
         if let Err(reason) = self.try_start_again().await {
             panic!("the registry did not start again: {reason}");
@@ -183,7 +175,7 @@ impl OciRegistry {
 
     /// All that it has logged so far.
     pub fn log(&self) -> String {
-        self.process.as_ref().map(Process::log).unwrap_or_default()
+        self.daemon.log()
     }
 }
 

@@ -91,6 +91,8 @@ async fn rights_that_lack_are_named() {
     world.register("cart", &["10.0.0.1"]).await;
     world.create(&world.entry("cart")).await;
     let controller = world.controller().kubeconfig(&api.kubeconfig(User::Limited)).start();
+    controller.says(&["WARN", "polaris2istio-state", "forbidden", "grant get, watch, create and update on it"]).await;
+    grant(api, &world.namespace, &[]).await;
     controller.says(&["WARN", &world.namespace, "403", "watch and list on serviceentries.networking.istio.io"]).await;
     grant(api, &world.namespace, &["watch", "list"]).await;
     controller.says(&["WARN", "/cart", "403", "grant this identity the verb patch on serviceentries"]).await;
@@ -103,10 +105,15 @@ async fn rights_that_lack_are_named() {
     }
 }
 
-/// Lets the limited user do so much with ServiceEntries, and no more than that: it is all that the controller needs.
+/// Lets the limited user keep the shared state, and do so much with ServiceEntries, and no more than that: it is all that the
+/// controller needs.
 async fn grant(api: &ApiServer, namespace: &str, verbs: &[&str]) {
     let client = api.client().await;
-    let rules = json!([{"apiGroups": ["networking.istio.io"], "resources": ["serviceentries"], "verbs": verbs}]);
+    let state = ["get", "watch", "create", "update"];
+    let mut rules = vec![json!({"apiGroups": [""], "resources": ["configmaps"], "verbs": state})];
+    if !verbs.is_empty() {
+        rules.push(json!({"apiGroups": ["networking.istio.io"], "resources": ["serviceentries"], "verbs": verbs}));
+    }
     let role: Role = serde_json::from_value(json!({"metadata": {"name": "sync"}, "rules": rules})).unwrap();
     let binding: RoleBinding = serde_json::from_value(json!({
         "metadata": {"name": "sync"},

@@ -16,6 +16,7 @@ const SOCKET: &str = "socket";
 /// How to start a controller.
 pub(crate) struct Start {
     flags: BTreeMap<&'static str, String>,
+    switches: Vec<&'static str>,
     kubeconfig: PathBuf,
 }
 
@@ -23,7 +24,7 @@ impl Start {
     /// With quick polls, against these servers.
     pub(crate) fn new(kubeconfig: &Path, polaris: &str, namespace: &str) -> Self {
         let flags = BTreeMap::new();
-        let start = Self { flags, kubeconfig: kubeconfig.into() };
+        let start = Self { flags, switches: Vec::new(), kubeconfig: kubeconfig.into() };
         start
             .flag("polaris-address", polaris)
             .flag("namespace", namespace)
@@ -37,6 +38,12 @@ impl Start {
     /// Sets a flag, in place of the value that it had.
     pub(crate) fn flag(mut self, name: &'static str, value: &str) -> Self {
         self.flags.insert(name, value.into());
+        self
+    }
+
+    /// Sets a flag that takes no value.
+    pub(crate) fn switch(mut self, name: &'static str) -> Self {
+        self.switches.push(name);
         self
     }
 
@@ -59,6 +66,7 @@ impl Start {
     pub(crate) fn start(self) -> Controller {
         let directory = Directory::new("controller");
         let flags = self.flags.iter().map(|(name, value)| format!("--{name}={value}"));
+        let flags = flags.chain(self.switches.iter().map(|name| format!("--{name}")));
         let program = Program::new(&binary(), directory.path()).args(flags).env("KUBECONFIG", self.kubeconfig);
         Controller { process: program.start(), program, directory }
     }

@@ -103,7 +103,7 @@ async fn host_names_are_for_dns() {
 #[tokio::test]
 async fn a_thousand_instances_and_back() {
     let Some((world, _)) = World::shared("thousand").await else { return };
-    let _controller = world.controller().start();
+    let _controller = world.controller().flag("removal-hold", "0s").start();
     world.create(&world.entry("cart")).await;
     world.register("cart", &["10.0.0.1"]).await;
     world.endpoints("cart", &["10.0.0.1"]).await;

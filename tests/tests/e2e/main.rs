@@ -8,8 +8,12 @@ mod canned;
 mod controller;
 mod entry;
 mod faults;
+mod guard;
+#[allow(dead_code, reason = "other tests need the rest of it")]
+mod in_process;
 mod instances;
 mod lifecycle;
+mod modules;
 mod no_op;
 mod observed;
 mod ownership;

@@ -143,8 +143,8 @@ async fn metrics_and_status_follow_what_happens() {
     world.deregister("cart", &["10.0.0.1", "10.0.0.2"]).await;
     until_metric(&controller, "polaris2istio_holds{kind=\"empty\"}", 1.0).await;
     let held = &status(&controller).await["entries"][0];
-    assert_eq!((&held["state"], &held["hold"]["kind"]), (&json!("held"), &json!("empty")), "{held}");
-    assert!(held["hold"]["until"].is_string() && held["problems"][0]["matter"] == "held", "{held}");
+    assert_eq!((&held["state"], &held["holds"][0]["kind"]), (&json!("held"), &json!("empty")), "{held}");
+    assert!(held["holds"][0]["until"].is_string() && held["problems"][0]["matter"] == "held", "{held}");
     for path in ["/metrics", "/status", "/readyz"] {
         assert!(!controller.get(path).await.1.contains(secret), "{path}");
     }
@@ -244,16 +244,16 @@ async fn a_pause_is_shared_and_survives_a_restart() {
     assert!(said.contains("all writes are paused since") && said.contains("the registry is restored"), "{said}");
     leader.says(&["all writes are paused", "the registry is restored"]).await;
     world.register("cart", &["10.0.0.2"]).await;
-    leader.says(&["would be written, but", "paused"]).await;
+    leader.says(&["would be written;", "paused"]).await;
     assert!(leader.verb(&["status"]).contains("PAUSED"));
     // A change of leaders does not end it, and nor does a restart of both.
     leader.process.kill();
     standby.says(&["this replica writes from now on"]).await;
-    standby.says(&["would be written, but", "paused"]).await;
+    standby.says(&["would be written;", "paused"]).await;
     assert!(standby.stop().await.success());
     leader.start_again();
     wait_for("it is told after the restart", SOON, || async {
-        let times = leader.said(&["would be written, but", "paused"]);
+        let times = leader.said(&["would be written;", "paused"]);
         if times >= 2 { Ok(()) } else { Err(times) }
     })
     .await;

@@ -45,6 +45,11 @@ impl World {
         }
     }
 
+    /// An administrator's client.
+    pub(crate) fn client(&self) -> kube::Client {
+        self.entries.clone().into_client()
+    }
+
     /// A controller for this namespace, to be started.
     pub(crate) fn controller(&self) -> Start {
         Start::new(&self.kubeconfig, &self.polaris, &self.namespace)

@@ -4,16 +4,15 @@ use polaris2istio_core::diagnostic::Code;
 use polaris2istio_core::limits::ENDPOINTS;
 use polaris2istio_core::model::{Instance, Request, Verdict};
 
-use crate::Converters;
-use crate::case::Case;
+use crate::{cases, component, convert};
 
 /// The codes that these cases show.
 pub(crate) const CODES: [Code; 2] = [Code::TooManyEndpoints, Code::EntryTooLarge];
 
 /// A case of one instance, multiplied.
 fn multiplied(count: usize, change: impl Fn(&mut Instance)) -> Request {
-    let case = Case::all().into_iter().find(|case| case.name == "weight-passed-on").expect("a plain case");
-    let mut request = case.request();
+    let case = cases().into_iter().find(|case| case.name == "weight-passed-on").expect("a plain case");
+    let mut request = case.request().clone();
     let first = request.service.instances[0].clone();
     let instance = |number: usize| {
         let mut instance = first.clone();
@@ -28,7 +27,7 @@ fn multiplied(count: usize, change: impl Fn(&mut Instance)) -> Request {
 
 #[track_caller]
 fn check(request: &Request, expected: Option<Code>) {
-    let outcome = Converters::default().convert("limits", request);
+    let outcome = convert(&component(), "limits", request);
     let errors: Vec<_> = outcome.diagnostics.iter().filter(|found| found.code.contains("too-")).collect();
     assert_eq!(errors.first().map(|found| found.code.as_str()), expected.map(Code::as_str));
     assert_eq!(outcome.verdict == Verdict::Rejected, expected.is_some());

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod applied;
+mod guard;
 mod hostile;
 
 use std::sync::{Arc, LazyLock};
@@ -15,20 +16,26 @@ use polaris2istio::entries::Document;
 use polaris2istio::istio::{AddressRule, ServiceEntry, check};
 use polaris2istio::plan::{Desired, Plan, plan};
 use polaris2istio::registry::{Content, decode_answer};
-use polaris2istio_core::model::{Service, Verdict};
+use polaris2istio_core::model::{Request, Service, Verdict};
 use proptest::prelude::*;
 use serde_json::Value;
 
 static CONVERTER: LazyLock<Arc<Converter>> =
     LazyLock::new(|| Arc::new(Converter::new(&Candidate::embedded(), Limits::default(), Vec::new()).unwrap()));
 
-/// What the entry should hold, with the content revision; nothing where it is rejected or unchanged.
+/// What the entry should hold, with the content revision; nothing where it is rejected or unchanged. The same natively, and
+/// through the component.
 fn convert(service: &Service, entry: &ServiceEntry, published: Option<&str>) -> (Verdict, Option<Desired>) {
-    let outcome = CONVERTER.call(service, &entry.view().unwrap(), published).unwrap();
+    let request = Request {
+        service: service.clone(),
+        entry: entry.view().unwrap(),
+        parameters: Vec::new(),
+        published: published.map(str::to_owned),
+    };
+    let outcome = CONVERTER.ask(&request).unwrap();
+    assert_eq!(polaris2istio_core::convert(&request), Ok(outcome.clone()), "natively, and through the component");
     let desired = match &outcome.verdict {
-        Verdict::Update(update) => {
-            Some(Desired::new(update.clone(), "default/reviews".into(), service.revision.clone()))
-        }
+        Verdict::Update(update) => Some(Desired::of(update.clone(), service)),
         Verdict::Unchanged | Verdict::Rejected => None,
     };
     (outcome.verdict, desired)

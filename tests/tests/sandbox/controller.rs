@@ -1,24 +1,17 @@
 //! Through the controller: a module that misbehaves on one entry costs that entry its update, and nothing else.
 
 use std::io::Write;
-use std::num::NonZeroU32;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use polaris2istio::controller::Settled;
-use polaris2istio::converter::{Converter, Limits};
-use polaris2istio::guard::EmptyHold;
-use polaris2istio::registry::{AnyRegistry, DirectoryConfig, DirectoryRegistry};
-use polaris2istio::run::{Config, Target, run};
-use polaris2istio::watch_dir::WatchOptions;
+use polaris2istio::converter::Limits;
 use polaris2istio_tests::wait_for;
-use serde_json::json;
-use tempfile::TempDir;
-use tokio::sync::oneshot;
 
 use crate::calls::TIME;
 use crate::guest;
+use crate::world::{Running, World};
 
 const SOON: Duration = Duration::from_secs(20);
 
@@ -38,12 +31,11 @@ const TROUBLES: [(&str, &str); 12] = [
     ("unknown-port", "nowhere"),
 ];
 
-/// A controller over directories, with the misbehaving guest.
+/// A controller with the misbehaving guest, and its log.
 struct Controller {
-    directory: TempDir,
+    world: World,
     log: Log,
-    stop: oneshot::Sender<()>,
-    run: tokio::task::JoinHandle<Settled>,
+    running: Running,
 }
 
 /// What the controller logged.
@@ -83,48 +75,23 @@ impl Log {
 impl Controller {
     fn start() -> Self {
         let log = Log::install();
-        let directory = tempfile::tempdir().unwrap();
-        for part in ["entries", "answers", "output"] {
-            std::fs::create_dir(directory.path().join(part)).unwrap();
-        }
+        let world = World::new();
         for name in ["good", "bad"] {
-            std::fs::write(directory.path().join(format!("entries/{name}.yaml")), entry(name)).unwrap();
-            answer(directory.path(), name, None, "10.0.0.1");
+            world.entry(name);
+            world.answer(name, None, &["10.0.0.1"]);
         }
-        let path = directory.path().join("answers");
-        let source = guest::candidate(guest::misbehaving());
+        std::fs::copy(guest::misbehaving(), world.module()).unwrap();
         let limits = Limits { time: TIME, ..Limits::default() };
-        let registry = DirectoryRegistry::new(DirectoryConfig { path, options: WatchOptions::default() }).unwrap();
-        let config = Config {
-            registry: AnyRegistry::Directory(registry),
-            target: Target::Directory {
-                entries: directory.path().join("entries"),
-                output: directory.path().join("output"),
-            },
-            namespace: "polaris".into(),
-            converter: Converter::new(&source, limits, Vec::new()).unwrap(),
-            module: None,
-            addresses: Default::default(),
-            empty_hold: EmptyHold::Never,
-            write_rate: NonZeroU32::MAX,
-            once: false,
-        };
-        let (stop, stopped) = oneshot::channel();
-        let run = tokio::spawn(async move {
-            let stopped = async {
-                let _ = stopped.await;
-            };
-            run(config, stopped).await.unwrap()
-        });
-        Self { directory, log, stop, run }
+        let running = world.start(|config| config.modules.limits = limits);
+        Self { world, log, running }
     }
 
     fn output(&self, name: &str) -> PathBuf {
-        self.directory.path().join(format!("output/polaris.{name}.yaml"))
+        self.world.output(name)
     }
 
     fn answer(&self, name: &str, behaviour: Option<&str>, host: &str) {
-        answer(self.directory.path(), name, behaviour, host);
+        self.world.answer(name, behaviour, &[host]);
     }
 
     async fn wait_for_output(&self, name: &str, host: &str) {
@@ -148,34 +115,6 @@ impl Controller {
     }
 }
 
-fn entry(name: &str) -> String {
-    format!(
-        "apiVersion: networking.istio.io/v1
-kind: ServiceEntry
-metadata:
-  name: {name}
-  namespace: polaris
-  labels: {{manager: aeraki, registry: polaris}}
-  annotations: {{aeraki.net/polarisNamespace: prod, aeraki.net/polarisService: {name}}}
-spec:
-  hosts: [dev.{name}.polaris]
-  resolution: STATIC
-"
-    )
-}
-
-/// Writes an answer as a careful tool does: whole, or not at all.
-fn answer(directory: &Path, name: &str, behaviour: Option<&str>, host: &str) {
-    let answer = json!({
-        "code": 200_000,
-        "service": {"namespace": "prod", "name": name, "revision": host, "metadata": behaviour.map(|value| json!({"behaviour": value}))},
-        "instances": [{"id": "a", "host": host, "port": 8080}],
-    });
-    let unfinished = directory.join(format!("answers/.{name}"));
-    std::fs::write(&unfinished, answer.to_string()).unwrap();
-    std::fs::rename(unfinished, directory.join(format!("answers/{name}.json"))).unwrap();
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn misbehaviour_costs_one_entry() {
     let controller = Controller::start();
@@ -193,6 +132,5 @@ async fn misbehaviour_costs_one_entry() {
     }
     controller.answer("bad", None, "10.0.1.1");
     controller.wait_for_output("bad", "10.0.1.1").await;
-    controller.stop.send(()).unwrap();
-    assert_eq!(controller.run.await.unwrap(), Settled::Done);
+    assert_eq!(controller.running.stop().await, Settled::Done);
 }

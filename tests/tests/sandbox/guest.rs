@@ -1,68 +1,11 @@
-//! Components that are not ours: the misbehaving guest, compiled as a user would compile his, and dummies of any world.
+//! Components that are not ours: the misbehaving guest, and dummies of any world.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::sync::OnceLock;
+use std::path::Path;
 
 use polaris2istio::converter::source::Candidate;
-use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
+pub(crate) use polaris2istio_tests::guest::{build, cargo, encode, misbehaving, root, target, variant};
+use wit_component::{StringEncoding, embed_component_metadata};
 use wit_parser::{ManglingAndAbi, Resolve};
-
-const TARGET: &str = "wasm32-unknown-unknown";
-
-/// The workspace's root.
-pub(crate) fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ lies in the workspace")
-}
-
-/// Where this test's own builds go: beside what cargo builds, so that a second run builds nothing.
-pub(crate) fn target() -> PathBuf {
-    PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("guests")
-}
-
-/// A cargo that knows nothing of what the outer one was told about its own target.
-pub(crate) fn cargo() -> Command {
-    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    for (name, _) in std::env::vars() {
-        let foreign = ["RUSTFLAGS", "RUSTC_WRAPPER", "RUSTC_WORKSPACE_WRAPPER", "RUSTC", "CARGO_ENCODED_RUSTFLAGS"];
-        let prefixes = ["CARGO_BUILD_", "CARGO_TARGET_", "CARGO_PROFILE_"];
-        if foreign.contains(&name.as_str()) || prefixes.iter().any(|prefix| name.starts_with(prefix)) {
-            cargo.env_remove(name);
-        }
-    }
-    cargo
-}
-
-/// The misbehaving guest.
-pub(crate) fn misbehaving() -> &'static Path {
-    static PATH: OnceLock<PathBuf> = OnceLock::new();
-    PATH.get_or_init(|| build(""))
-}
-
-/// The misbehaving guest with one of its features.
-pub(crate) fn build(feature: &str) -> PathBuf {
-    // One directory for each: two builds at once would take each other's file.
-    let target = target().join(if feature.is_empty() { "plain" } else { feature });
-    let status = cargo()
-        .args(["rustc", "--quiet", "--package", "polaris2istio-guest-misbehaving", "--lib"])
-        .args(["--crate-type", "cdylib", "--profile", "component", "--target", TARGET, "--features", feature])
-        .arg("--manifest-path")
-        .arg(root().join("Cargo.toml"))
-        .arg("--target-dir")
-        .arg(&target)
-        .status()
-        .expect("cargo runs");
-    assert!(status.success(), "the guest did not build; if its target is missing: rustup target add {TARGET}");
-    let module = target.join(TARGET).join("component/polaris2istio_guest_misbehaving.wasm");
-    let path = target.join("guest.wasm");
-    std::fs::write(&path, encode(&std::fs::read(module).unwrap())).unwrap();
-    path
-}
-
-/// A core module as a component.
-pub(crate) fn encode(module: &[u8]) -> Vec<u8> {
-    ComponentEncoder::default().module(module).unwrap().validate(true).encode().unwrap()
-}
 
 /// A core module that fits the first world of this text, and traps whatever is called.
 pub(crate) fn dummy_module(wit: &str) -> Vec<u8> {

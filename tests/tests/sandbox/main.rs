@@ -1,4 +1,5 @@
-//! Modules that misbehave, and files that are no module: each ends as an error that says what to do, and costs one entry.
+//! Modules that misbehave, and files that are no module: each ends as an error that says what to do, and costs one entry; and
+//! modules that are changed while everything runs.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a panic is how a test fails")]
 
 mod calls;
@@ -8,3 +9,6 @@ mod load;
 mod neighbours;
 mod reproducible;
 mod request;
+mod storm;
+mod swap;
+mod world;

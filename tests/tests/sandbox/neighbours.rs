@@ -16,7 +16,7 @@ async fn calls_beside_a_loop_go_on() {
     let stuck: Vec<_> = ["loop", "loop", "allocate", "recurse"].map(|behaviour| started(&converter, behaviour)).into();
     let mut done = 0;
     while begun.elapsed() < TIME / 2 {
-        let outcome = converter.convert(Arc::new(service(None)), entry(), None).await.unwrap();
+        let outcome = converter.convert(Arc::new(service(None)), Arc::new(entry()), None).await.unwrap();
         assert!(is_well(&outcome));
         done += 1;
     }
@@ -32,9 +32,9 @@ async fn calls_beside_a_loop_go_on() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_abandoned_call_keeps_its_slot() {
     let converter = guest_with(Limits { time: TIME, concurrency: 1, ..Limits::default() });
-    let abandoned = converter.convert(Arc::new(service(Some("loop"))), entry(), None);
+    let abandoned = converter.convert(Arc::new(service(Some("loop"))), Arc::new(entry()), None);
     tokio::time::timeout(Duration::from_millis(100), abandoned).await.expect_err("it loops");
-    assert!(is_well(&converter.convert(Arc::new(service(None)), entry(), None).await.unwrap()));
+    assert!(is_well(&converter.convert(Arc::new(service(None)), Arc::new(entry()), None).await.unwrap()));
 }
 
 /// More calls at once than there are slots are the host's doing, and no defect of the module.
@@ -78,5 +78,5 @@ fn started(
     behaviour: &str,
 ) -> tokio::task::JoinHandle<Result<polaris2istio_core::model::Outcome, CallError>> {
     let (converter, service) = (Arc::clone(converter), Arc::new(service(Some(behaviour))));
-    tokio::spawn(async move { converter.convert(service, entry(), None).await })
+    tokio::spawn(async move { converter.convert(service, Arc::new(entry()), None).await })
 }

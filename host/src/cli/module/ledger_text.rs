@@ -22,6 +22,12 @@ pub(super) struct Diff {
     report: Report,
 }
 
+/// How much was let go.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Released {
+    released: usize,
+}
+
 /// The modules in use, and those that wait or were refused.
 pub(super) fn status(ledger: &Ledger) -> String {
     let mut text = String::new();
@@ -80,6 +86,11 @@ pub(super) fn outcome(outcome: &Outcome) -> String {
         }
     }
     text
+}
+
+/// How much was let go.
+pub(super) fn released(released: &Released) -> String {
+    format!("released what {} entries held\n", released.released)
 }
 
 fn describe(named: &Named) -> String {

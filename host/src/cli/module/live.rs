@@ -25,6 +25,19 @@ pub(in crate::cli) struct LiveArgs {
     pub(in crate::cli) output: Output,
 }
 
+/// What is let go.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct ReleaseArgs {
+    /// One entry, as NAMESPACE/NAME
+    #[arg(value_name = "ENTRY", required_unless_present = "all", conflicts_with = "all")]
+    entry: Option<String>,
+    /// Those of all entries, the fleet's too
+    #[arg(long)]
+    all: bool,
+    #[command(flatten)]
+    live: LiveArgs,
+}
+
 impl LiveArgs {
     /// Asks, and prints the answer as data or as text.
     pub(in crate::cli) fn show<T: DeserializeOwned + Serialize>(
@@ -58,4 +71,8 @@ pub(super) fn diff(args: &LiveArgs) -> anyhow::Result<ExitCode> {
 
 pub(super) fn command(args: &LiveArgs, command: swap::Command) -> anyhow::Result<ExitCode> {
     args.show(&Command::Module(command), ledger_text::outcome)
+}
+
+pub(super) fn release(args: &ReleaseArgs) -> anyhow::Result<ExitCode> {
+    args.live.show(&Command::Release(args.entry.clone()), ledger_text::released)
 }

@@ -34,6 +34,8 @@ pub(super) enum ModuleCommand {
     Rollback(live::LiveArgs),
     /// Print what happened to modules
     History(live::LiveArgs),
+    /// Let go endpoints that a running controller holds, for one entry or all
+    Release(live::ReleaseArgs),
 }
 
 impl ModuleCommand {
@@ -47,6 +49,7 @@ impl ModuleCommand {
             Self::Reject(args) => live::command(&args, swap::Command::Reject),
             Self::Rollback(args) => live::command(&args, swap::Command::Rollback),
             Self::History(args) => live::history(&args),
+            Self::Release(args) => live::release(&args),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! One of two modules that are compared, and what it says to a case.
 
 use polaris2istio_core::model::Request;
-use polaris2istio_core::parameters::{ADDRESS_CIDRS, ALLOW_LOOPBACK};
+use polaris2istio_core::parameters::NAMES;
 
 use crate::cases::Case;
 use crate::cli::SandboxArgs;
@@ -31,7 +31,7 @@ impl Side {
     fn request(&self, case: &Case) -> Request {
         let mut request = case.request().clone();
         if self.is_embedded {
-            request.parameters.retain(|(key, _)| [ALLOW_LOOPBACK, ADDRESS_CIDRS].contains(&key.as_str()));
+            request.parameters.retain(|(key, _)| NAMES.contains(&key.as_str()));
         }
         request
     }

@@ -65,6 +65,9 @@ impl Swapper {
             (None, None, None) => return Err(NONE.into()),
         };
         let identity = Arc::clone(rules.identity());
+        if let Some(engine) = &self.engine {
+            engine.promoted();
+        }
         self.switch(rules, "by command".into()).await.map_err(|error| error.to_string())?;
         Ok(json!({"active": *identity}))
     }

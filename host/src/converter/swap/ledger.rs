@@ -6,7 +6,8 @@ use std::collections::VecDeque;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Identity, Percent, Report};
+use super::{Identity, Report};
+use crate::percent::Percent;
 
 /// Events that are kept.
 const HISTORY: usize = 50;

@@ -1,15 +1,16 @@
 //! The modules that convert now: replaced as a whole at every change, so that every call runs on one of them from its
 //! beginning to its end.
 
-use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::collections::HashSet;
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher, Hash};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use polaris2istio_core::model::Entry;
+use polaris2istio_core::model::{Entry, Service};
 
-use super::{Identity, Percent};
+use super::Identity;
 use crate::converter::Converter;
+use crate::percent::Percent;
 
 /// The annotation that lets an entry go with a canary, or not: `candidate`.
 const MODULE: &str = "aeraki.net/module";
@@ -24,8 +25,8 @@ pub(super) struct LineUp {
     pub(super) previous: Option<(Arc<Converter>, Instant)>,
     /// The rules that were left by a roll-back: what the ones before had published comes back without delay.
     pub(super) left: Option<Arc<Identity>>,
-    /// Calls of the newest module that failed, or rejected what the one before accepts.
-    pub(super) strikes: AtomicU32,
+    /// Inputs on which the newest module failed, or that it rejected and the one before accepts.
+    pub(super) strikes: Mutex<HashSet<u64>>,
 }
 
 /// Who converts an entry, and whom he is held to.
@@ -36,7 +37,7 @@ pub(super) struct Choice<'a> {
 
 impl LineUp {
     pub(super) fn of(active: Arc<Converter>) -> Self {
-        Self { active, canary: None, previous: None, left: None, strikes: AtomicU32::new(0) }
+        Self { active, canary: None, previous: None, left: None, strikes: Mutex::default() }
     }
 
     pub(super) fn choose(&self, entry: &Entry) -> Choice<'_> {
@@ -56,9 +57,11 @@ impl LineUp {
         [Some(&self.active), canary, previous].into_iter().flatten().find(|rules| **rules.identity() == *identity)
     }
 
-    /// Counts a call against the newest module. Returns how many there are now.
-    pub(super) fn strike(&self) -> u32 {
-        self.strikes.fetch_add(1, Ordering::Relaxed) + 1
+    /// Counts an input against the newest module, once however often it is tried. Returns how many there are now.
+    pub(super) fn strike(&self, entry: &Entry, service: &Service) -> usize {
+        let mut strikes = self.strikes.lock().unwrap_or_else(PoisonError::into_inner);
+        strikes.insert(hash((&entry.namespace, &entry.name, &service.revision)));
+        strikes.len()
     }
 }
 
@@ -68,6 +71,9 @@ fn is_named(entry: &Entry) -> bool {
 
 /// Where an entry stands between 0 and 1: the same in every process, so that all replicas choose alike.
 fn spread(entry: &Entry) -> f64 {
-    let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one((&entry.namespace, &entry.name));
-    hash as f64 / u64::MAX as f64
+    hash((&entry.namespace, &entry.name)) as f64 / u64::MAX as f64
+}
+
+fn hash(value: impl Hash) -> u64 {
+    BuildHasherDefault::<DefaultHasher>::default().hash_one(value)
 }

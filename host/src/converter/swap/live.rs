@@ -2,6 +2,7 @@
 //! a change the one before, which serves the entries whose turn has not come.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use polaris2istio_core::model::{Entry, Outcome, Service, Update, Verdict};
@@ -115,14 +116,22 @@ impl Live {
             Ok(_) => return None,
         };
         let outcome = call.ask(judge).await.ok().filter(|outcome| outcome.verdict != Verdict::Rejected)?;
-        let strikes = lineup.strike();
+        let strikes = lineup.strike(&call.entry, call.service);
         let entry = format!("{}/{}", call.entry.namespace, call.entry.name);
         warn!(entry, module = %rules.identity(), strikes, "the new module does worse than the one before: {wrong}");
-        if strikes > self.most_strikes {
+        if strikes > self.most_strikes as usize {
             self.struck_out.notify_one();
         }
-        let given = || Given { outcome, by: Arc::clone(judge.identity()), turn: Turn::Waits };
+        // Tried again when something changes, as after any failure: one entry must not use up all strikes.
+        let given = || Given { outcome, by: Arc::clone(judge.identity()), turn: Turn::Taken };
         result.is_err().then(given)
+    }
+
+    /// Makes a module the active one at once, and holds it for so long to what the one before did. Calls under way end on the
+    /// modules that they began with.
+    pub fn switch(&self, rules: Arc<Converter>, probation: Duration) {
+        let previous = Some((self.active(), Instant::now() + probation));
+        self.install(LineUp { previous, ..LineUp::of(rules) });
     }
 
     /// Waits until the newest module has too many strikes.

@@ -13,9 +13,10 @@ use super::loader::{aside, compile};
 use super::policy::{Decision, Objections};
 use super::shadow::shadow;
 use super::swapper::{AGAIN, Swapper, named};
-use super::{Identity, Percent, Report};
+use super::{Identity, Report};
 use crate::converter::Converter;
 use crate::converter::source::Candidate;
+use crate::percent::Percent;
 use crate::state::StateError;
 
 impl Swapper {
@@ -35,7 +36,6 @@ impl Swapper {
             return;
         }
         let Some(rules) = self.prepare(offered, &identity).await else { return };
-        info!(module = %identity, from = rules.origin(), "another module; comparing it with the one in use");
         let report = self.compare(&rules).await;
         self.candidate = Some(Arc::clone(&rules));
         let objections = self.objections(&identity, &report);
@@ -68,6 +68,7 @@ impl Swapper {
             return Some(Arc::clone(known));
         }
         let origin = offered.origin.clone();
+        info!(module = %identity, from = origin, "another module; comparing it with the one in use");
         match compile(&self.live.active(), offered, identity.parameters()).await {
             Ok(rules) => Some(rules),
             Err(error) => {
@@ -166,9 +167,11 @@ impl Swapper {
         self.write_down(&rules, |state| state.module.switch(entry.clone(), detail.clone())).await?;
         let info = rules.info();
         info!(module = %rules.identity(), name = info.name, version = info.version, "module changed: {detail}");
-        let until = std::time::Instant::now() + self.policy.probation;
-        let previous = (!self.lost).then(|| (self.live.active(), until));
-        self.live.install(LineUp { previous, ..LineUp::of(rules) });
+        if self.lost {
+            self.live.install(LineUp::of(rules));
+        } else {
+            self.live.switch(rules, self.policy.probation);
+        }
         (self.candidate, self.again, self.lost) = (None, None, false);
         self.missing(false);
         self.look_again();

@@ -21,6 +21,8 @@ pub trait Engine: Send + Sync {
     fn subjects(&self) -> Subjects;
     /// Looks at all entries anew.
     fn look_again(&self);
+    /// A person has looked at what the next module does, and wants it so.
+    fn promoted(&self);
     /// Lets writes go, or stops them: the module that would give them is not approved.
     fn module_missing(&self, missing: bool);
 }

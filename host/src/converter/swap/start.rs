@@ -89,9 +89,16 @@ impl Setup {
         let wanted = self.wanted(parameters.clone()).await;
         let (active, lost) = self.first(&loader, wanted).await?;
         let ledger = keeper.state().borrow().module.clone();
-        if ledger.active.is_none() {
-            let rules = named(&active, Timestamp::now());
-            keeper.update(|state, _| state.module.install(rules.clone())).await?;
+        if !lost {
+            let (rules, Candidate { digest, bytes, .. }) =
+                (named(&active, Timestamp::now()), active.candidate().clone());
+            let carry = keeper.update(|state, blobs| {
+                if state.module.active.is_none() {
+                    state.module.install(rules.clone());
+                }
+                blobs.insert(digest, bytes.clone());
+            });
+            carry.await?;
         }
         loader.keep(&active);
         let live = Arc::new(Live::new(Arc::clone(&active), self.policy.most_failures));

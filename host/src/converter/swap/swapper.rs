@@ -171,7 +171,10 @@ impl Swapper {
         let lineup = self.live.lineup();
         let canary = ledger.canary.as_ref().map(|canary| &canary.rules.identity);
         let present = lineup.canary.as_ref().map(|(rules, _)| &**rules.identity());
-        if self.lost || (**lineup.active.identity() == active.identity && present == canary) {
+        let same = **lineup.active.identity() == active.identity && present == canary;
+        // A leader without an approved module decides by itself; and what it undid stays undone until that is written down.
+        let decides = *self.leads.borrow() && (self.lost || self.unwritten.is_some());
+        if decides || (same && !self.lost) {
             return;
         }
         let Some(rules) = self.get(&active.identity).await else {
@@ -185,7 +188,9 @@ impl Swapper {
         let previous = (rules.identity() != lineup.active.identity())
             .then(|| (Arc::clone(&lineup.active), std::time::Instant::now() + self.policy.probation));
         let previous = previous.or_else(|| lineup.previous.clone());
+        let previous = previous.filter(|_| !self.lost);
         self.live.install(LineUp { canary, previous, ..LineUp::of(rules) });
+        self.lost = false;
         self.missing(false);
         self.look_again();
     }

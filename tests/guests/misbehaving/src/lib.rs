@@ -1,4 +1,5 @@
-//! A conversion module that misbehaves as it is told: by the entry [`BEHAVIOUR`] of the service's metadata.
+//! A conversion module that misbehaves as it is told: by the entry [`BEHAVIOUR`] of the service's metadata or of its
+//! parameters, or by what a test writes over [`VARIANT`] in the built module, which makes another module of it.
 //!
 //! It stands for what a user's own module may do, and knows the WIT world only.
 
@@ -14,11 +15,22 @@ use bindings::exports::polaris2istio::conversion::conversion::{
     Endpoint, Failure, Guest, Instance, ModuleInfo, Outcome, Port, Request, Resolution, Update, Verdict,
 };
 
-/// The metadata key that tells it what to do; without it, it converts as well as it can.
+/// The key that tells it what to do; without it, it converts as well as it can.
 pub const BEHAVIOUR: &str = "behaviour";
+
+/// The annotation that shows which module converted an entry.
+pub const TAG: &str = "polaris2istio.aeraki.net/tag";
+
+/// What a test may write over: a behaviour, or a name that begins with `tag-` and is written to the entries.
+pub static VARIANT: [u8; 48] = *b"VARIANT:                                        ";
 
 /// The module.
 pub struct Misbehaving;
+
+fn variant() -> String {
+    let text = String::from_utf8_lossy(&std::hint::black_box(&VARIANT)[8..]).trim().to_owned();
+    if text.is_empty() { "plain".into() } else { text }
+}
 
 impl Guest for Misbehaving {
     fn describe() -> ModuleInfo {
@@ -31,8 +43,9 @@ impl Guest for Misbehaving {
     }
 
     fn convert(request: Request) -> Result<Outcome, Failure> {
-        let behaviour = request.service.metadata.iter().find(|(key, _)| key == BEHAVIOUR);
-        misbehaviour::behave(behaviour.map(|(_, value)| value.as_str()), &request)
+        let told = request.service.metadata.iter().chain(&request.parameters).find(|(key, _)| key == BEHAVIOUR);
+        let behaviour = told.map_or_else(variant, |(_, value)| value.clone());
+        misbehaviour::behave(&behaviour, &request)
     }
 }
 
@@ -46,6 +59,8 @@ fn convert(request: &Request) -> Update {
         locality: String::new(),
         instances: vec![position as u32],
     };
+    let mut endpoints: Vec<_> = request.service.instances.iter().enumerate().map(endpoint).collect();
+    endpoints.sort_by(|a, b| a.address.cmp(&b.address));
     let earlier = request.entry.ports.iter().find(|port| port.name == "tcp");
     let first = request.service.instances.first().map_or(1, |instance| instance.port);
     let number = earlier.map_or(first, |port| port.number);
@@ -54,8 +69,8 @@ fn convert(request: &Request) -> Update {
         resolution: Some(Resolution::Static),
         location: None,
         ports: vec![port],
-        endpoints: request.service.instances.iter().enumerate().map(endpoint).collect(),
-        annotations: Vec::new(),
+        endpoints,
+        annotations: variant().strip_prefix("tag-").map(|tag| (TAG.into(), tag.into())).into_iter().collect(),
         content_revision: None,
     }
 }

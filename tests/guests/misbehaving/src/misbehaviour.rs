@@ -8,32 +8,48 @@ use crate::bindings::exports::polaris2istio::conversion::conversion::{
 };
 
 /// Does what is asked for; converts where it is nothing.
-pub(crate) fn behave(behaviour: Option<&str>, request: &Request) -> Result<Outcome, Failure> {
+pub(crate) fn behave(behaviour: &str, request: &Request) -> Result<Outcome, Failure> {
     let changed = |change: &dyn Fn(&mut Update)| {
         let mut update = crate::convert(request);
         change(&mut update);
         Ok(crate::update(update))
     };
     match behaviour {
-        None => changed(&|_| {}),
-        Some("panic") => panic(),
-        Some("loop") => spin(),
-        Some("allocate") => allocate(),
-        Some("recurse") => say(recurse(u64::MAX).to_string()),
-        Some("long-output") => say("x".repeat(40 << 20)),
-        Some("many-outputs") => changed(&|update| update.annotations = vec![Default::default(); 1 << 20]),
-        Some("not-text") => say(not_text()),
-        Some("fail") => Err(Failure { message: "told to fail".into() }),
-        Some("unchanged") => Ok(Outcome { verdict: Verdict::Unchanged, diagnostics: Vec::new() }),
-        Some("forbidden-address") => changed(&|update| first(update).address = "169.254.169.254".into()),
-        Some("weight-zero") => changed(&|update| first(update).weight = 0),
-        Some("foreign-annotation") => {
+        "plain" => changed(&|_| {}),
+        tag if tag.starts_with("tag-") => changed(&|_| {}),
+        "panic" => panic(),
+        "loop" => spin(),
+        "allocate" => allocate(),
+        "recurse" => say(recurse(u64::MAX).to_string()),
+        "long-output" => say("x".repeat(40 << 20)),
+        "many-outputs" => changed(&|update| update.annotations = vec![Default::default(); 1 << 20]),
+        "not-text" => say(not_text()),
+        "fail" => Err(Failure { message: "told to fail".into() }),
+        "unchanged" => Ok(Outcome { verdict: Verdict::Unchanged, diagnostics: Vec::new() }),
+        "forbidden-address" => changed(&|update| first(update).address = "169.254.169.254".into()),
+        "empty" => changed(&|update| update.endpoints.clear()),
+        "reject" => say("told to reject".into()),
+        // It never says `unchanged`, and gives another weight to those who know what it gave before.
+        "two-faced" => changed(&|update| {
+            update.content_revision = Some("mine".into());
+            if request.published.is_some() {
+                update.endpoints.iter_mut().for_each(|endpoint| endpoint.weight += 1);
+            }
+        }),
+        // Well, until there is an instance at this address.
+        "panic-at-10.0.66.6" if request.service.instances.iter().any(|instance| instance.host == "10.0.66.6") => {
+            panic()
+        }
+        "panic-at-10.0.66.6" => changed(&|_| {}),
+        "weight-zero" => changed(&|update| first(update).weight = 0),
+        "foreign-annotation" => {
             changed(&|update| update.annotations.push(("aeraki.net/polarisService".into(), "other".into())))
         }
-        Some("unknown-port") => changed(&|update| first(update).ports = vec![("nowhere".into(), 1)]),
-        Some("count") => say(count().to_string()),
-        Some("echo") => say(format!("{request:?}")),
-        Some(other) => Err(Failure { message: format!("no behaviour is called {other}") }),
+        "unknown-port" => changed(&|update| first(update).ports = vec![("nowhere".into(), 1)]),
+        "drop-half" => changed(&|update| update.endpoints.truncate(update.endpoints.len() / 2)),
+        "count" => say(count().to_string()),
+        "echo" => say(format!("{request:?}")),
+        other => Err(Failure { message: format!("no behaviour is called {other}") }),
     }
 }
 

@@ -7,20 +7,17 @@ mod instance;
 
 use std::fs;
 use std::path::Path;
-use std::time::Duration;
 
 pub use admin::Admin;
 pub use answer::Answer;
 pub use instance::Instance;
 
 use super::binaries::Binaries;
+use super::daemon::Daemon;
 use super::directory::Directory;
 use super::ports::free_port;
-use super::process::{Process, Program};
+use super::process::Program;
 use super::ready;
-
-/// It takes six seconds to end when asked to.
-const STOP: Duration = Duration::from_secs(30);
 
 /// The token of the user that every store starts with.
 const TOKEN: &str = "nu/0WRA4EqSR1FagrjRj0fZwPXuGlMpX+zCuWu4uMqy8xr1vRjisSbA25aAC3mtU8MeeRsKhQiDAynUR09I=";
@@ -35,9 +32,8 @@ pub struct PolarisOptions {
 /// A running Polaris server.
 pub struct Polaris {
     // Dropped in this order: the process before its files.
-    process: Option<Process>,
+    daemon: Daemon,
     directory: Directory,
-    program: Program,
     http_port: u16,
     grpc_port: u16,
 }
@@ -59,41 +55,37 @@ impl Polaris {
         directory.write("conf/polaris-server.yaml", config);
         let program =
             Program::new(&binaries.polaris, directory.path()).args(["start", "-c", "conf/polaris-server.yaml"]);
-        let mut server = Self { process: None, directory, program, http_port, grpc_port };
+        let mut server = Self { daemon: Daemon::new(program), directory, http_port, grpc_port };
         server.try_start_again().await?;
         Ok(server)
     }
 
     async fn try_start_again(&mut self) -> Result<(), String> {
         let url = format!("http://{}/", self.http_address());
-        let process = self.process.insert(self.program.start());
-        ready::ready(process, || async {
+        let probe = || async {
             let text = async { reqwest::get(&url).await?.text().await };
             match text.await.map_err(|error| error.to_string())? {
                 text if text.contains("Polaris Server") => Ok(()),
                 other => Err(other),
             }
-        })
-        .await
+        };
+        self.daemon.start(probe).await
     }
 
     /// Stops it as an operator would, which takes it six seconds; it refuses
     /// connections at once.
     pub async fn stop(&mut self) {
-        if let Some(mut process) = self.process.take() {
-            process.terminate(STOP).await;
-        }
+        self.daemon.stop().await;
     }
 
     /// Kills it as a crash would; what it has acknowledged is kept.
     pub fn kill(&mut self) {
-        self.process = None;
+        self.daemon.kill();
     }
 
     /// Starts it again on the same ports and with the same data, after
     /// [`Self::stop`] or [`Self::kill`], and returns when it answers.
     pub async fn start_again(&mut self) {
-        self.kill();
         if let Err(reason) = self.try_start_again().await {
             panic!("polaris-server did not start again: {reason}");
         }
@@ -131,7 +123,7 @@ impl Polaris {
 
     /// All that the server has logged so far.
     pub fn log(&self) -> String {
-        self.process.as_ref().map(Process::log).unwrap_or_default()
+        self.daemon.log()
     }
 }
 

@@ -1,0 +1,113 @@
+//! What is done in place of a write while writes are stopped, for all entries or for one: it is shown what would be
+//! written, and the sink may be asked whether it would take it.
+
+use std::fmt;
+use std::time::Instant;
+
+use kube::runtime::controller::Action;
+use tracing::{info, warn};
+
+use super::binding::PAUSED;
+use super::reconcile::Look;
+use super::report::Matter;
+use super::tracked::Settled;
+use crate::gate::{Closed, Shut};
+use crate::plan::{Apply, Desired};
+
+/// Who stopped the writes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Stopped {
+    /// The gate, for all entries.
+    Gate(Closed),
+    /// The entry's own annotation.
+    Entry,
+}
+
+impl Stopped {
+    /// Another replica writes, decides what is held, and says so.
+    pub(super) fn stands_by(&self) -> bool {
+        matches!(self, Self::Gate(closed) if closed.0.contains(&Shut::Standby))
+    }
+
+    fn is_pause(&self) -> bool {
+        match self {
+            Self::Gate(closed) => closed.0.contains(&Shut::Paused),
+            Self::Entry => true,
+        }
+    }
+
+    /// Whether a person wants to see what would be written, and so whether it would be taken.
+    fn is_rehearsal(&self) -> bool {
+        !self.stands_by()
+            && match self {
+                Self::Gate(closed) => closed.0.contains(&Shut::DryRun),
+                Self::Entry => true,
+            }
+    }
+}
+
+impl fmt::Display for Stopped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Gate(closed) => closed.fmt(f),
+            Self::Entry => write!(f, "nothing is written: the entry's annotation {PAUSED} says so"),
+        }
+    }
+}
+
+impl Look<'_> {
+    /// Whether this entry may be written now.
+    pub(super) fn stopped(&mut self) -> Option<Stopped> {
+        if let Err(closed) = self.context.gate.check(Instant::now()) {
+            return Some(Stopped::Gate(closed));
+        }
+        match self.live.annotation(PAUSED) {
+            None | Some("false") => None,
+            Some("true") => Some(Stopped::Entry),
+            Some(text) => {
+                if self.tracked.says("paused", text) {
+                    warn!(
+                        entry = self.title,
+                        "annotation {PAUSED}: `{text}` is neither `true` nor `false`; nothing is written until it is"
+                    );
+                }
+                Some(Stopped::Entry)
+            }
+        }
+    }
+
+    /// Says once what is not written. When the gate opens, or the entry changes, it is looked at again.
+    pub(super) async fn show(&mut self, stopped: &Stopped, apply: &Apply, desired: &Desired) -> Action {
+        let news = self.tracked.says("stopped", format!("{stopped} {desired:?}"));
+        if !news || stopped.stands_by() {
+            // A standby's log would repeat the leader's.
+            return self.end(Settled::Done, Action::await_change());
+        }
+        if stopped.is_rehearsal() {
+            if let Some(rest) = self.tracked.refused(desired, self.live, Instant::now()) {
+                return self.end(Settled::Failed, Action::requeue(rest));
+            }
+            self.context.budget.take(false).await;
+            let Ok(_writer) = self.context.writers.acquire().await else { return Action::await_change() };
+            if let Err(error) = self.context.sink.rehearse(apply).await {
+                // It is shown when it is found to be taken.
+                self.tracked.over("stopped");
+                return self.not_written(error, desired);
+            }
+        }
+        let change = &apply.change;
+        info!(
+            entry = self.title,
+            added = change.added,
+            removed = change.removed,
+            changed = change.changed,
+            fields = change.fields.join(","),
+            "would be written; {stopped}"
+        );
+        if stopped.is_pause() {
+            let words = format!("a write waits: {} endpoints more, {} less; {stopped}", change.added, change.removed);
+            self.problem(Matter::Paused, words);
+        }
+        self.end(Settled::Done, Action::await_change())
+    }
+}

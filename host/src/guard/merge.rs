@@ -1,0 +1,104 @@
+//! Puts held endpoints back beside the module's own, so that nothing moves that need not.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::place::{Place, canonical, places};
+use crate::istio::{AddressRule, Endpoint, EndpointRule, Resolution, ServiceEntry};
+use crate::plan::Desired;
+
+/// Adds the `held` places of `base` to `desired`, each after the endpoint that it stood after, and takes those out of
+/// `held` that do not fit the entry as it is now: a port that its operator took away, a name under STATIC.
+pub(super) fn put_back<G>(
+    base: &[Endpoint],
+    desired: &mut Desired,
+    held: &mut HashMap<Place, G>,
+    live: &ServiceEntry,
+    addresses: &AddressRule,
+) {
+    let mut parts: Vec<_> = base.iter().map(|endpoint| split(endpoint, held)).collect();
+    keep_what_they_need(parts.iter().flatten().map(|(_, part)| part), desired, live);
+    {
+        let rule = EndpointRule::new(desired, live, addresses);
+        let mut fits = |place: &Place, part: &Endpoint| {
+            let fits = rule.as_ref().is_ok_and(|rule| rule.accepts(part));
+            if !fits {
+                held.remove(place);
+            }
+            fits
+        };
+        parts.iter_mut().for_each(|parts| parts.retain(|(place, part)| fits(place, part)));
+    }
+    desired.endpoints = merge(base, parts, &desired.endpoints).into();
+}
+
+/// The held places of an endpoint, each as an endpoint of its own.
+fn split<G>(endpoint: &Endpoint, held: &HashMap<Place, G>) -> Vec<(Place, Endpoint)> {
+    let address = canonical(&endpoint.address);
+    let whole = Place { address: address.clone(), port: None };
+    if endpoint.ports.is_empty() {
+        return held.contains_key(&whole).then(|| (whole, endpoint.clone())).into_iter().collect();
+    }
+    let one = |name: &str, port: u32| {
+        let place = Place { address: address.clone(), port: Some(port) };
+        let part = || Endpoint { ports: [(name.to_owned(), port)].into_iter().collect(), ..endpoint.clone() };
+        held.contains_key(&place).then(|| (place, part()))
+    };
+    endpoint.ports.iter().filter_map(|(name, port)| one(name, *port)).collect()
+}
+
+/// A module that is given no instances may give no ports and no resolution either; held endpoints keep theirs.
+fn keep_what_they_need<'a>(parts: impl Iterator<Item = &'a Endpoint>, desired: &mut Desired, live: &ServiceEntry) {
+    if desired.endpoints.is_empty() && live.spec.resolution.is_some_and(|live| live != Resolution::None) {
+        desired.resolution = None;
+    }
+    for (name, _) in parts.flat_map(|part| part.ports.iter()) {
+        let declared = live.ownership.others_of_port(name).next().is_some();
+        if declared || desired.ports.iter().any(|port| port.name == name) {
+            continue;
+        }
+        let earlier = live.spec.ports.iter().find(|port| port.name == name);
+        let earlier = earlier.filter(|earlier| desired.ports.iter().all(|port| port.number != earlier.number));
+        desired.ports.extend(earlier.cloned());
+    }
+}
+
+fn merge(base: &[Endpoint], parts: Vec<Vec<(Place, Endpoint)>>, desired: &[Endpoint]) -> Vec<Endpoint> {
+    let mut own = desired.to_vec();
+    let at: HashMap<Place, usize> = own
+        .iter()
+        .enumerate()
+        .flat_map(|(at, endpoint)| places(endpoint).into_iter().map(move |place| (place, at)))
+        .collect();
+    let mut after: BTreeMap<Option<usize>, Vec<Endpoint>> = BTreeMap::new();
+    let mut anchor = None;
+    for (endpoint, parts) in base.iter().zip(parts) {
+        let same = places(endpoint).iter().find_map(|place| at.get(place)).copied();
+        let mut rest = Vec::new();
+        for (_, part) in parts {
+            match same.and_then(|at| own.get_mut(at)) {
+                // It lost one of its ports.
+                Some(own) if !own.ports.iter().any(|(name, _)| part.ports.iter().any(|(held, _)| held == name)) => {
+                    join(own, &part);
+                }
+                _ => rest.push(part),
+            }
+        }
+        anchor = same.or(anchor);
+        if let Some(mut first) = rest.pop() {
+            rest.iter().for_each(|part| join(&mut first, part));
+            after.entry(anchor).or_default().push(first);
+        }
+    }
+    let mut merged = after.remove(&None).unwrap_or_default();
+    for (at, endpoint) in own.into_iter().enumerate() {
+        merged.push(endpoint);
+        merged.extend(after.remove(&Some(at)).into_iter().flatten());
+    }
+    merged
+}
+
+/// Adds a part's ports.
+fn join(endpoint: &mut Endpoint, part: &Endpoint) {
+    let ports = endpoint.ports.iter().chain(part.ports.iter());
+    endpoint.ports = ports.map(|(name, port)| (name.to_owned(), *port)).collect();
+}

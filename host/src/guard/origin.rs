@@ -1,0 +1,37 @@
+//! Which instances an endpoint stands for, where its address or port is not theirs: a module may put a gateway's address in
+//! the place of an instance's. Without it, an instance that someone isolates would look like one that vanished.
+
+use std::collections::HashMap;
+
+use polaris2istio_core::model::{Service, Update};
+
+use super::place::{Place, canonical};
+
+/// The instances' own places, by the places that a module gave them; those that are the same are left out.
+#[derive(Clone, Debug, Default)]
+pub struct Origins(pub(super) HashMap<Place, Vec<Place>>);
+
+impl Origins {
+    /// As the module says in its answer for a service.
+    pub fn of(update: &Update, service: &Service) -> Self {
+        let mut origins = HashMap::new();
+        for endpoint in &update.endpoints {
+            let instances = endpoint.instances.iter().filter_map(|at| service.instances.get(*at as usize));
+            let own: Vec<_> = instances
+                .map(|instance| Place { address: canonical(&instance.host), port: Some(instance.port) })
+                .collect();
+            let address = canonical(&endpoint.address);
+            let given: Vec<_> = match endpoint.ports.as_slice() {
+                [] => vec![None],
+                ports => ports.iter().map(|(_, port)| Some(*port)).collect(),
+            };
+            for port in given {
+                let same = |own: &Place| own.address == address && port.is_none_or(|port| own.port == Some(port));
+                if !own.is_empty() && !own.iter().any(same) {
+                    origins.insert(Place { address: address.clone(), port }, own.clone());
+                }
+            }
+        }
+        Self(origins)
+    }
+}

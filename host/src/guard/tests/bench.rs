@@ -1,0 +1,172 @@
+//! An entry, a registry and a module that say what a table tells them to.
+//!
+//! Instances are single letters. A capital one is listed, and taken out of service on purpose.
+
+use std::time::{Duration, Instant};
+
+use polaris2istio_core::model::{Instance, Location, Service};
+use serde_json::json;
+
+use crate::guard::{Decision, Fleet, Guard, Kind, Listing, Release, Seen, Settings};
+use crate::istio::ServiceEntry;
+use crate::plan::{Desired, SOURCE};
+
+/// A moment: what is known then, and what shall be.
+pub(super) struct Step {
+    second: u64,
+    /// What the registry answers; none where it says nothing new.
+    listed: Option<&'static str>,
+    /// What the module leaves out although it is fit.
+    drops: &'static str,
+    release: Option<Release>,
+    promoted: bool,
+    endpoints: &'static str,
+    holds: &'static [Kind],
+}
+
+/// At this second the registry lists these (`-` where there is no such service), and the entry shall have those.
+pub(super) fn at(second: u64, listed: &'static str, endpoints: &'static str, holds: &'static [Kind]) -> Step {
+    Step { second, listed: Some(listed), drops: "", release: None, promoted: false, endpoints, holds }
+}
+
+/// The same with a registry that says nothing.
+pub(super) fn silent(second: u64, endpoints: &'static str, holds: &'static [Kind]) -> Step {
+    Step { listed: None, ..at(second, "", endpoints, holds) }
+}
+
+impl Step {
+    /// The module leaves these out.
+    pub(super) fn drops(self, drops: &'static str) -> Self {
+        Self { drops, ..self }
+    }
+
+    /// A person has let go.
+    pub(super) fn released(self, release: Release) -> Self {
+        Self { release: Some(release), ..self }
+    }
+
+    /// The addresses and holds that shall be.
+    pub(super) fn expected(&self) -> (&'static str, &'static [Kind]) {
+        (self.endpoints, self.holds)
+    }
+
+    /// A person has promoted a module.
+    pub(super) fn promoted(self) -> Self {
+        Self { promoted: true, ..self }
+    }
+}
+
+/// One entry with its guard.
+pub(super) struct Bench {
+    pub(super) live: ServiceEntry,
+    pub(super) settings: Settings,
+    pub(super) now: Instant,
+    service: String,
+    guard: Guard,
+    listed: Option<Service>,
+    answers: u64,
+    promotions: u64,
+}
+
+impl Bench {
+    /// An entry that has these endpoints, from this service.
+    pub(super) fn new(endpoints: &str, source: &str) -> Self {
+        let endpoints: Vec<_> = endpoints.chars().map(|host| json!({"address": host.to_string()})).collect();
+        let entry = json!({
+            "metadata": {"name": source, "namespace": "ns", "annotations": {SOURCE: source}},
+            "spec": {"resolution": "DNS", "endpoints": endpoints},
+        });
+        Self {
+            live: serde_json::from_value(entry).unwrap(),
+            settings: Settings::default(),
+            now: Instant::now(),
+            service: source.into(),
+            guard: Guard::default(),
+            listed: None,
+            answers: 0,
+            promotions: 7,
+        }
+    }
+
+    /// The entry names another service.
+    pub(super) fn rebound(self, service: &str) -> Self {
+        Self { service: service.into(), ..self }
+    }
+
+    /// Takes a step, and returns the addresses that the entry shall have.
+    pub(super) fn take(&mut self, step: &Step, fleet: &Fleet) -> (String, Decision) {
+        if let Some(listed) = step.listed {
+            self.answers += 1;
+            self.listed = (listed != "-").then(|| service(listed));
+        }
+        self.promotions += u64::from(step.promoted);
+        let letters = step.listed.unwrap_or_else(|| panic!("the first step has an answer"));
+        let mut desired = desired(letters, step.drops, &self.service);
+        let seen = Seen {
+            live: &self.live,
+            service: &self.service,
+            listing: self.listed.as_ref().map_or(Listing::Missing, Listing::Service),
+            origins: Default::default(),
+            answers: self.answers,
+            settings: self.settings,
+            addresses: &Default::default(),
+            release: step.release,
+            promotions: Some(self.promotions),
+            now: self.now + Duration::from_secs(step.second),
+        };
+        let decision = self.guard.decide(&mut desired, &seen, fleet);
+        (desired.endpoints.iter().map(|endpoint| endpoint.address.as_str()).collect(), decision)
+    }
+
+    /// Takes steps one after the other, far from any fleet's alarm.
+    #[track_caller]
+    pub(super) fn check(mut self, mut steps: Vec<Step>) {
+        let fleet = Fleet::new("100%".parse().unwrap());
+        let mut last = None;
+        for (number, step) in steps.iter_mut().enumerate() {
+            let silent = step.listed.is_none();
+            step.listed = step.listed.or(last);
+            last = step.listed;
+            let answers = self.answers;
+            let (found, decision) = self.take(step, &fleet);
+            if silent {
+                self.answers = answers;
+            }
+            let kinds: Vec<_> = decision.holds.iter().map(|hold| hold.kind).collect();
+            assert_eq!((found.as_str(), kinds.as_slice()), step.expected(), "step {number}");
+        }
+    }
+}
+
+fn service(letters: &str) -> Service {
+    let location = || Location { region: String::new(), zone: String::new(), campus: String::new() };
+    let instance = |letter: char| Instance {
+        id: letter.to_string(),
+        host: letter.to_ascii_lowercase().to_string(),
+        port: 80,
+        protocol: "http".into(),
+        version: String::new(),
+        weight: 100,
+        priority: 0,
+        healthy: true,
+        isolated: letter.is_ascii_uppercase(),
+        location: location(),
+        metadata: vec![],
+    };
+    let instances = letters.chars().map(instance).collect();
+    Service { namespace: "ns".into(), name: "s".into(), revision: String::new(), metadata: vec![], instances }
+}
+
+/// What a module makes of it.
+fn desired(listed: &str, drops: &str, source: &str) -> Desired {
+    let fit = listed.chars().filter(|letter| letter.is_ascii_lowercase() && !drops.contains(*letter));
+    let endpoint = |host: char| serde_json::from_value(json!({"address": host.to_string()})).unwrap();
+    Desired {
+        resolution: None,
+        location: None,
+        ports: vec![],
+        endpoints: fit.map(endpoint).collect(),
+        annotations: [(SOURCE.to_owned(), source.to_owned())].into(),
+        revision: "r".into(),
+    }
+}

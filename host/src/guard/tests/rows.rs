@@ -1,0 +1,238 @@
+//! Each row that concerns one entry alone.
+
+use std::time::Duration;
+
+use super::bench::{Bench, Step, at, silent};
+use crate::guard::Kind::{Empty, Module, Rebound, Removal};
+use crate::guard::{HoldTime, Release};
+
+#[track_caller]
+fn check(live: &str, steps: Vec<Step>) {
+    Bench::new(live, "ns/now").check(steps);
+}
+
+#[track_caller]
+fn check_empty_hold(hold: HoldTime, live: &str, steps: Vec<Step>) {
+    let mut bench = Bench::new(live, "ns/now");
+    bench.settings.empty_hold = hold;
+    bench.check(steps);
+}
+
+#[test]
+fn what_comes_and_what_is_taken_out_of_service_goes_through_at_once() {
+    check("", vec![at(0, "ab", "ab", &[]), at(1, "abc", "abc", &[]), at(1, "bc", "bc", &[])]);
+    check("abcd", vec![at(0, "abCD", "ab", &[]), at(1, "ABCD", "", &[]), at(2, "abcd", "abcd", &[])]);
+    check("abcd", vec![at(0, "ABCD", "", &[])]);
+}
+
+#[test]
+fn an_empty_service_is_held_and_then_cleared() {
+    check(
+        "ab",
+        vec![
+            at(0, "ab", "ab", &[]),
+            at(60, "", "ab", &[Empty]),
+            at(200, "-", "ab", &[Empty]),
+            at(359, "", "ab", &[Empty]),
+            at(360, "", "", &[]),
+            at(400, "-", "", &[]),
+            at(500, "c", "c", &[]),
+            at(600, "", "c", &[Empty]),
+        ],
+    );
+    check("ab", vec![at(0, "-", "ab", &[Empty]), at(10, "b", "b", &[])]);
+    check("", vec![at(0, "", "", &[])]);
+}
+
+#[test]
+fn an_empty_hold_of_other_lengths() {
+    check_empty_hold(HoldTime::Never, "a", vec![at(0, "", "a", &[Empty]), at(9_999_999, "-", "a", &[Empty])]);
+    check_empty_hold(HoldTime::For(Duration::ZERO), "a", vec![at(0, "", "", &[])]);
+}
+
+#[test]
+fn a_mass_removal_needs_time_and_two_more_answers() {
+    check(
+        "abcd",
+        vec![
+            at(0, "abcd", "abcd", &[]),
+            at(1, "a", "abcd", &[Removal]),
+            at(2, "a", "abcd", &[Removal]),
+            at(3, "a", "abcd", &[Removal]),
+            at(10, "a", "abcd", &[Removal]),
+            at(11, "a", "a", &[]),
+        ],
+    );
+    check(
+        "abcd",
+        vec![
+            at(0, "a", "abcd", &[Removal]),
+            silent(60, "abcd", &[Removal]),
+            at(61, "a", "abcd", &[Removal]),
+            at(62, "a", "a", &[]),
+        ],
+    );
+}
+
+#[test]
+fn what_is_no_mass_goes_at_once() {
+    check("abcd", vec![at(0, "ab", "ab", &[])]);
+    check("abc", vec![at(0, "a", "a", &[])]);
+    check("abcd", vec![at(0, "abC", "ab", &[])]);
+    let mut bench = Bench::new("abcd", "ns/now");
+    bench.settings.removal_hold = HoldTime::For(Duration::ZERO);
+    bench.check(vec![at(0, "a", "a", &[])]);
+}
+
+#[test]
+fn during_a_removal_hold() {
+    // New ones come, what is isolated goes, what is listed again is held no more, and its clock starts anew.
+    check(
+        "abcd",
+        vec![
+            at(0, "a", "abcd", &[Removal]),
+            at(1, "ae", "abcde", &[Removal]),
+            at(2, "aeB", "acde", &[Removal]),
+            at(3, "aecd", "aecd", &[]),
+            at(4, "e", "aecd", &[Removal]),
+            at(13, "e", "aecd", &[Removal]),
+            at(14, "e", "e", &[]),
+        ],
+    );
+    // More that vanish in small numbers go at once; a second mass has a time of its own.
+    check(
+        "abcdefgh",
+        vec![at(0, "abc", "abcdefgh", &[Removal]), at(5, "ab", "abdefgh", &[Removal]), at(10, "ab", "ab", &[])],
+    );
+    check(
+        "abcdefghij",
+        vec![
+            at(0, "abcd", "abcdefghij", &[Removal]),
+            at(5, "a", "abcdefghij", &[Removal]),
+            at(10, "a", "abcd", &[Removal]),
+            at(15, "a", "a", &[]),
+        ],
+    );
+    let mut bench = Bench::new("abcd", "ns/now");
+    bench.settings.removal_hold = HoldTime::Never;
+    bench.check(vec![
+        at(0, "a", "abcd", &[Removal]),
+        at(1, "a", "abcd", &[Removal]),
+        at(9_999, "a", "abcd", &[Removal]),
+    ]);
+}
+
+#[test]
+fn from_a_mass_to_nothing_and_back() {
+    check(
+        "abcd",
+        vec![
+            at(0, "a", "abcd", &[Removal]),
+            at(5, "", "abcd", &[Empty]),
+            at(20, "", "abcd", &[Empty]),
+            at(304, "", "abcd", &[Empty]),
+            at(305, "", "", &[]),
+        ],
+    );
+    // The first instance that comes back after an empty answer does not clear the others.
+    check(
+        "abcd",
+        vec![
+            at(0, "-", "abcd", &[Empty]),
+            at(100, "d", "abcd", &[Removal]),
+            at(105, "cd", "abcd", &[Removal]),
+            at(110, "cd", "cd", &[]),
+        ],
+    );
+}
+
+#[test]
+fn another_service_replaces_the_old_one_when_it_has_endpoints() {
+    let bench = || Bench::new("a", "ns/before").rebound("ns/now");
+    bench().check(vec![at(0, "-", "a", &[Rebound]), at(99_999, "BC", "a", &[Rebound]), at(100_000, "b", "b", &[])]);
+    bench().check(vec![at(0, "b", "b", &[])]);
+    bench().check(vec![at(0, "-", "a", &[Rebound]), at(1, "-", "", &[]).released(Release::All)]);
+}
+
+#[test]
+fn a_module_may_drop_a_tenth_of_what_is_listed_as_fit() {
+    let ten = "abcdefghij";
+    check(ten, vec![at(0, ten, ten, &[]), at(1, ten, "bcdefghij", &[]).drops("a")]);
+    check(
+        ten,
+        vec![
+            at(0, ten, ten, &[Module]).drops("ab"),
+            at(1, ten, ten, &[Module]).drops("ab"),
+            at(9_999_999, ten, ten, &[Module]).drops("ab"),
+            at(9_999_999, "abcdefghijk", "abcdefghijk", &[Module]).drops("ab"),
+            at(9_999_999, ten, ten, &[]),
+        ],
+    );
+    check("abcd", vec![at(0, "abcd", "abcd", &[Module]).drops("a")]);
+    check("abcd", vec![at(0, "abcd", "abcd", &[Module]).drops("abcd")]);
+    let mut bench = Bench::new("abcd", "ns/now");
+    bench.settings.module_removal_limit = "100%".parse().unwrap();
+    bench.check(vec![at(0, "abcd", "", &[]).drops("abcd")]);
+}
+
+#[test]
+fn a_tenth_and_another_tenth_are_two() {
+    let ten = "abcdefghij";
+    check(
+        ten,
+        vec![
+            at(0, ten, "bcdefghij", &[]).drops("a"),
+            at(1, ten, "bcdefghij", &[Module]).drops("ab"),
+            at(2, ten, "bcdefghij", &[]).drops("a"),
+            // One that is given again does not count any more.
+            at(3, ten, ten, &[]),
+            at(4, ten, "acdefghij", &[]).drops("b"),
+        ],
+    );
+}
+
+#[test]
+fn during_a_modules_hold() {
+    check(
+        "abcd",
+        vec![
+            at(0, "abcd", "abcd", &[Module]).drops("ab"),
+            // What is isolated goes, what vanishes goes by the rows for that.
+            at(1, "Abcd", "bcd", &[Module]).drops("b"),
+            at(2, "cd", "cd", &[]),
+        ],
+    );
+    check(
+        "abcd",
+        vec![
+            at(0, "abcd", "abcd", &[Module]).drops("ab"),
+            at(1, "", "abcd", &[Empty]),
+            at(2, "abcd", "abcd", &[Module]).drops("ab"),
+        ],
+    );
+}
+
+#[test]
+fn a_person_releases_or_promotes() {
+    check(
+        "abcd",
+        vec![
+            at(0, "abcd", "abcd", &[Module]).drops("ab"),
+            at(1, "abcd", "cd", &[]).drops("ab").released(Release::All),
+            at(2, "abcd", "cd", &[]).drops("ab"),
+            at(3, "abcd", "cd", &[Module]).drops("abc"),
+        ],
+    );
+    check(
+        "abcd",
+        vec![
+            at(0, "abcd", "abcd", &[Module]).drops("ab"),
+            at(1, "abcd", "cd", &[]).drops("ab").promoted(),
+            at(2, "abcd", "cd", &[Module]).drops("abc"),
+        ],
+    );
+    check("abcd", vec![at(0, "a", "abcd", &[Removal]), at(1, "a", "a", &[]).released(Release::All)]);
+    check("ab", vec![at(0, "", "ab", &[Empty]), at(1, "", "", &[]).released(Release::All), at(2, "", "", &[])]);
+    // What is released for the fleet's sake alone stays held for another reason.
+    check("ab", vec![at(0, "", "ab", &[Empty]), at(1, "", "ab", &[Empty]).released(Release::Fleet)]);
+}

@@ -1,0 +1,32 @@
+//! What a follower tells, waited for and checked.
+
+use std::time::Duration;
+
+use polaris2istio::converter::source::{Candidate, Follower, SourceNews};
+use tokio::time::timeout;
+
+/// Far more than any news takes.
+pub(crate) const SOON: Duration = Duration::from_secs(20);
+
+/// The next news.
+pub(crate) async fn next(follower: &mut Follower) -> SourceNews {
+    timeout(SOON, follower.next()).await.expect("news come")
+}
+
+/// News of a failure.
+#[track_caller]
+pub(crate) fn failed(news: SourceNews, words: &str) {
+    match news {
+        SourceNews::Failed(error) if error.to_string().contains(words) => {}
+        other => panic!("expected a failure that says `{words}`, not {other:?}"),
+    }
+}
+
+/// News of a module.
+#[track_caller]
+pub(crate) fn has(news: SourceNews, bytes: &[u8]) -> Candidate {
+    match news {
+        SourceNews::Candidate(candidate) if candidate.bytes == bytes => candidate,
+        other => panic!("expected {}, not {other:?}", bytes.escape_ascii()),
+    }
+}

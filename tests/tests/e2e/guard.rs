@@ -1,0 +1,218 @@
+//! What the guard holds back, and what stops all writes.
+
+use kube::api::{Api, ApiResource, DynamicObject, PostParams};
+use polaris2istio::gate::Shut;
+use polaris2istio_tests::servers::{self, Polaris, PolarisOptions};
+use polaris2istio_tests::{guest, wait_for};
+use serde_json::{Value, json};
+
+use super::SOON;
+use super::entry::addresses;
+use super::in_process::InProcess;
+use super::world::{World, by_controller, writes};
+
+const FIVE: [&str; 5] = ["10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.4", "10.0.0.5"];
+
+#[tokio::test]
+async fn a_mass_removal_is_held_and_then_believed() {
+    let Some((world, api)) = World::shared("mass-removal").await else { return };
+    world.register("cart", &FIVE).await;
+    world.create(&world.entry("cart")).await;
+    let controller = world.controller().flag("removal-hold", "5s").start();
+    world.endpoints("cart", &FIVE).await;
+    let instances: Vec<_> = FIVE[1..].iter().map(|host| world.instance("cart", host)).collect();
+    world.admin.deregister_all(&instances).await;
+    world.admin.pull(&world.namespace).await;
+    controller.says(&["WARN", "/cart", "endpoints held for", "vanished from the registry at once"]).await;
+    world.register("cart", &["10.0.0.9"]).await;
+    let both: Vec<_> = FIVE.into_iter().chain(["10.0.0.9"]).collect();
+    world.endpoints("cart", &both).await;
+    world.endpoints("cart", &["10.0.0.1", "10.0.0.9"]).await;
+    controller.says(&["/cart", "no longer held"]).await;
+    let writes = writes(api, &world.namespace).await;
+    assert_eq!(writes.len(), 3, "what was there first, what came, and what went: {writes:#?}");
+}
+
+#[tokio::test]
+async fn a_registry_that_restarts_empty_clears_no_entry() {
+    let (Some(servers), Some(binaries)) = (servers::shared().await, servers::binaries()) else { return };
+    let mut polaris = Polaris::start(binaries, PolarisOptions::default()).await;
+    let world = World::new(&servers.api, &polaris, "fleet").await;
+    let names = ["a", "b", "c", "d", "e", "f"];
+    // Neither a short hold nor the shortest one clears what the alarm holds.
+    let mut controller = world.controller().flag("empty-hold", "10s").flag("removal-hold", "1s").start();
+    for name in names {
+        world.register(name, &FIVE[..2]).await;
+        world.create(&world.entry(name)).await;
+    }
+    for name in names {
+        world.endpoints(name, &FIVE[..2]).await;
+    }
+    let before = writes(&servers.api, &world.namespace).await;
+    polaris.start_again_empty().await;
+    controller.says(&["ERROR", "of 6 services lost half of their endpoints or more"]).await;
+    // A restart does not forget it: what is published is what counts.
+    assert!(controller.stop().await.success());
+    controller.start_again();
+    wait_for("the alarm is raised again", SOON, || async {
+        let times = controller.said(&["lost half of their endpoints or more"]);
+        if times == 2 { Ok(()) } else { Err(controller.process.log_tail()) }
+    })
+    .await;
+    for name in &names[1..] {
+        world.register(name, &FIVE[..2]).await;
+    }
+    // One that lists another instance has it beside those that are held.
+    world.register("a", &["10.0.0.9"]).await;
+    world.endpoints("a", &["10.0.0.1", "10.0.0.2", "10.0.0.9"]).await;
+    world.register("a", &FIVE[..2]).await;
+    controller.says(&["disappearances are no longer held for all services"]).await;
+    let after = writes(&servers.api, &world.namespace).await;
+    assert_eq!(after.len(), before.len() + 1, "only what came: {after:#?}");
+    for name in &names[1..] {
+        world.endpoints(name, &FIVE[..2]).await;
+    }
+}
+
+#[tokio::test]
+async fn a_module_that_drops_fit_instances_takes_nothing_away() {
+    let Some((world, api)) = World::shared("module-drops").await else { return };
+    let module = format!("file:{}", guest::misbehaving().display());
+    let start = || world.controller().flag("module", &module);
+    world.register("cart", &FIVE[..4]).await;
+    world.create(&world.entry("cart")).await;
+    let mut controller = start().start();
+    // This module leaves them in the order of their ids.
+    let has = |hosts: &'static [&str]| {
+        move |entry: &Value| {
+            let mut found = addresses(entry);
+            found.sort_unstable();
+            found == hosts
+        }
+    };
+    world.until("all are there", "cart", has(&FIVE[..4])).await;
+    assert!(controller.stop().await.success());
+    let before = writes(api, &world.namespace).await;
+
+    let mut dropping = start().flag("module-param", "behaviour=drop-half").start();
+    dropping.says(&["WARN", "/cart", "held without end", "the module drops 2 of 4", "promote it or release"]).await;
+    assert_eq!(writes(api, &world.namespace).await, before);
+    // What is deregistered goes all the same.
+    world.deregister("cart", &["10.0.0.4"]).await;
+    world.until("the others are held", "cart", has(&FIVE[..3])).await;
+    assert!(dropping.stop().await.success());
+
+    // The entry's owner allows it.
+    let allow = json!({"metadata": {"annotations": {"aeraki.net/moduleRemovalLimit": "100%"}}});
+    world.patch("cart", "operator", &allow).await;
+    dropping.start_again();
+    world.until("half is left", "cart", |entry| addresses(entry).len() == 1).await;
+}
+
+#[tokio::test]
+async fn a_person_releases_and_pauses() {
+    let Some((world, api)) = World::shared("release").await else { return };
+    world.register("cart", &FIVE[..2]).await;
+    world.create(&world.entry("cart")).await;
+    let controller = InProcess::start(&world).await;
+    world.endpoints("cart", &FIVE[..2]).await;
+    let title = format!("{}/cart", world.namespace);
+    world.deregister("cart", &FIVE[..2]).await;
+    wait_for("it holds", SOON, || async {
+        let holds = controller.holds.of(&title);
+        if holds.len() == 1 { Ok(()) } else { Err(format!("{holds:?}")) }
+    })
+    .await;
+    world.endpoints("cart", &FIVE[..2]).await;
+    assert!(controller.holds.release(&title));
+    world.endpoints("cart", &[]).await;
+
+    controller.gate.shut(Shut::Paused);
+    let before = writes(api, &world.namespace).await;
+    world.register("cart", &["10.0.0.7"]).await;
+    world.register("other", &["10.0.0.8"]).await;
+    world.create(&world.entry("other")).await;
+    controller.gate.shut(Shut::Standby);
+    controller.gate.lift(Shut::Paused);
+    assert_eq!(writes(api, &world.namespace).await, before);
+    controller.gate.lift(Shut::Standby);
+    world.endpoints("cart", &["10.0.0.7"]).await;
+    world.endpoints("other", &["10.0.0.8"]).await;
+}
+
+#[tokio::test]
+async fn a_paused_entry_is_rehearsed_and_not_written() {
+    let Some((world, api)) = World::shared("paused").await else { return };
+    world.register("cart", &FIVE[..1]).await;
+    world.create(&world.entry("cart").annotated("aeraki.net/paused", "true")).await;
+    let controller = world.controller().start();
+    controller.says(&["INFO", "/cart", "would be written", "\"added\":1", "aeraki.net/paused"]).await;
+    let sent: Vec<_> = api.writes(&world.namespace).await.into_iter().filter(by_controller).collect();
+    assert!(sent.iter().all(|write| write.uri.contains("dryRun=All")) && sent.len() == 1, "{sent:#?}");
+    assert_eq!(addresses(&world.get("cart").await.unwrap()), [""; 0]);
+    world.patch("cart", "operator", &json!({"metadata": {"annotations": {"aeraki.net/paused": null}}})).await;
+    world.endpoints("cart", &FIVE[..1]).await;
+}
+
+#[tokio::test]
+async fn a_dry_run_asks_the_server_and_its_admission_and_writes_nothing() {
+    let Some((world, api)) = World::shared("dry-run").await else { return };
+    refuse(&world, "10.0.0.6").await;
+    for (name, host) in [("cart", "10.0.0.1"), ("bad", "10.0.0.6")] {
+        world.register(name, &[host]).await;
+        world.create(&world.entry(name)).await;
+    }
+    let before = [world.get("cart").await, world.get("bad").await];
+    let controller = world.controller().switch("dry-run").start();
+    controller.says(&["INFO", "/cart", "would be written", "\"added\":1", "this is a dry run"]).await;
+    controller.says(&["ERROR", "/bad", "refused for good", "no such endpoint here"]).await;
+    assert_eq!(controller.said(&["/bad", "would be written"]), 0);
+    let sent: Vec<_> = api.writes(&world.namespace).await.into_iter().filter(by_controller).collect();
+    assert!(sent.iter().all(|write| write.uri.contains("dryRun=All")) && sent.len() == 2, "{sent:#?}");
+    assert_eq!([world.get("cart").await, world.get("bad").await], before);
+}
+
+/// Lets the API server's admission refuse entries of this namespace with such an endpoint.
+async fn refuse(world: &World, address: &str) {
+    let client = world.entries.clone().into_client();
+    let name = world.namespace.clone();
+    let rules = json!([{"apiGroups": ["networking.istio.io"], "apiVersions": ["*"], "operations": ["UPDATE"], "resources": ["serviceentries"]}]);
+    let expression = format!("!has(object.spec.endpoints) || object.spec.endpoints.all(e, e.address != '{address}')");
+    let policy = json!({"failurePolicy": "Fail", "matchConstraints": {"resourceRules": rules},
+                        "validations": [{"expression": expression, "message": "no such endpoint here"}]});
+    let selector = json!({"matchLabels": {"kubernetes.io/metadata.name": world.namespace}});
+    let binding =
+        json!({"policyName": name, "validationActions": ["Deny"], "matchResources": {"namespaceSelector": selector}});
+    for (kind, plural, spec) in [
+        ("ValidatingAdmissionPolicy", "validatingadmissionpolicies", policy),
+        ("ValidatingAdmissionPolicyBinding", "validatingadmissionpolicybindings", binding),
+    ] {
+        let group = "admissionregistration.k8s.io";
+        let resource = ApiResource {
+            group: group.into(),
+            version: "v1".into(),
+            api_version: format!("{group}/v1"),
+            kind: kind.into(),
+            plural: plural.into(),
+        };
+        let object: DynamicObject = serde_json::from_value(json!({
+            "apiVersion": resource.api_version, "kind": kind, "metadata": {"name": name}, "spec": spec,
+        }))
+        .unwrap();
+        Api::<DynamicObject>::all_with(client.clone(), &resource)
+            .create(&PostParams::default(), &object)
+            .await
+            .unwrap();
+    }
+    // The server takes a moment to hear of its own policy.
+    world.create(&world.entry("probe").annotated("aeraki.net/polarisService", Value::Null)).await;
+    wait_for("the policy is in force", SOON, || async {
+        let endpoints = json!({"spec": {"endpoints": [{"address": address}]}});
+        let parameters = kube::api::PatchParams { dry_run: true, ..Default::default() };
+        match world.entries.patch("probe", &parameters, &kube::api::Patch::Merge(&endpoints)).await {
+            Err(error) if error.to_string().contains("no such endpoint here") => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    })
+    .await;
+}

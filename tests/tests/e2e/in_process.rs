@@ -1,0 +1,60 @@
+//! The controller inside the test's own process, for what others in its process may tell it.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use polaris2istio::controller::{Controller, Parts};
+use polaris2istio::converter::source::Candidate;
+use polaris2istio::converter::swap::Live;
+use polaris2istio::converter::{Converter, Limits};
+use polaris2istio::entries::{KubernetesEntries, served_version};
+use polaris2istio::gate::Gate;
+use polaris2istio::guard::{Holds, Settings};
+use polaris2istio::registry::{HttpConfig, HttpRegistry};
+use polaris2istio::sink::{KubernetesSink, Sink};
+
+use super::world::World;
+
+/// A controller for a world's namespace. It ends with the value.
+pub(crate) struct InProcess {
+    pub(crate) gate: Arc<Gate>,
+    pub(crate) holds: Arc<Holds>,
+    run: tokio::task::JoinHandle<()>,
+}
+
+impl InProcess {
+    /// With the embedded module, the flags' defaults and quick polls.
+    pub(crate) async fn start(world: &World) -> Self {
+        let client = world.entries.clone().into_client();
+        let resource = served_version(&client).await;
+        let (gate, holds) = (Arc::new(Gate::default()), Arc::new(Holds::new("20%".parse().unwrap())));
+        let interval = Duration::from_millis(100);
+        let config = HttpConfig { interval, ..HttpConfig::new(world.polaris.parse().unwrap()) };
+        let module = Converter::new(&Candidate::embedded(), Limits::default(), Vec::new()).unwrap();
+        let parts = Parts {
+            registry: HttpRegistry::new(config).unwrap(),
+            events: KubernetesEntries::new(client.clone(), resource.clone(), world.namespace.clone()).events(),
+            resource: resource.clone(),
+            converter: Arc::new(Live::new(Arc::new(module), 3)),
+            sink: Sink::Kubernetes(Box::new(KubernetesSink::new(client, resource))),
+            gate: Arc::clone(&gate),
+            addresses: Default::default(),
+            guard: Settings::default(),
+            holds: Arc::clone(&holds),
+            write_rate: NonZeroU32::MAX,
+            swap_rate: NonZeroU32::MAX,
+            once: false,
+        };
+        let run = tokio::spawn(async {
+            Controller::new(parts).run(std::future::pending()).await;
+        });
+        Self { gate, holds, run }
+    }
+}
+
+impl Drop for InProcess {
+    fn drop(&mut self) {
+        self.run.abort();
+    }
+}

@@ -1,0 +1,224 @@
+//! Whatever a registry answers and a module drops, in whatever order and time: no endpoint goes earlier than the guard's
+//! rows allow, what comes is there at once, and what someone took out of service goes at once.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use polaris2istio::guard::{Fleet, Guard, Listing, Release, Seen, Settings};
+use polaris2istio::istio::ServiceEntry;
+use polaris2istio::plan::{Desired, SOURCE};
+use polaris2istio_core::model::{Instance, Location, Service};
+use proptest::prelude::*;
+use serde_json::json;
+
+const HOSTS: usize = 12;
+const ENTRIES: usize = 8;
+const EMPTY_HOLD: Duration = Duration::from_secs(300);
+const REMOVAL_HOLD: Duration = Duration::from_secs(10);
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum State {
+    Absent,
+    Fit,
+    Isolated,
+}
+
+#[derive(Clone, Debug)]
+struct Step {
+    entry: usize,
+    seconds: u64,
+    /// A new answer; without one the last one is given again.
+    answer: Option<Option<Vec<State>>>,
+    /// Whether there was an answer at all since the last step.
+    answered: bool,
+    /// Hosts that the module drops.
+    drops: BTreeSet<usize>,
+    release: bool,
+}
+
+fn state() -> impl Strategy<Value = State> {
+    prop_oneof![4 => Just(State::Absent), 5 => Just(State::Fit), 1 => Just(State::Isolated)]
+}
+
+/// Whole lists, nearly empty ones, empty ones, and no service at all.
+fn answer() -> impl Strategy<Value = Option<Vec<State>>> {
+    let all = |state| Just(Some(vec![state; HOSTS]));
+    let mixed = prop::collection::vec(state(), HOSTS).prop_map(Some);
+    let few = prop::collection::vec(prop_oneof![9 => Just(State::Absent), 1 => Just(State::Fit)], HOSTS).prop_map(Some);
+    prop_oneof![3 => all(State::Fit), 1 => all(State::Absent), 4 => mixed, 3 => few, 1 => Just(None)]
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let drops = prop_oneof![
+        6 => Just(BTreeSet::new()),
+        1 => prop::collection::btree_set(0..HOSTS, 1..2),
+        1 => prop::collection::btree_set(0..HOSTS, 1..HOSTS),
+    ];
+    let seconds = prop_oneof![5 => 0..4_u64, 3 => 4..20_u64, 1 => 200..400_u64];
+    let parts = (0..ENTRIES, seconds, prop::option::of(answer()), any::<bool>(), drops, prop::bool::weighted(0.03));
+    parts.prop_map(|(entry, seconds, answer, answered, drops, release)| Step {
+        entry,
+        seconds,
+        answered: answered || answer.is_some(),
+        answer,
+        drops,
+        release,
+    })
+}
+
+/// What a bystander knows of an entry, who has only seen answers and results.
+#[derive(Default)]
+struct Bystander {
+    live: ServiceEntry,
+    guard: Guard,
+    listed: Option<Vec<State>>,
+    answers: u64,
+    has: BTreeSet<usize>,
+    empty_since: Option<Instant>,
+    /// When an endpoint was first kept although others were listed and it was not, and the answers by then.
+    kept_since: BTreeMap<usize, (Instant, u64)>,
+}
+
+impl Bystander {
+    fn state(&self, host: usize) -> State {
+        self.listed.as_ref().map_or(State::Absent, |listed| listed[host])
+    }
+
+    fn take(&mut self, step: &Step, now: Instant, fleet: &Fleet) -> Result<(), TestCaseError> {
+        self.answers += u64::from(step.answered);
+        if let Some(answer) = &step.answer {
+            self.listed.clone_from(answer);
+        }
+        let given: BTreeSet<_> =
+            (0..HOSTS).filter(|host| self.state(*host) == State::Fit && !step.drops.contains(host)).collect();
+        let empty = (0..HOSTS).all(|host| self.state(host) == State::Absent);
+        self.empty_since = if empty { self.empty_since.or(Some(now)) } else { None };
+        let (has, title) = self.decide(&given, step.release, now, fleet, step.entry);
+        prop_assert!(given.is_subset(&has), "{title}: what comes is there at once");
+        prop_assert!(has.iter().all(|host| given.contains(host) || self.has.contains(host)), "{title}: from nowhere");
+        prop_assert!(has.iter().all(|host| self.state(*host) != State::Isolated), "{title}: what is isolated goes");
+        if !step.release {
+            self.check_gone(&has, &given, empty, now, fleet.alarm().is_some())?;
+        }
+        let held = !empty && fleet.alarm().is_none();
+        let vanished: BTreeSet<_> =
+            has.iter().copied().filter(|host| held && self.state(*host) == State::Absent).collect();
+        self.kept_since.retain(|host, _| vanished.contains(host));
+        for host in vanished {
+            self.kept_since.entry(host).or_insert((now, self.answers));
+        }
+        self.has = has;
+        Ok(())
+    }
+
+    fn check_gone(
+        &self,
+        has: &BTreeSet<usize>,
+        given: &BTreeSet<usize>,
+        empty: bool,
+        now: Instant,
+        alarm: bool,
+    ) -> Result<(), TestCaseError> {
+        let gone = |state| self.has.difference(has).copied().filter(move |host| self.state(*host) == state);
+        let dropped = gone(State::Fit).count();
+        prop_assert!(dropped * 10 <= self.has.len(), "the module drops {dropped} of {}", self.has.len());
+        let fresh: Vec<_> = self.has.difference(given).filter(|host| self.state(**host) == State::Absent).collect();
+        let fresh = fresh.iter().filter(|host| !self.kept_since.contains_key(host)).count();
+        let rest = self.has.len() - self.kept_since.len();
+        for host in gone(State::Absent) {
+            prop_assert!(!alarm, "{host} goes during an alarm");
+            match (self.empty_since, self.kept_since.get(&host)) {
+                (Some(since), _) => prop_assert!(empty && now - since >= EMPTY_HOLD, "{host}: {:?}", now - since),
+                (None, Some((since, answers))) => {
+                    let confirmed = now - *since >= REMOVAL_HOLD && self.answers >= answers + 2;
+                    prop_assert!(confirmed, "{host}: after {:?} and {}", now - *since, self.answers - answers);
+                }
+                (None, None) => prop_assert!(rest < 4 || fresh * 2 <= rest, "{host}: {fresh} of {rest} at once"),
+            }
+        }
+        Ok(())
+    }
+
+    fn decide(
+        &mut self,
+        given: &BTreeSet<usize>,
+        release: bool,
+        now: Instant,
+        fleet: &Fleet,
+        entry: usize,
+    ) -> (BTreeSet<usize>, String) {
+        let service = format!("ns/{entry}");
+        self.live.metadata.name = Some(service.clone());
+        self.live.spec.resolution = Some(polaris2istio::istio::Resolution::Static);
+        let endpoint = |host: &usize| serde_json::from_value(json!({"address": address(*host)})).unwrap();
+        let mut desired = Desired {
+            resolution: None,
+            location: None,
+            ports: vec![],
+            endpoints: given.iter().map(endpoint).collect(),
+            annotations: [(SOURCE.to_owned(), service.clone())].into(),
+            revision: String::new(),
+        };
+        let answer = self.listed.as_deref().map(answer_of);
+        let seen = Seen {
+            live: &self.live,
+            service: &service,
+            listing: answer.as_ref().map_or(Listing::Missing, Listing::Service),
+            origins: Default::default(),
+            answers: self.answers,
+            settings: Settings::default(),
+            addresses: &Default::default(),
+            release: release.then_some(Release::All),
+            promotions: None,
+            now,
+        };
+        self.guard.decide(&mut desired, &seen, fleet);
+        let has = desired
+            .endpoints
+            .iter()
+            .map(|endpoint| endpoint.address.rsplit_once('.').unwrap().1.parse::<usize>().unwrap());
+        (has.collect(), service)
+    }
+}
+
+fn address(host: usize) -> String {
+    format!("10.0.0.{host}")
+}
+
+fn answer_of(listed: &[State]) -> Service {
+    let instance = |(host, state): (usize, &State)| Instance {
+        id: host.to_string(),
+        host: address(host),
+        port: 80,
+        protocol: "http".into(),
+        version: String::new(),
+        weight: 100,
+        priority: 0,
+        healthy: true,
+        isolated: *state == State::Isolated,
+        location: Location { region: String::new(), zone: String::new(), campus: String::new() },
+        metadata: vec![],
+    };
+    let listed = listed.iter().enumerate().filter(|(_, state)| **state != State::Absent);
+    let instances = listed.map(instance).collect();
+    Service { namespace: "ns".into(), name: "s".into(), revision: String::new(), metadata: vec![], instances }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2_000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn nothing_goes_earlier_than_its_row_allows(
+        steps in prop::collection::vec(step(), 1..120),
+        followed in prop_oneof![Just(ENTRIES), Just(1_000)],
+    ) {
+        let fleet = Fleet::new("20%".parse().unwrap());
+        fleet.follow(followed);
+        let mut entries: Vec<_> = (0..ENTRIES).map(|_| Bystander::default()).collect();
+        let mut now = Instant::now();
+        for step in &steps {
+            now += Duration::from_secs(step.seconds);
+            entries[step.entry].take(step, now, &fleet)?;
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! Modules that must not be taken: each costs no endpoint, and what is said tells what is wrong with it.
+
+use polaris2istio::control::Command;
+use polaris2istio::converter::swap::{Event, Happening};
+use polaris2istio_tests::wait_for;
+
+use super::{SOON, Swaps, active, candidate, digest};
+use crate::guest;
+
+/// A controller beside which modules fail, and what its entries hold.
+async fn start() -> Swaps {
+    Swaps::start(3, |config, world| {
+        config.modules.limits.time = crate::calls::TIME;
+        config.modules.settings.cache = Some(world.path("cache"));
+    })
+    .await
+}
+
+/// What the first words against a candidate are, and what is said of its first entry.
+const OBJECTIONS: [(&str, &str, &str); 9] = [
+    ("panic", "fails on 3 entries", "trapped"),
+    ("loop", "fails on 3 entries", "ran longer than"),
+    ("recurse", "fails on 3 entries", "call stack exhausted"),
+    ("allocate", "fails on 3 entries", "bytes of memory"),
+    ("long-output", "fails on 3 entries", "a result of more than"),
+    ("forbidden-address", "fails on 3 entries", "169.254.169.254"),
+    ("two-faced", "fails on 3 entries", "told that its own content revision"),
+    ("empty", "6 of 6 endpoints (100.0 %) would go", ""),
+    ("reject", "rejects 3 entries", ""),
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bad_modules_wait_for_a_person() {
+    let swaps = start().await;
+    let before = swaps.outputs();
+    for (behaviour, objection, note) in OBJECTIONS {
+        swaps.offer(behaviour);
+        let ledger = swaps.until(behaviour, |ledger| candidate(ledger) == digest(behaviour)).await;
+        let waiting = ledger.candidate.as_ref().unwrap();
+        assert!(waiting.objections[0].contains(objection), "{behaviour}: {:?}", waiting.objections);
+        let notes = waiting.report.largest[0].notes.join("\n");
+        assert!(notes.contains(note), "{behaviour}: {notes}");
+        assert_eq!(active(&ledger), digest("tag-one"), "{behaviour}");
+        assert_eq!(swaps.outputs(), before, "{behaviour}");
+    }
+    // All the while the module in use goes on.
+    swaps.world.answer("entry-0", None, &["10.0.0.9"]);
+    swaps.until_addresses(0, &["10.0.0.9"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_module_is_refused() {
+    let swaps = start().await;
+    let before = swaps.outputs();
+    let wasi = "package acme:rules;\nworld converter { import wasi:cli/environment@0.2.0; }\n\
+                package wasi:cli@0.2.0 { interface environment { get: func() -> string; } }";
+    let cut = {
+        let whole = guest::variant("tag-two");
+        whole[..whole.len() / 2].to_vec()
+    };
+    let cases = [
+        (guest::dummy("package acme:other; world other { export run: func(); }"), "it exports run"),
+        (guest::dummy(wasi), "imports wasi:cli/environment@0.2.0"),
+        (cut, "not a valid component"),
+        (b"#!/bin/sh\n".to_vec(), "not WebAssembly"),
+    ];
+    for (bytes, problem) in cases {
+        swaps.world.write("module.wasm", &bytes);
+        wait_for(problem, SOON, || async {
+            let history: Vec<Event> = serde_json::from_value(swaps.ask(Command::ModuleHistory).await.unwrap()).unwrap();
+            let last = history.last().unwrap();
+            if last.what == Happening::Unfit && last.detail.contains(problem) {
+                Ok(())
+            } else {
+                Err(last.detail.clone())
+            }
+        })
+        .await;
+        assert_eq!(active(&swaps.status().await), digest("tag-one"), "{problem}");
+        assert_eq!(swaps.outputs(), before, "{problem}");
+    }
+    swaps.offer("tag-two");
+    swaps.until_tagged("two", 3).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_module_that_fails_later_is_taken_back() {
+    let swaps = start().await;
+    swaps.offer("panic-at-10.0.66.6");
+    swaps.until_tagged("none", 3).await;
+    // What makes it fail comes to one entry after the other; the module before serves them meanwhile.
+    for number in 0..3 {
+        swaps.world.answer(&format!("entry-{number}"), None, &["10.0.66.6"]);
+        swaps.until_addresses(number, &["10.0.66.6"]).await;
+    }
+    assert_eq!(active(&swaps.status().await), digest("panic-at-10.0.66.6"));
+    swaps.world.answer("entry-0", None, &["10.0.66.6", "10.0.0.7"]);
+    let ledger = swaps.until("it is taken back", |ledger| active(ledger) == digest("tag-one")).await;
+    assert_eq!(ledger.refused[0].identity.module.to_string(), digest("panic-at-10.0.66.6"));
+    swaps.until_tagged("one", 3).await;
+    swaps.until_addresses(0, &["10.0.0.7", "10.0.66.6"]).await;
+    // A restart does not take it up again.
+    let swaps = swaps.restart(|config, world| config.modules.settings.cache = Some(world.path("cache"))).await;
+    let ledger = swaps.until("it waits", |ledger| ledger.candidate.is_some()).await;
+    assert_eq!((active(&ledger), candidate(&ledger)), (digest("tag-one"), digest("panic-at-10.0.66.6")));
+    assert!(ledger.candidate.unwrap().objections[0].contains("it was refused before"));
+}

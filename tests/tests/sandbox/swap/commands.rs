@@ -1,0 +1,85 @@
+//! What a person commands, over the socket.
+
+use std::os::unix::fs::PermissionsExt;
+
+use polaris2istio::converter::swap::{Command, Decision};
+
+use super::{Swaps, active, candidate, digest};
+
+async fn start() -> Swaps {
+    Swaps::start(4, |config, _| config.modules.policy.decision = Decision::Review).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn promote_and_roll_back() {
+    let swaps = start().await;
+    let before = swaps.outputs();
+    swaps.offer("tag-two");
+    let ledger = swaps.until("it waits", |ledger| candidate(ledger) == digest("tag-two")).await;
+    assert_eq!(ledger.candidate.unwrap().objections, ["--swap review asks a person every time"]);
+    assert_eq!(swaps.outputs(), before);
+    let diff = swaps.command(Command::Diff).await.unwrap();
+    assert_eq!((&diff["report"]["changed"], &diff["report"]["failed"]), (&4.into(), &0.into()), "{diff}");
+    assert_eq!(diff["candidate"]["module"], digest("tag-two"));
+
+    swaps.command(Command::Promote).await.unwrap();
+    swaps.until_tagged("two", 4).await;
+    let ledger = swaps.status().await;
+    assert_eq!((active(&ledger), ledger.candidate), (digest("tag-two"), None));
+
+    swaps.command(Command::Rollback).await.unwrap();
+    swaps.until_tagged("one", 4).await;
+    assert_eq!(swaps.outputs(), before);
+    let refused = swaps.command(Command::Rollback).await.unwrap_err();
+    assert!(refused.contains("no module was active before"), "{refused}");
+
+    // What was rolled back is no candidate, and yet may be had by a person.
+    swaps.command(Command::Promote).await.unwrap();
+    swaps.until_tagged("two", 4).await;
+    assert!(swaps.status().await.refused.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn reject() {
+    let swaps = start().await;
+    let refused = swaps.command(Command::Reject).await.unwrap_err();
+    assert!(refused.contains("there is no candidate"), "{refused}");
+    swaps.offer("tag-two");
+    swaps.until("it waits", |ledger| candidate(ledger) == digest("tag-two")).await;
+    swaps.command(Command::Reject).await.unwrap();
+    let ledger = swaps.status().await;
+    assert_eq!((active(&ledger), ledger.candidate), (digest("tag-one"), None));
+    assert_eq!(ledger.refused[0].reason, "by command");
+    // Another one is another matter.
+    swaps.offer("tag-three");
+    swaps.until("it waits", |ledger| candidate(ledger) == digest("tag-three")).await;
+    // The source goes back: then nothing waits.
+    swaps.offer("tag-one");
+    swaps.until("nothing waits", |ledger| ledger.candidate.is_none()).await;
+}
+
+/// What a module took away comes back at once when it is rolled back, and what it added goes, whatever the holds say.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_published_before_comes_back_past_holds() {
+    let swaps = start().await;
+    let before = swaps.outputs();
+    swaps.offer("empty");
+    swaps.until("it waits", |ledger| candidate(ledger) == digest("empty")).await;
+    swaps.command(Command::Promote).await.unwrap();
+    swaps.until_tagged("none", 4).await;
+    swaps.command(Command::Rollback).await.unwrap();
+    swaps.until_tagged("one", 4).await;
+    assert_eq!(swaps.outputs(), before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_socket_is_its_owners() {
+    let swaps = start().await;
+    let mode = std::fs::metadata(swaps.world.path("socket")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let path = swaps.world.path("socket");
+    let second = polaris2istio::control::Socket::bind(&path).await.map(drop).unwrap_err();
+    assert!(second.to_string().contains("another controller serves it"), "{second}");
+    swaps.running.stop().await;
+    assert!(!path.exists());
+}

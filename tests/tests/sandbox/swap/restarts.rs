@@ -1,0 +1,68 @@
+//! What outlives a restart.
+
+use super::{Swaps, active, candidate, digest};
+
+/// A new release brings another embedded module; here another file while nothing runs. It goes through the same change.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_module_that_came_meanwhile_is_compared() {
+    let keep = |config: &mut polaris2istio::run::Config, world: &crate::world::World| {
+        config.modules.settings.cache = Some(world.path("cache"));
+    };
+    let swaps = Swaps::start(3, keep).await;
+    let before = swaps.outputs();
+    swaps.offer("empty");
+    let swaps = swaps.restart(keep).await;
+    let ledger = swaps.until("it waits", |ledger| ledger.candidate.is_some()).await;
+    assert_eq!((active(&ledger), candidate(&ledger)), (digest("tag-one"), digest("empty")));
+    assert_eq!(swaps.outputs(), before);
+    swaps.offer("tag-two");
+    let swaps = swaps.restart(keep).await;
+    swaps.until_tagged("two", 3).await;
+}
+
+/// Without the module that was in use nothing is written until the other one is approved: by what the entries hold, or by a
+/// person.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_module_is_not_replaced_blindly() {
+    let swaps = Swaps::start(3, |_, _| {}).await;
+    let before = swaps.outputs();
+    swaps.offer("empty");
+    let swaps = swaps.restart(|_, _| {}).await;
+    let ledger = swaps.until("it waits", |ledger| ledger.candidate.is_some()).await;
+    let objections = ledger.candidate.as_ref().unwrap().objections.join("; ");
+    assert!(objections.contains("6 of 6 endpoints"), "{objections}");
+    swaps.world.answer("entry-0", None, &["10.0.0.1", "10.0.0.2", "10.0.0.9"]);
+    swaps.until("the answer is seen", |ledger| active(ledger) == digest("tag-one")).await;
+    assert_eq!(swaps.outputs(), before);
+    swaps.offer("tag-two");
+    swaps.until_tagged("two", 3).await;
+    swaps.until_addresses(0, &["10.0.0.1", "10.0.0.2", "10.0.0.9"]).await;
+}
+
+/// The source is gone, and the module goes on from the cache.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_that_is_gone_costs_nothing() {
+    let swaps = Swaps::start(2, |config, world| config.modules.settings.cache = Some(world.path("cache"))).await;
+    std::fs::remove_file(swaps.world.module()).unwrap();
+    let swaps = swaps.restart(|config, world| config.modules.settings.cache = Some(world.path("cache"))).await;
+    swaps.world.answer("entry-0", None, &["10.0.0.9"]);
+    swaps.until_addresses(0, &["10.0.0.9"]).await;
+    assert_eq!(swaps.tags().get("one"), Some(&2));
+    assert!(
+        matches!(swaps.status().await.active, Some(named) if named.identity.module.to_string() == digest("tag-one"))
+    );
+}
+
+/// Neither the one nor the other: the process says so and ends, and nothing is written.
+#[tokio::test(flavor = "multi_thread")]
+async fn without_any_module_nothing_begins() {
+    let swaps = Swaps::start(2, |_, _| {}).await;
+    let before = swaps.outputs();
+    let Swaps { world, running } = swaps;
+    running.stop().await;
+    std::fs::remove_file(world.module()).unwrap();
+    let error = world.start(|_| {}).ended().await.unwrap_err().to_string();
+    assert!(error.contains(world.module().to_str().unwrap()), "{error}");
+    let after = Swaps { running: world.start(|_| {}), world }.outputs();
+    assert_eq!(after, before);
+}
