@@ -12,7 +12,7 @@ use crate::guard::{Decision, Hold, Kind, Listing, Origins, Seen};
 use crate::plan::Desired;
 
 /// What the registry and the module say of an entry's service.
-pub(super) struct News<'a> {
+pub(super) struct Facts<'a> {
     pub(super) listing: Listing<'a>,
     pub(super) origins: Origins,
     pub(super) answers: u64,
@@ -24,7 +24,7 @@ impl Look<'_> {
         &mut self,
         desired: &mut Desired,
         service: &str,
-        news: News<'_>,
+        facts: Facts<'_>,
         stopped: Option<&Stopped>,
     ) -> Decision {
         let stands_by = stopped.is_some_and(Stopped::stands_by);
@@ -41,14 +41,15 @@ impl Look<'_> {
         let seen = Seen {
             live: self.live,
             service,
-            listing: news.listing,
-            origins: news.origins,
-            answers: news.answers,
+            listing: facts.listing,
+            origins: facts.origins,
+            answers: facts.answers,
             settings,
             addresses: &self.context.addresses,
             // What a person lets go counts when it can be written.
             release: if stopped.is_some() { None } else { self.context.holds.take_release(self.title) },
-            promotions: stopped.is_none().then(|| self.context.holds.promotions()),
+            promotions: self.context.holds.promotions(),
+            writable: stopped.is_none(),
             now,
         };
         let decision = self.tracked.guard.decide(desired, &seen, self.context.holds.fleet());

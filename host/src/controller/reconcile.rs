@@ -13,7 +13,7 @@ use tracing::{error, info, warn};
 
 use super::binding::{binding, empty_service};
 use super::diagnostics;
-use super::holding::News;
+use super::holding::Facts;
 use super::services::{Heard, Known, Services};
 use super::tracked::{Entries, Settled, Tracked};
 use crate::converter::Converter;
@@ -183,8 +183,8 @@ impl Look<'_> {
         }
         let stopped = self.stopped();
         let listing = content.as_deref().map_or(Listing::Missing, Listing::Service);
-        let news = News { listing, origins, answers };
-        let decision = self.guard(&mut desired, &source, news, stopped.as_ref());
+        let facts = Facts { listing, origins, answers };
+        let decision = self.guard(&mut desired, &source, facts, stopped.as_ref());
         if self.too_many(&desired) {
             return self.end(Settled::Failed, Action::await_change());
         }

@@ -6,9 +6,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-use super::entry::Release;
 use super::fleet::{Alarm, Fleet};
 use super::hold::{Hold, Kind};
+use super::seen::Release;
 use super::settings::Percent;
 
 /// The holds of all entries, by `namespace/name`, and the fleet's alarm. Share it in an `Arc`: the controller fills it,

@@ -25,6 +25,12 @@ pub(crate) struct InProcess {
 impl InProcess {
     /// With the embedded module, the flags' defaults and quick polls.
     pub(crate) async fn start(world: &World) -> Self {
+        Self::start_with(world, &Candidate::embedded(), &[]).await
+    }
+
+    /// With another module, and parameters for it.
+    pub(crate) async fn start_with(world: &World, module: &Candidate, parameters: &[(&str, &str)]) -> Self {
+        let parameters = parameters.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
         let client = world.entries.clone().into_client();
         let resource = served_version(&client).await;
         let (gate, holds) = (Arc::new(Gate::default()), Arc::new(Holds::new("20%".parse().unwrap())));
@@ -34,7 +40,7 @@ impl InProcess {
             registry: HttpRegistry::new(config).unwrap(),
             events: KubernetesEntries::new(client.clone(), resource.clone(), world.namespace.clone()).events(),
             resource: resource.clone(),
-            converter: Arc::new(Converter::new(&Candidate::embedded(), Limits::default(), Vec::new()).unwrap()),
+            converter: Arc::new(Converter::new(module, Limits::default(), parameters).unwrap()),
             sink: Sink::Kubernetes(Box::new(KubernetesSink::new(client, resource))),
             gate: Arc::clone(&gate),
             addresses: Default::default(),

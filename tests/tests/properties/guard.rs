@@ -169,7 +169,8 @@ impl Bystander {
             settings: Settings::default(),
             addresses: &Default::default(),
             release: release.then_some(Release::All),
-            promotions: None,
+            promotions: 0,
+            writable: true,
             now,
         };
         self.guard.decide(&mut desired, &seen, fleet);

@@ -213,6 +213,25 @@ fn during_a_modules_hold() {
 }
 
 #[test]
+fn what_an_operators_change_explains_goes_at_once() {
+    let steps = |annotation| {
+        vec![
+            at(0, "abcd", "abcd", &[]),
+            at(1, "abcd", "abcd", &[Module]).drops("a"),
+            // What the module dropped before is not explained by it.
+            at(2, "abcd", "ab", &[Module]).drops("acd").edited(annotation),
+            at(3, "abcd", "ab", &[Module]).drops("bcd"),
+        ]
+    };
+    check("abcd", steps("example.com/env"));
+    check(
+        "abcd",
+        vec![at(0, "abcd", "abcd", &[]), at(1, "abcd", "abcd", &[Module]).drops("cd").edited("aeraki.net/removalHold")],
+    );
+    check("abcd", vec![at(0, "abcd", "abcd", &[Module]).drops("cd").edited("example.com/env")]);
+}
+
+#[test]
 fn a_person_releases_or_promotes() {
     check(
         "abcd",
