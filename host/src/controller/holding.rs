@@ -54,9 +54,9 @@ impl Look<'_> {
         };
         let decision = self.tracked.guard.decide(desired, &seen, self.context.holds.fleet());
         let shown: &[Hold] = if stands_by { &[] } else { &decision.holds };
-        let alarm = self.context.holds.note(self.title, shown);
+        self.context.holds.note(self.title, shown);
         if !stands_by {
-            diagnostics::log_alarm(alarm);
+            diagnostics::log_alarm(self.context.holds.alarm_news());
             self.tell(&decision, now);
         }
         self.tracked.urgent |= decision.on_purpose > 0;
@@ -77,7 +77,10 @@ impl Look<'_> {
         let begun = decision.holds.iter().filter(|hold| !known.contains(&hold.kind));
         let begun = begun.inspect(|hold| self.tell_begin(hold, now)).count();
         for kind in known.iter().filter(|kind| begun == 0 && !self.tracked.held.contains(kind)) {
-            info!(entry = self.title, hold = kind.as_str(), "endpoints no longer held");
+            match kind {
+                Kind::Fleet => debug!(entry = self.title, hold = kind.as_str(), "endpoints no longer held"),
+                _ => info!(entry = self.title, hold = kind.as_str(), "endpoints no longer held"),
+            }
         }
     }
 
