@@ -190,12 +190,13 @@ impl Guard {
         }
         let (earlier, others): (Vec<_>, Vec<_>) =
             vanished.into_iter().partition(|place| self.is_held(place, Kind::Removal).is_some());
-        let rest = of - self.held.values().filter(|ground| ground.kind == Kind::Removal).count();
+        let rest = of.saturating_sub(self.held.values().filter(|ground| ground.kind == Kind::Removal).count());
         let mass = rest >= MASS_AT_LEAST && others.len() * 2 > rest;
+        // After an empty answer instances come back one by one: the first must not clear the others.
+        let waits = |place: &Place| mass || self.is_held(place, Kind::Empty).is_some();
+        let others = others.into_iter().filter(waits).collect();
         let mut held = self.all(earlier, Kind::Removal, seen);
-        if mass {
-            held.extend(self.all(others, Kind::Removal, seen));
-        }
+        held.extend(self.all(others, Kind::Removal, seen));
         held.retain(|_, ground| !removal_is_over(ground, seen));
         held
     }
@@ -223,9 +224,8 @@ impl Guard {
         let limit = seen.settings.module_removal_limit;
         if limit.is_passed(dropped.len() + earlier, of + earlier) {
             return self.all(dropped, Kind::Module, seen);
-        } else {
-            self.dropped.extend(dropped);
         }
+        self.dropped.extend(dropped);
         HashMap::new()
     }
 

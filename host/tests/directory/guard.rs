@@ -30,7 +30,7 @@ fn a_mass_removal_is_believed_when_it_is_said_again() {
     bench.expect("reviews", &["10.0.0.1", "10.0.0.9"]);
     running.expect_log("endpoints no longer held");
     assert_eq!(running.count("endpoints held"), 1, "{}", running.log());
-    assert_eq!(running.count("entry written"), 2, "{}", running.log());
+    running.expect_count("entry written", 2);
 }
 
 #[test]

@@ -40,7 +40,6 @@ fn an_empty_service_is_held_and_then_cleared() {
             at(600, "", "c", &[Empty]),
         ],
     );
-    check("ab", vec![at(0, "-", "ab", &[Empty]), at(10, "b", "b", &[])]);
     check("", vec![at(0, "", "", &[])]);
 }
 
@@ -142,6 +141,16 @@ fn from_a_mass_to_nothing_and_back() {
             at(100, "d", "abcd", &[Removal]),
             at(105, "cd", "abcd", &[Removal]),
             at(110, "cd", "cd", &[]),
+        ],
+    );
+    // However few there are.
+    check(
+        "ab",
+        vec![
+            at(0, "-", "ab", &[Empty]),
+            at(100, "b", "ab", &[Removal]),
+            at(101, "bC", "ab", &[Removal]),
+            at(102, "bA", "b", &[]),
         ],
     );
 }
