@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 
-use polaris2istio_tests::servers::{Directory, Process, Program};
+use polaris2istio_tests::servers::{Directory, Process, Program, Release};
 use polaris2istio_tests::wait_for;
 use serde_json::Value;
 
@@ -14,13 +14,14 @@ use super::SOON;
 pub(crate) struct Start {
     flags: BTreeMap<&'static str, String>,
     kubeconfig: PathBuf,
+    own_namespace: String,
 }
 
 impl Start {
-    /// With quick polls, against these servers.
-    pub(crate) fn new(kubeconfig: &Path, polaris: &str, namespace: &str) -> Self {
+    /// With quick polls, as installed, against this Polaris.
+    pub(crate) fn new(release: &Release, polaris: &str, namespace: &str) -> Self {
         let flags = BTreeMap::new();
-        let start = Self { flags, kubeconfig: kubeconfig.into() };
+        let start = Self { flags, kubeconfig: release.kubeconfig.clone(), own_namespace: release.namespace.clone() };
         start
             .flag("polaris-address", polaris)
             .flag("namespace", namespace)
@@ -43,7 +44,10 @@ impl Start {
     pub(crate) fn start(self) -> Controller {
         let directory = Directory::new("controller");
         let flags = self.flags.iter().map(|(name, value)| format!("--{name}={value}"));
-        let program = Program::new(&binary(), directory.path()).args(flags).env("KUBECONFIG", self.kubeconfig);
+        let program = Program::new(&binary(), directory.path())
+            .args(flags)
+            .env("KUBECONFIG", self.kubeconfig)
+            .env("POD_NAMESPACE", self.own_namespace);
         Controller { process: program.start(), program, _directory: directory }
     }
 }
