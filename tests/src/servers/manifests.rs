@@ -1,6 +1,7 @@
 //! The manifests as shipped, rendered by the tools that operators render them with.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -20,6 +21,30 @@ impl Manifests {
     pub fn kustomize(binaries: &Binaries, directory: &str) -> Self {
         let path = deploy().join("kustomize").join(directory);
         Self::read(&run(Command::new(&binaries.kubectl).arg("kustomize").arg(path)))
+    }
+
+    /// What the chart renders to, as the release `polaris2istio` in the namespace of that name, with these values.
+    pub fn helm(binaries: &Binaries, values: &[&str]) -> Self {
+        let mut command = Command::new(&binaries.helm);
+        command.args(["template", "polaris2istio", "--namespace", SHIPPED.0]).arg(deploy().join("helm"));
+        command.args(values.iter().flat_map(|value| ["--set", *value]));
+        Self::read(&run(&mut command))
+    }
+
+    /// What `helm lint` says of the chart.
+    ///
+    /// # Panics
+    ///
+    /// When it finds fault with it.
+    pub fn lint(binaries: &Binaries) -> String {
+        run(Command::new(&binaries.helm).args(["lint", "--strict"]).arg(deploy().join("helm")))
+    }
+
+    /// The definition of ServiceMonitors.
+    pub fn service_monitor_crd(binaries: &Binaries) -> Self {
+        Self::read(
+            &fs::read_to_string(&binaries.prometheus_operator_crds).expect("tests/servers/build made it readable"),
+        )
     }
 
     /// What the text of several YAML documents holds.
