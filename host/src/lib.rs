@@ -12,4 +12,5 @@ pub mod plan;
 pub mod registry;
 pub mod run;
 pub mod sink;
+mod tls;
 pub mod watch_dir;

@@ -19,6 +19,7 @@
     reason = "support for tests: a panic is how a test fails, and it names the place"
 )]
 
+mod http_client;
 mod poll;
 pub mod servers;
 

@@ -23,8 +23,9 @@ const VARIANTS: [Variant; 2] = [
         helm: &[
             "namespace.create=true",
             "image.repository=registry.example.com/polaris2istio",
-            r"polaris.address=polaris-a.example.com:8090\,polaris-b.example.com:8090",
+            r"polaris.address=https://polaris-a.example.com:8090\,https://polaris-b.example.com:8090",
             "polaris.tokenSecret.name=polaris-token",
+            "polaris.tlsSecret.name=polaris-tls",
             "entriesNamespace=mesh",
             "serviceMonitor.enabled=true",
         ],

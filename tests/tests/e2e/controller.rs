@@ -14,15 +14,16 @@ use super::SOON;
 pub(crate) struct Start {
     flags: BTreeMap<&'static str, String>,
     kubeconfig: PathBuf,
-    own_namespace: String,
+    environment: Vec<(&'static str, String)>,
 }
 
 impl Start {
     /// With quick polls, as installed, against this Polaris.
     pub(crate) fn new(release: &Release, polaris: &str, namespace: &str) -> Self {
         let flags = BTreeMap::new();
-        let start = Self { flags, kubeconfig: release.kubeconfig.clone(), own_namespace: release.namespace.clone() };
+        let start = Self { flags, kubeconfig: release.kubeconfig.clone(), environment: Vec::new() };
         start
+            .env("POD_NAMESPACE", &release.namespace)
             .flag("polaris-address", polaris)
             .flag("namespace", namespace)
             .flag("poll-interval", "100ms")
@@ -35,6 +36,12 @@ impl Start {
         self
     }
 
+    /// Sets a variable of its environment.
+    pub(crate) fn env(mut self, name: &'static str, value: &str) -> Self {
+        self.environment.push((name, value.into()));
+        self
+    }
+
     /// Uses another kubeconfig.
     pub(crate) fn kubeconfig(self, kubeconfig: &Path) -> Self {
         Self { kubeconfig: kubeconfig.into(), ..self }
@@ -44,16 +51,14 @@ impl Start {
     pub(crate) fn start(self) -> Controller {
         let directory = Directory::new("controller");
         let flags = self.flags.iter().map(|(name, value)| format!("--{name}={value}"));
-        let program = Program::new(&binary(), directory.path())
-            .args(flags)
-            .env("KUBECONFIG", self.kubeconfig)
-            .env("POD_NAMESPACE", self.own_namespace);
+        let program = Program::new(&binary(), directory.path()).args(flags).env("KUBECONFIG", self.kubeconfig);
+        let program = self.environment.into_iter().fold(program, |program, (name, value)| program.env(name, value));
         Controller { process: program.start(), program, _directory: directory }
     }
 }
 
 /// The binary beside this test's own in the target directory.
-fn binary() -> PathBuf {
+pub(crate) fn binary() -> PathBuf {
     let test = std::env::current_exe().unwrap();
     let binary = test.ancestors().nth(2).unwrap().join("polaris2istio");
     assert!(binary.exists(), "{} is missing; run `cargo build -p polaris2istio` first", binary.display());

@@ -15,7 +15,9 @@ mod no_op;
 mod ownership;
 mod proxy;
 mod rights;
+mod secrets;
 mod takeover;
+mod tls;
 mod world;
 
 use std::time::Duration;

@@ -18,6 +18,7 @@ use super::directory::Directory;
 use super::ports::free_port;
 use super::process::{Process, Program};
 use super::ready;
+use crate::http_client::http_client;
 
 /// It takes six seconds to end when asked to.
 const STOP: Duration = Duration::from_secs(30);
@@ -68,7 +69,7 @@ impl Polaris {
         let url = format!("http://{}/", self.http_address());
         let process = self.process.insert(self.program.start());
         ready::ready(process, || async {
-            let text = async { reqwest::get(&url).await?.text().await };
+            let text = async { http_client().get(&url).send().await?.text().await };
             match text.await.map_err(|error| error.to_string())? {
                 text if text.contains("Polaris Server") => Ok(()),
                 other => Err(other),
