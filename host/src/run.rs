@@ -259,6 +259,11 @@ async fn open(config: &Config, gate: &Arc<Gate>) -> Result<(EntryEvents, ApiReso
 
 async fn connect() -> Result<kube::Client, RunError> {
     let mut config = kube::Config::infer().await.map_err(|error| RunError::Kubeconfig(Box::new(error)))?;
+    // The library takes a proxy from the environment as well: one is used only where the kubeconfig itself names it.
+    let environment = ["HTTPS_PROXY", "https_proxy"].map(std::env::var);
+    if config.proxy_url.as_ref().is_some_and(|proxy| environment.iter().flatten().any(|set| *proxy == **set)) {
+        config.proxy_url = None;
+    }
     // So that an audit log tells us from others.
     let agent = HeaderValue::from_static(concat!("polaris2istio/", env!("CARGO_PKG_VERSION")));
     config.headers.push((USER_AGENT, agent));

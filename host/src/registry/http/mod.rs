@@ -7,11 +7,13 @@
 mod address;
 mod ask;
 mod backoff;
+mod client;
 mod config;
 mod follower;
 mod resolver;
 mod schedule;
 mod servers;
+mod tls;
 mod token;
 
 use tokio::sync::{mpsc, watch};
@@ -20,6 +22,7 @@ pub use self::address::{Address, Addresses};
 use self::ask::Asker;
 pub use self::config::HttpConfig;
 use self::follower::Follower;
+pub use self::tls::TlsFiles;
 pub use self::token::TokenSource;
 use super::{Registry, RegistryError, Report, Wanted};
 
