@@ -64,6 +64,16 @@ impl Gate {
         if reasons.is_empty() { Ok(()) } else { Err(Closed(reasons)) }
     }
 
+    /// When a reason comes back by itself, if one does: no request may last longer.
+    pub fn until(&self) -> Option<Instant> {
+        self.state.borrow().lapses.values().min().copied()
+    }
+
+    /// All reasons that hold at `now`.
+    pub fn reasons(&self, now: Instant) -> BTreeSet<Shut> {
+        self.state.borrow().reasons(now)
+    }
+
     /// Lets a reason hold, until [`Self::lift`] or [`Self::lift_until`].
     pub fn shut(&self, reason: Shut) {
         self.change(Instant::now(), |state| {

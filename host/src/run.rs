@@ -1,8 +1,10 @@
 //! Puts the parts together for a configuration, and runs them.
 
+use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use kube::api::ApiResource;
 use reqwest::header::{HeaderValue, USER_AGENT};
@@ -13,10 +15,12 @@ use tracing::{info, warn};
 use crate::control::{Router, Socket, SocketError};
 use crate::controller::{Controller, Handle, Parts, Settled};
 use crate::converter::swap::{Engine, Setup, StartError, Subject, Subjects};
+use crate::election::{Campaign, Duties, ElectionConfig};
 use crate::entries::{DirectoryEntries, EntryEvents, KubernetesEntries, OutputError, Shelf, served_version};
 use crate::gate::{Gate, Shut};
 use crate::guard::{Holds, Settings as GuardSettings};
 use crate::istio::{AddressRule, ServiceEntry, VERSIONS};
+use crate::observe::{Events, HttpError, HttpServer, Metrics, Observers, View};
 use crate::registry::AnyRegistry;
 use crate::sink::{KubernetesSink, Sink};
 use crate::state::{ConfigMapStore, FileStore, Keeper, StateError, Store};
@@ -38,6 +42,14 @@ pub struct Config {
     pub state: StatePlace,
     /// Where commands are taken.
     pub socket: Option<PathBuf>,
+    /// Where metrics, probes and the status are served.
+    pub http: HttpPlace,
+    /// Give every entry metrics of its own.
+    pub metrics_per_entry: bool,
+    /// After how long without an answer the registry counts as silent; none where it answers only with news.
+    pub silent_after: Option<Duration>,
+    /// How one of several replicas is found that writes; none where this process writes in any case.
+    pub election: Option<ElectionConfig>,
     /// Addresses that endpoints may have.
     pub addresses: AddressRule,
     /// How long and how much the guard holds back.
@@ -48,6 +60,17 @@ pub struct Config {
     pub once: bool,
     /// Show what would be written, and write nothing.
     pub dry_run: bool,
+}
+
+/// Where metrics, probes and the status are served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HttpPlace {
+    /// Nowhere.
+    Nowhere,
+    /// At the usual port, if that is free.
+    Usual,
+    /// Here, or there is no run.
+    At(SocketAddr),
 }
 
 /// Where entries are read and written.
@@ -105,10 +128,13 @@ pub enum RunError {
     /// Commands cannot be taken.
     #[error(transparent)]
     Socket(#[from] SocketError),
+    /// Nothing can be served over HTTP.
+    #[error(transparent)]
+    Http(#[from] HttpError),
 }
 
 /// When shared state that cannot be read is tried again.
-const STATE_AGAIN: std::time::Duration = std::time::Duration::from_secs(2);
+const STATE_AGAIN: Duration = Duration::from_secs(2);
 
 /// Runs until `shutdown` is done, or with `once` until all is in line.
 pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<Settled, RunError> {
@@ -117,18 +143,37 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<S
         Some(path) => Some(Socket::bind(path).await?),
         None => None,
     };
+    let http = match config.http {
+        HttpPlace::Nowhere => None,
+        HttpPlace::Usual => HttpServer::bind_usual().await,
+        HttpPlace::At(address) => Some(HttpServer::bind(address).await?),
+    };
+    let mut tasks = JoinSet::new();
+    // At once: a process that waits for its state is alive.
+    let opener = http.map(|http| {
+        let opener = http.opener();
+        tasks.spawn(http.serve());
+        opener
+    });
     let gate = Arc::new(Gate::default());
     if config.dry_run {
         gate.shut(Shut::DryRun);
     }
     let (leads, follows) = watch::channel(true);
     let (commands, requests) = mpsc::channel(8);
+    let campaign = match &config.election {
+        Some(election) => {
+            let client = connect(Some(&election.identity)).await?;
+            Some(Arc::new(Campaign::new(client, election.clone(), Arc::clone(&gate), leads.clone())))
+        }
+        None => None,
+    };
     let start = async {
         let opened = open(&config, &gate).await?;
         let keeper = Arc::new(open_state(&config.state).await?);
         Ok::<_, RunError>((keeper, opened))
     };
-    let (keeper, (events, resource, sink)) = tokio::select! {
+    let (keeper, (events, resource, sink, client)) = tokio::select! {
         started = start => started?,
         () = &mut shutdown => return Ok(Settled::Done),
     };
@@ -137,11 +182,19 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<S
     let info = active.info();
     info!(module = %active.identity(), name = info.name, version = info.version, from = active.origin(), "conversion module loaded");
     let holds = Arc::new(Holds::new(config.guard.fleet_limit));
+    let told = client.map(|client| {
+        let identity = config.election.as_ref().map_or("polaris2istio", |election| &election.identity);
+        let (events, publish) = Events::new(client, identity, &resource.api_version);
+        tasks.spawn(publish);
+        events
+    });
+    let metrics = Arc::new(Metrics::default());
+    let tally = config.registry.tally();
     let controller = Controller::new(Parts {
         registry: config.registry,
         events,
         resource,
-        converter: live,
+        converter: Arc::clone(&live),
         sink,
         gate: Arc::clone(&gate),
         addresses: config.addresses,
@@ -150,10 +203,31 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<S
         write_rate: config.write_rate,
         swap_rate: config.swap_rate,
         once: config.once,
+        observers: Observers { metrics: Arc::clone(&metrics), events: told.unwrap_or_default() },
     });
-    let router = Arc::new(Router::new(Arc::clone(&keeper), follows, commands, Arc::clone(&holds)));
-    let engine = Arc::new(EngineHandle { controller: controller.handle(), gate: Arc::clone(&gate), holds });
-    let mut tasks = JoinSet::new();
+    let handle = controller.handle();
+    let engine =
+        Arc::new(EngineHandle { controller: handle.clone(), gate: Arc::clone(&gate), holds: Arc::clone(&holds) });
+    let view = View {
+        controller: handle.clone(),
+        tally,
+        holds: Arc::clone(&holds),
+        silent_after: config.silent_after,
+        gate: Arc::clone(&gate),
+        leads: follows.clone(),
+        election: campaign.as_ref().map(|campaign| (campaign.holder(), campaign.identity().to_owned())),
+        state: keeper.state(),
+        modules: live,
+    };
+    if let Some(opener) = opener {
+        opener.open(view.clone(), &metrics, config.metrics_per_entry);
+    }
+    let router = Arc::new(Router::new(Arc::clone(&keeper), follows, commands, holds, view));
+    if let Some(campaign) = campaign.clone() {
+        handle.stand_by();
+        let duties = handle.clone();
+        tasks.spawn(async move { campaign.run(&duties).await });
+    }
     tasks.spawn(swapper.run(engine));
     tasks.spawn(pause(Arc::clone(&keeper), gate));
     tasks.spawn(async move { keeper.follow().await });
@@ -163,9 +237,23 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<S
     tasks.spawn(async move { router.serve_others().await });
     let settled = controller.run(shutdown).await;
     tasks.shutdown().await;
+    // Else a write may still be on its way, and the next one must wait until it cannot be.
+    if let Some(campaign) = campaign.filter(|_| handle.writes_ended()) {
+        campaign.release().await;
+    }
     drop(leads);
     info!("stopped");
     Ok(settled)
+}
+
+impl Duties for Handle {
+    fn lead(&self) {
+        Handle::lead(self);
+    }
+
+    fn stand_by(&self) {
+        Handle::stand_by(self);
+    }
 }
 
 /// What a change of modules sees of the controller.
@@ -221,7 +309,7 @@ async fn open_state(place: &StatePlace) -> Result<Keeper, RunError> {
             StatePlace::Nowhere => Store::Memory,
             StatePlace::File(path) => Store::File(FileStore::new(path)),
             StatePlace::ConfigMap { namespace, name } => {
-                Store::ConfigMap(Box::new(ConfigMapStore::new(connect().await?, namespace, name)))
+                Store::ConfigMap(Box::new(ConfigMapStore::new(connect(None).await?, namespace, name)))
             }
         };
         match Keeper::open(store).await {
@@ -237,27 +325,31 @@ async fn open_state(place: &StatePlace) -> Result<Keeper, RunError> {
     }
 }
 
-async fn open(config: &Config, gate: &Arc<Gate>) -> Result<(EntryEvents, ApiResource, Sink), RunError> {
+async fn open(
+    config: &Config,
+    gate: &Arc<Gate>,
+) -> Result<(EntryEvents, ApiResource, Sink, Option<kube::Client>), RunError> {
     let namespace = config.namespace.clone();
     match &config.target {
         Target::Kubernetes => {
-            let client = connect().await?;
+            let client = connect(config.election.as_ref().map(|election| &*election.identity)).await?;
             let resource = served_version(&client).await;
             info!(namespace, version = resource.version, "serving the ServiceEntries of a cluster");
             let events = KubernetesEntries::new(client.clone(), resource.clone(), namespace).events();
-            let sink = KubernetesSink::new(client, resource.clone());
-            Ok((events, resource, Sink::Kubernetes(Box::new(sink))))
+            let sink = KubernetesSink::new(client.clone(), resource.clone());
+            Ok((events, resource, Sink::Kubernetes(Box::new(sink)), Some(client)))
         }
         Target::Directory { entries, output } => {
             let shelf = Arc::new(Shelf::new(output, Arc::clone(gate))?);
             info!(namespace, entries = %entries.display(), output = %output.display(), "serving the ServiceEntries of a directory");
             let events = DirectoryEntries::new(entries, Arc::clone(&shelf), namespace)?.events();
-            Ok((events, ServiceEntry::resource(VERSIONS[0]), Sink::Directory(shelf)))
+            Ok((events, ServiceEntry::resource(VERSIONS[0]), Sink::Directory(shelf), None))
         }
     }
 }
 
-async fn connect() -> Result<kube::Client, RunError> {
+/// A client, which says who it is where there are several of us.
+async fn connect(identity: Option<&str>) -> Result<kube::Client, RunError> {
     let mut config = kube::Config::infer().await.map_err(|error| RunError::Kubeconfig(Box::new(error)))?;
     // The library takes a proxy from the environment as well: one is used only where the kubeconfig itself names it.
     let environment = ["HTTPS_PROXY", "https_proxy"].map(std::env::var);
@@ -265,7 +357,9 @@ async fn connect() -> Result<kube::Client, RunError> {
         config.proxy_url = None;
     }
     // So that an audit log tells us from others.
-    let agent = HeaderValue::from_static(concat!("polaris2istio/", env!("CARGO_PKG_VERSION")));
+    const NAME: &str = concat!("polaris2istio/", env!("CARGO_PKG_VERSION"));
+    let agent = identity.and_then(|identity| HeaderValue::from_str(&format!("{NAME} ({identity})")).ok());
+    let agent = agent.unwrap_or(HeaderValue::from_static(NAME));
     config.headers.push((USER_AGENT, agent));
     kube::Client::try_from(config).map_err(|error| RunError::Client(Box::new(error)))
 }

@@ -67,6 +67,7 @@ impl Mesh {
             write_rate: NonZeroU32::MAX,
             swap_rate: NonZeroU32::MAX,
             once: false,
+            observers: Default::default(),
         };
         let (stop, stopped) = oneshot::channel();
         let run = tokio::spawn(Controller::new(parts).run(async {

@@ -1,14 +1,19 @@
 //! The command line: flags in kebab case are the documented form, the original tool's spelling works as well.
 
 mod convert;
+mod election_args;
 mod explain;
 mod guard_args;
 mod module;
 mod module_args;
+mod observe_args;
 mod offline;
 mod output;
+mod pause;
 mod run_args;
 mod sandbox_args;
+mod status;
+mod status_text;
 mod swap_args;
 
 use std::ffi::OsString;
@@ -17,8 +22,10 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand, ValueEnum};
 use tracing_subscriber::EnvFilter;
 
+pub use election_args::ElectionArgs;
 pub use guard_args::GuardArgs;
 pub use module_args::ModuleArgs;
+pub use observe_args::ObserveArgs;
 pub use run_args::RunArgs;
 pub use sandbox_args::SandboxArgs;
 pub use swap_args::SwapArgs;
@@ -66,6 +73,12 @@ enum Command {
     /// Inspect, test and compare conversion modules, offline
     #[command(subcommand)]
     Module(module::ModuleCommand),
+    /// Print what a running controller knows of every entry
+    Status(status::StatusArgs),
+    /// Stop every write of all replicas
+    Pause(pause::PauseArgs),
+    /// Let writes go again
+    Resume(module::live::LiveArgs),
 }
 
 /// How log lines look.
@@ -89,6 +102,9 @@ impl Cli {
             Some(Command::Convert(args)) => convert::convert(&args),
             Some(Command::Explain(args)) => explain::explain(&args),
             Some(Command::Module(command)) => command.execute(),
+            Some(Command::Status(args)) => status::status(&args),
+            Some(Command::Pause(args)) => pause::pause(args),
+            Some(Command::Resume(args)) => pause::resume(&args),
             None => {
                 start_logging(self.run.log_format, &self.run.log);
                 self.run.execute()

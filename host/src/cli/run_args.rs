@@ -8,13 +8,16 @@ use anyhow::Context;
 use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{GuardArgs, LogFormat, ModuleArgs, SwapArgs};
+use super::{ElectionArgs, GuardArgs, LogFormat, ModuleArgs, ObserveArgs, SwapArgs};
 use crate::controller::Settled;
 use crate::registry::{
     AnyRegistry, DirectoryConfig, DirectoryRegistry, HttpConfig, HttpRegistry, TlsFiles, TokenSource,
 };
 use crate::run::{Config, Target, run};
 use crate::watch_dir::WatchOptions;
+
+/// A registry that gave no answer for so long, beside some turns at the slow pace of a standby, counts as silent.
+const SILENT: Duration = Duration::from_secs(30);
 
 /// Flags of the controller.
 #[derive(Debug, Args)]
@@ -109,6 +112,10 @@ pub struct RunArgs {
     module: ModuleArgs,
     #[command(flatten)]
     swap: SwapArgs,
+    #[command(flatten)]
+    election: ElectionArgs,
+    #[command(flatten)]
+    observe: ObserveArgs,
 
     /// Bring every entry in line once, then exit
     #[arg(long, env = "POLARIS2ISTIO_ONCE")]
@@ -155,8 +162,12 @@ impl RunArgs {
             namespace: self.namespace.clone(),
             state: self.swap.state(&target, &self.namespace),
             socket: self.swap.socket(),
+            election: self.election.config(&target, &self.namespace, self.once),
             modules: self.swap.setup(&self.module),
             swap_rate: self.swap.rate(),
+            http: self.observe.http(self.once),
+            metrics_per_entry: self.observe.per_entry(),
+            silent_after: self.answers.is_none().then(|| SILENT + self.poll_interval * 15),
             target,
             addresses: self.module.addresses(),
             guard: self.guard.settings(),

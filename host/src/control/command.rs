@@ -9,6 +9,8 @@ use crate::converter::swap;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Command {
+    /// All that this replica knows of entries and registry.
+    Status,
     /// Which modules are in use, and which wait.
     ModuleStatus,
     /// What happened to modules.

@@ -10,6 +10,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::{Command, Reply};
 use crate::converter::swap;
 use crate::guard::Holds;
+use crate::observe::{Status, View};
 use crate::state::{Answered, Keeper, Paused, Sent};
 
 /// How long the leader may take: a comparison of ten thousand entries is done in it.
@@ -21,6 +22,7 @@ pub struct Router {
     leads: watch::Receiver<bool>,
     modules: mpsc::Sender<swap::Request>,
     holds: Arc<Holds>,
+    view: View,
 }
 
 impl Router {
@@ -30,14 +32,16 @@ impl Router {
         leads: watch::Receiver<bool>,
         modules: mpsc::Sender<swap::Request>,
         holds: Arc<Holds>,
+        view: View,
     ) -> Self {
-        Self { keeper, leads, modules, holds }
+        Self { keeper, leads, modules, holds, view }
     }
 
     /// Answers a command that a person gave to this process.
     pub async fn answer(&self, command: Command) -> Reply {
         let state = self.keeper.state().borrow().clone();
         let result = match command {
+            Command::Status => Ok(json!(Status::of(&self.view))),
             Command::ModuleStatus => Ok(json!(swap::Ledger { history: Default::default(), ..state.module.clone() })),
             Command::ModuleHistory => Ok(json!(state.module.history)),
             Command::Pause(reason) => self.pause(Some(reason)).await,

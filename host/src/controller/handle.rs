@@ -7,10 +7,14 @@ use futures::channel::mpsc::UnboundedSender;
 use kube::runtime::reflector::{ObjectRef, Store};
 use polaris2istio_core::model::Service;
 
+use tokio::sync::watch;
+
 use super::binding::{binding, empty_service};
 use super::reconcile::Context;
+use super::report::EntryReport;
 use super::services::Known;
 use crate::istio::{AddressRule, ServiceEntry};
+use crate::registry::{Pace, ServiceKey};
 
 /// A controller's handle; it does not keep it running.
 #[derive(Clone)]
@@ -18,6 +22,7 @@ pub struct Handle {
     pub(super) context: Arc<Context>,
     pub(super) store: Store<ServiceEntry>,
     pub(super) queue: UnboundedSender<ObjectRef<ServiceEntry>>,
+    pub(super) pace: Arc<watch::Sender<Pace>>,
 }
 
 /// All entries at one time.
@@ -49,12 +54,55 @@ impl Handle {
         snapshot
     }
 
+    /// Every entry with the service that it names, what is known of that, and what the last look left. By name.
+    pub fn reports(&self) -> Vec<(Arc<ServiceEntry>, Option<ServiceKey>, Arc<EntryReport>)> {
+        let reported = |entry: Arc<ServiceEntry>| {
+            let report = self.context.board.get(&ObjectRef::from_obj_with(&*entry, self.context.resource.clone()));
+            let service = binding(&entry);
+            (entry, service, report)
+        };
+        let mut reports: Vec<_> = self.store.state().into_iter().map(reported).collect();
+        reports.sort_by_key(|(entry, ..)| entry.title());
+        reports
+    }
+
+    /// Whether all entries are known.
+    pub fn synced(&self) -> bool {
+        self.context.complete.load(Ordering::Acquire)
+    }
+
+    /// The revision of the registry's last answer for a service.
+    pub fn revision(&self, service: &ServiceKey) -> Option<String> {
+        match self.context.services.get(service)?.known {
+            Known::Listed(service) => Some(service.revision.clone()),
+            Known::Missing | Known::Failed => None,
+        }
+    }
+
     /// Looks at all entries anew.
     pub fn look_again(&self) {
         for entry in self.store.state() {
             // It fails only when the controller is stopping.
             let _ = self.queue.unbounded_send(ObjectRef::from_obj_with(&*entry, self.context.resource.clone()));
         }
+    }
+
+    /// To be called just before the gate opens for one who begins to write: what was asked of the registry until now does not
+    /// count any more, and holds begin anew.
+    pub fn lead(&self) {
+        self.context.holds.fleet().reset();
+        let round = self.context.services.next_round();
+        self.pace.send_replace(Pace { slow: false, round });
+    }
+
+    /// Another one writes: the registry need not be asked so often.
+    pub fn stand_by(&self) {
+        self.pace.send_modify(|pace| pace.slow = true);
+    }
+
+    /// Whether a stop let all writes come to an end.
+    pub fn writes_ended(&self) -> bool {
+        self.context.writes_ended.load(Ordering::Acquire)
     }
 
     /// The addresses that endpoints may have.

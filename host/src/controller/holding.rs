@@ -7,6 +7,7 @@ use tracing::{debug, info, warn};
 
 use super::diagnostics;
 use super::reconcile::Look;
+use super::report::Matter;
 use super::stopped::Stopped;
 use crate::guard::{Decision, Hold, Kind, Listing, Origins, Seen};
 use crate::plan::Desired;
@@ -55,7 +56,9 @@ impl Look<'_> {
         let decision = self.tracked.guard.decide(desired, &seen, self.context.holds.fleet());
         let shown: &[Hold] = if stands_by { &[] } else { &decision.holds };
         self.context.holds.note(self.title, shown);
-        if !stands_by {
+        if stands_by {
+            self.tracked.report.holds.clear();
+        } else {
             diagnostics::log_alarm(self.context.holds.alarm_news());
             self.tell(&decision, now);
         }
@@ -82,6 +85,7 @@ impl Look<'_> {
                 "held endpoints are let go: they do not fit the entry's ports, resolution or address rules any more"
             );
         }
+        self.tell_owner(decision, now);
         let known = std::mem::take(&mut self.tracked.held);
         self.tracked.held = decision.holds.iter().map(|hold| hold.kind).collect();
         let begun = decision.holds.iter().filter(|hold| !known.contains(&hold.kind));
@@ -94,10 +98,21 @@ impl Look<'_> {
         }
     }
 
+    /// Keeps the holds for the status, and tells of them by Events, when they begin and end: their figures may change often.
+    fn tell_owner(&mut self, decision: &Decision, now: Instant) {
+        self.tracked.report.holds.clone_from(&decision.holds);
+        let kinds: Vec<_> = decision.holds.iter().map(|hold| hold.kind).collect();
+        if kinds.is_empty() {
+            self.solved(Matter::Held);
+        } else if kinds != self.tracked.held {
+            let words = decision.holds.iter().map(|hold| format!("endpoints held {}: {}", end(hold, now), hold.reason));
+            self.problem(Matter::Held, words.collect::<Vec<_>>().join("; "));
+        }
+    }
+
     fn tell_begin(&self, hold: &Hold, now: Instant) {
-        let Hold { kind, reason, until, endpoints, .. } = hold;
-        let rest = until.map(|until| round(until.saturating_duration_since(now)));
-        let end = rest.map_or("without end".into(), |rest| format!("for {}", humantime::format_duration(rest)));
+        let Hold { kind, reason, endpoints, .. } = hold;
+        let end = end(hold, now);
         match kind {
             // The alarm has been told, once for all.
             Kind::Fleet => debug!(entry = self.title, endpoints, "endpoints held {end}: {reason}"),
@@ -116,6 +131,12 @@ impl Look<'_> {
         }
         count > limits::ENDPOINTS
     }
+}
+
+/// How long a hold lasts, in words.
+fn end(hold: &Hold, now: Instant) -> String {
+    let rest = hold.until.map(|until| round(until.saturating_duration_since(now)));
+    rest.map_or("without end".into(), |rest| format!("for {}", humantime::format_duration(rest)))
 }
 
 /// To whole seconds, as people read it; a time below one as it is.

@@ -95,7 +95,7 @@ impl Inputs {
     }
 
     fn forget(&self, key: &ObjectRef<ServiceEntry>) {
-        self.context.entries.forget(key);
+        self.context.forget(key);
         self.context.holds.forget(&title(key));
         diagnostics::log_alarm(self.context.holds.alarm_news());
     }

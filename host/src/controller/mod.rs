@@ -9,7 +9,9 @@ mod handle;
 mod holding;
 mod index;
 mod inputs;
+mod problems;
 mod reconcile;
+mod report;
 mod services;
 mod stopped;
 mod tracked;
@@ -32,6 +34,7 @@ use tracing::{info, warn};
 pub use binding::{NAMESPACE, PAUSED, SERVICE, binding, empty_service};
 pub use diagnostics::line;
 pub use handle::{Handle, Snapshot};
+pub use report::{EntryReport, Matter, WriteReport};
 pub use tracked::Settled;
 
 use crate::converter::swap::Live;
@@ -39,7 +42,8 @@ use crate::entries::EntryEvents;
 use crate::gate::Gate;
 use crate::guard::{Budget, Holds, Settings};
 use crate::istio::{AddressRule, ServiceEntry};
-use crate::registry::Registry;
+use crate::observe::Observers;
+use crate::registry::{Pace, Registry};
 use crate::sink::Sink;
 use inputs::Inputs;
 use reconcile::{Context, WRITERS, reconcile};
@@ -75,6 +79,8 @@ pub struct Parts<R> {
     pub swap_rate: NonZeroU32,
     /// Stop when every entry was looked at.
     pub once: bool,
+    /// Who hears of what is done.
+    pub observers: Observers,
 }
 
 /// A controller, ready to run.
@@ -84,6 +90,7 @@ pub struct Controller<R> {
     writer: Writer<ServiceEntry>,
     queue: (UnboundedSender<ObjectRef<ServiceEntry>>, UnboundedReceiver<ObjectRef<ServiceEntry>>),
     context: Arc<Context>,
+    pace: Arc<watch::Sender<Pace>>,
     once: bool,
 }
 
@@ -94,6 +101,8 @@ impl<R: Registry> Controller<R> {
             resource: parts.resource.clone(),
             services: Default::default(),
             entries: Default::default(),
+            board: Default::default(),
+            observers: parts.observers,
             converter: parts.converter,
             changes: RateLimiter::direct(Quota::per_second(parts.swap_rate)),
             addresses: parts.addresses,
@@ -106,19 +115,33 @@ impl<R: Registry> Controller<R> {
             outage: Default::default(),
             progress: Default::default(),
             complete: Default::default(),
+            writes_ended: Default::default(),
         });
         let writer = Writer::new(parts.resource);
-        Self { registry: parts.registry, events: parts.events, writer, queue: unbounded(), context, once: parts.once }
+        Self {
+            registry: parts.registry,
+            events: parts.events,
+            writer,
+            queue: unbounded(),
+            context,
+            pace: Default::default(),
+            once: parts.once,
+        }
     }
 
     /// What others may see and ask of it while it runs.
     pub fn handle(&self) -> Handle {
-        Handle { context: Arc::clone(&self.context), store: self.writer.as_reader(), queue: self.queue.0.clone() }
+        Handle {
+            context: Arc::clone(&self.context),
+            store: self.writer.as_reader(),
+            queue: self.queue.0.clone(),
+            pace: Arc::clone(&self.pace),
+        }
     }
 
     /// Runs until `shutdown` is done or, with `once`, until every entry is settled. Returns how the worst of them ended.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Settled {
-        let Self { registry, events, writer, queue: (queue, queued), context, once } = self;
+        let Self { registry, events, writer, queue: (queue, queued), context, pace, once } = self;
         let (wanted, wants) = watch::channel(Default::default());
         let (reporter, reports) = mpsc::channel(REPORTS);
         let store = writer.as_reader();
@@ -135,7 +158,7 @@ impl<R: Registry> Controller<R> {
         )
         // An entry that went away between two looks is no trouble.
         .for_each(|_: Result<(ObjectRef<ServiceEntry>, Action), _>| async {});
-        let follower = tokio::spawn(registry.follow(wants, reporter));
+        let follower = tokio::spawn(registry.follow(wants, pace.subscribe(), reporter));
         let inputs = tokio::spawn(inputs.run());
         let looks = tokio::spawn(looks);
         let settled = tokio::select! {
@@ -175,6 +198,8 @@ async fn finish_writes(context: &Context) {
     let all = context.writers.acquire_many(WRITERS);
     if tokio::time::timeout(STOP_WITHIN, all).await.is_err() {
         warn!("a write was still on its way after {STOP_WITHIN:?}; it may or may not have arrived");
+    } else {
+        context.writes_ended.store(true, Ordering::Release);
     }
     context.writers.close();
 }

@@ -8,19 +8,21 @@ use governor::DefaultDirectRateLimiter;
 use kube::api::ApiResource;
 use kube::runtime::controller::Action;
 use kube::runtime::reflector::ObjectRef;
-use polaris2istio_core::model::{Outcome, Service, Update, Verdict};
+use polaris2istio_core::model::{Diagnostic, Outcome, Service, Severity, Subject, Update, Verdict};
 use tokio::sync::{Notify, Semaphore};
 use tracing::{error, info, warn};
 
 use super::binding::{binding, empty_service};
 use super::diagnostics;
 use super::holding::Facts;
+use super::report::{Board, Matter, WriteReport, text};
 use super::services::{Heard, Known, Services};
 use super::tracked::{Entries, Settled, Tracked};
 use crate::converter::swap::{Given, Identity, Live, Memory, Turn};
 use crate::gate::Gate;
 use crate::guard::{Budget, Holds, Listing, Origins, Settings};
 use crate::istio::{AddressRule, ServiceEntry, check};
+use crate::observe::Observers;
 use crate::outage::Outage;
 use crate::plan::{Apply, Desired, Plan, REVISION, holds, plan};
 use crate::registry::ServiceKey;
@@ -40,6 +42,8 @@ pub(super) struct Context {
     pub(super) resource: ApiResource,
     pub(super) services: Services,
     pub(super) entries: Entries,
+    pub(super) board: Board,
+    pub(super) observers: Observers,
     pub(super) converter: Arc<Live>,
     /// Entries a second that another module may change.
     pub(super) changes: DefaultDirectRateLimiter,
@@ -55,9 +59,16 @@ pub(super) struct Context {
     /// Rings after every look, for those who wait for all entries to settle.
     pub(super) progress: Notify,
     pub(super) complete: std::sync::atomic::AtomicBool,
+    /// A stop let all writes come to an end.
+    pub(super) writes_ended: std::sync::atomic::AtomicBool,
 }
 
 impl Context {
+    pub(super) fn forget(&self, entry: &ObjectRef<ServiceEntry>) {
+        self.entries.forget(entry);
+        self.board.forget(entry);
+    }
+
     pub(super) fn changed(&self) {
         self.progress.notify_one();
     }
@@ -70,12 +81,16 @@ impl Context {
 
 /// Looks at one entry, and says when to look again.
 pub(super) async fn reconcile(entry: Arc<ServiceEntry>, context: Arc<Context>) -> Result<Action, Infallible> {
-    let tracked = context.entries.get(&ObjectRef::from_obj_with(&*entry, context.resource.clone()));
+    let key = ObjectRef::from_obj_with(&*entry, context.resource.clone());
+    let tracked = context.entries.get(&key);
     let mut tracked = tracked.lock().await;
     let live = tracked.freshest(entry);
+    let round = context.services.round();
+    tracked.enter(round);
     let title = live.title();
-    let look = Look { context: &context, tracked: &mut tracked, live: &live, title: &title, waits: false };
+    let look = Look { context: &context, tracked: &mut tracked, live: &live, title: &title, round, waits: false };
     let action = look.run().await;
+    context.board.post(key, &tracked);
     context.changed();
     Ok(action)
 }
@@ -85,6 +100,8 @@ pub(super) struct Look<'a> {
     pub(super) tracked: &'a mut Tracked,
     pub(super) live: &'a Arc<ServiceEntry>,
     pub(super) title: &'a str,
+    /// The round whose answers it is about.
+    pub(super) round: u64,
     /// It is not this entry's turn yet to be changed by another module.
     waits: bool,
 }
@@ -106,14 +123,19 @@ struct Converted {
 impl Look<'_> {
     async fn run(mut self) -> Action {
         let Some(service) = binding(self.live) else { return self.unbound().await };
-        let Some(heard) = self.context.services.get(&service) else {
+        let Some(heard) = self.context.services.current(&service) else {
             // Nothing is written for a service before the registry has answered for it.
             return Action::await_change();
         };
         let answers = heard.answers();
         let Heard { known, received: answered, .. } = heard;
+        self.tracked.report.answered = Some(answered);
+        self.tracked.report.listed = None;
         let (content, exists) = match known {
-            Known::Listed(content) => (content, true),
+            Known::Listed(content) => {
+                self.tracked.report.listed = Some(content.instances.len());
+                (content, true)
+            }
             Known::Missing => (Arc::new(empty_service(Some(&service))), false),
             Known::Failed => return self.end(Settled::Failed, Action::await_change()),
         };
@@ -158,8 +180,13 @@ impl Look<'_> {
             let desired = Desired::new(update.clone(), service.to_string(), content.revision.clone());
             holds(&desired, self.live) || self.context.changes.check().is_ok()
         };
-        match self.context.converter.convert(content, view, memory, admit).await {
+        let begun = Instant::now();
+        let result = self.context.converter.convert(content, view, memory, admit).await;
+        let verdict = result.as_ref().map(|given| &given.outcome.verdict).ok();
+        self.context.observers.metrics.converted(verdict, begun.elapsed());
+        match result {
             Ok(given) => {
+                self.solved(Matter::Conversion);
                 if self.tracked.over("trouble") {
                     info!(entry = self.title, "the module works on this entry again");
                 }
@@ -174,6 +201,7 @@ impl Look<'_> {
 
     /// The module gave nothing that can be used: the last endpoints stay.
     pub(super) fn trouble<T>(&mut self, what: &str) -> Option<T> {
+        self.problem(Matter::Conversion, what.into());
         if self.tracked.says("trouble", what) {
             error!(
                 entry = self.title,
@@ -185,6 +213,13 @@ impl Look<'_> {
     }
 
     fn say(&mut self, outcome: &Outcome, content: &Service) {
+        self.tracked.report.take(outcome);
+        if outcome.verdict != Verdict::Unchanged {
+            let rejected = outcome.verdict == Verdict::Rejected;
+            self.problem(Matter::Rejected, text(outcome, content, |one| rejected && one.severity == Severity::Error));
+            let annotation = |one: &Diagnostic| !rejected && matches!(one.subject, Subject::Annotation(_));
+            self.problem(Matter::Annotation, text(outcome, content, annotation));
+        }
         let lines: Vec<_> =
             outcome.diagnostics.iter().map(|diagnostic| diagnostics::line(diagnostic, content)).collect();
         // An unchanged answer may leave them out, and has nothing new to say.
@@ -224,6 +259,8 @@ impl Look<'_> {
         }
         let held = !decision.holds.is_empty();
         let Plan { apply, contested } = plan(&desired, self.live);
+        let fields: Vec<_> = contested.iter().map(ToString::to_string).collect();
+        self.problem(Matter::Contested, fields.join(", "));
         if self.tracked.says("contested", &contested) {
             for field in contested {
                 warn!(
@@ -274,11 +311,17 @@ impl Look<'_> {
         let Ok(_writer) = self.context.writers.acquire().await else { return Some(Action::await_change()) };
         let begun = Instant::now();
         // Again, since a writer may have waited for its turn.
-        if self.context.gate.check(begun).is_err() {
+        if self.context.gate.check(begun).is_err() || self.is_stale() {
             return Some(Action::requeue(Duration::ZERO));
         }
-        match self.context.sink.apply(apply).await {
+        let result = self.send(apply).await;
+        self.context.observers.metrics.wrote(result.as_ref().err(), begun.elapsed(), &apply.change);
+        match result {
             Ok(entry) => {
+                self.propagated(answered);
+                self.solved(Matter::Write);
+                self.solved(Matter::Paused);
+                self.tracked.report.written = Some(WriteReport { at: Instant::now(), change: apply.change.clone() });
                 self.tracked.over("stopped");
                 self.tracked.wrote(self.live, entry, desired, Instant::now());
                 self.context.outage.over();
@@ -302,18 +345,33 @@ impl Look<'_> {
         }
     }
 
+    /// A look that began before this process led is about answers that do not count any more.
+    fn is_stale(&self) -> bool {
+        self.context.services.round() != self.round
+    }
+
+    /// Sends an apply. It is given up before the right to write may lapse.
+    async fn send(&self, apply: &Apply) -> Result<ServiceEntry, SinkError> {
+        let sent = self.context.sink.apply(apply);
+        let Some(until) = self.context.gate.until() else { return sent.await };
+        let late = |_| Err(SinkError::Unavailable { detail: "no answer before the lease's end".into() });
+        tokio::time::timeout_at(until.into(), sent).await.unwrap_or_else(late)
+    }
+
     pub(super) fn not_written(&mut self, error: SinkError, desired: &Desired) -> Action {
         let again = match &error {
             // The watch brings the newer state; this is for the case that it brought it already.
             SinkError::Stale => return Action::requeue(Duration::from_millis(50)),
             SinkError::Gone => return Action::await_change(),
             SinkError::Refused { .. } => {
+                self.problem(Matter::Write, error.to_string());
                 if self.tracked.says("refused", error.to_string()) {
                     error!(entry = self.title, "not written: {error}");
                 }
                 self.tracked.refuse(desired.clone(), self.live, Instant::now())
             }
             SinkError::Forbidden { .. } | SinkError::Unavailable { .. } => {
+                self.note(Matter::Write, error.to_string());
                 self.context.outage.say(self.title, &error);
                 self.tracked.failures += 1;
                 back_off(self.tracked.failures)
@@ -326,6 +384,7 @@ impl Look<'_> {
     fn tell_fight(&mut self) {
         if !self.tracked.pace.flaps() {
             self.tracked.over("fight");
+            self.solved(Matter::Fight);
             return;
         }
         let managers: Vec<_> = self.live.ownership.others_of_spec("endpoints").map(str::to_owned).collect();
@@ -336,6 +395,7 @@ impl Look<'_> {
                 format!("the field manager `{}`", managers.join("`, `"))
             };
             warn!(entry = self.title, "its content goes back and forth, by {by}; writes are spaced out up to 10 s");
+            self.problem(Matter::Fight, format!("the content goes back and forth, by {by}"));
         }
     }
 
@@ -348,6 +408,10 @@ impl Look<'_> {
         if self.waits {
             self.tracked.settled = None;
             return Action::requeue(Duration::from_secs_f64(rand::random_range(NEXT_TURN.0..NEXT_TURN.1)));
+        }
+        if settled != Settled::Failed {
+            // What is written later for the same answer is written for another reason.
+            self.tracked.measured = self.tracked.measured.max(self.tracked.report.answered);
         }
         self.tracked.settled = Some(settled);
         action

@@ -1,6 +1,7 @@
 //! What the registry said last of each service that some entry follows.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use polaris2istio_core::model::Service;
@@ -25,6 +26,7 @@ pub(super) struct Heard {
     pub(super) received: Instant,
     /// Answers with other content that were taken before.
     earlier: u64,
+    round: u64,
     agreed: Agreed,
 }
 
@@ -39,6 +41,7 @@ impl Heard {
 #[derive(Default)]
 pub(super) struct Services {
     known: RwLock<HashMap<ServiceKey, Heard>>,
+    round: AtomicU64,
 }
 
 impl Services {
@@ -58,13 +61,29 @@ impl Services {
             true => heard.earlier,
             false => heard.answers(),
         });
-        let heard = Heard { known: state, received: report.received, earlier, agreed: report.agreed };
+        let heard =
+            Heard { known: state, received: report.received, earlier, round: report.round, agreed: report.agreed };
         known.insert(report.service, heard);
         true
     }
 
     pub(super) fn get(&self, service: &ServiceKey) -> Option<Heard> {
         self.known.read().unwrap_or_else(PoisonError::into_inner).get(service).cloned()
+    }
+
+    /// The same, unless it was asked for before the present round began.
+    pub(super) fn current(&self, service: &ServiceKey) -> Option<Heard> {
+        self.get(service).filter(|heard| heard.round == self.round())
+    }
+
+    /// The round whose answers count.
+    pub(super) fn round(&self) -> u64 {
+        self.round.load(Ordering::Acquire)
+    }
+
+    /// Only what is asked for from now on counts. Returns the round.
+    pub(super) fn next_round(&self) -> u64 {
+        self.round.fetch_add(1, Ordering::AcqRel) + 1
     }
 
     /// Forgets services that nobody wants.

@@ -9,6 +9,7 @@ use tracing::{info, warn};
 
 use super::binding::PAUSED;
 use super::reconcile::Look;
+use super::report::Matter;
 use super::tracked::Settled;
 use crate::gate::{Closed, Shut};
 use crate::plan::{Apply, Desired};
@@ -26,6 +27,13 @@ impl Stopped {
     /// Another replica writes, decides what is held, and says so.
     pub(super) fn stands_by(&self) -> bool {
         matches!(self, Self::Gate(closed) if closed.0.contains(&Shut::Standby))
+    }
+
+    fn is_pause(&self) -> bool {
+        match self {
+            Self::Gate(closed) => closed.0.contains(&Shut::Paused),
+            Self::Entry => true,
+        }
     }
 
     /// Whether a person wants to see what would be written, and so whether it would be taken.
@@ -96,6 +104,10 @@ impl Look<'_> {
             fields = change.fields.join(","),
             "would be written; {stopped}"
         );
+        if stopped.is_pause() {
+            let words = format!("a write waits: {} endpoints more, {} less; {stopped}", change.added, change.removed);
+            self.problem(Matter::Paused, words);
+        }
         self.end(Settled::Done, Action::await_change())
     }
 }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use kube::runtime::reflector::ObjectRef;
 
+use super::report::EntryReport;
 use crate::converter::swap::{Identity, Memory};
 use crate::guard::{Guard, Kind, Pace};
 use crate::istio::ServiceEntry;
@@ -22,6 +23,8 @@ const REFUSED_RETRY: Duration = Duration::from_secs(300);
 #[derive(Default)]
 pub(super) struct Tracked {
     uid: Option<String>,
+    /// The round that it was looked at in.
+    round: u64,
     pub(super) guard: Guard,
     pub(super) pace: Pace,
     /// Who gave the last outcome.
@@ -39,6 +42,10 @@ pub(super) struct Tracked {
     pub(super) failures: u32,
     /// What was said last, so that it is said once.
     said: HashMap<&'static str, u64>,
+    /// Answers after this one have not led to a write yet that would be measured.
+    pub(super) measured: Option<tokio::time::Instant>,
+    /// For those who look on.
+    pub(super) report: EntryReport,
     /// The holds that were told.
     pub(super) held: Vec<Kind>,
     /// Whether the next write takes something away on purpose.
@@ -84,7 +91,7 @@ impl Tracked {
     /// The entry as it is, as far as we know: our own write is known before the watch shows it.
     pub(super) fn freshest(&mut self, seen: Arc<ServiceEntry>) -> Arc<ServiceEntry> {
         if self.uid != seen.metadata.uid {
-            *self = Self { uid: seen.metadata.uid.clone(), ..Self::default() };
+            *self = Self { uid: seen.metadata.uid.clone(), round: self.round, ..Self::default() };
         }
         let version = &seen.metadata.resource_version;
         match &self.written {
@@ -94,6 +101,17 @@ impl Tracked {
         }
         self.written = None;
         seen
+    }
+
+    /// Whoever begins to write begins with holds of his own, and says what there is to say.
+    pub(super) fn enter(&mut self, round: u64) {
+        self.measured.get_or_insert_with(tokio::time::Instant::now);
+        if std::mem::replace(&mut self.round, round) != round {
+            self.guard.anew();
+            self.held.clear();
+            self.said.clear();
+            self.report.problems.clear();
+        }
     }
 
     /// Who gave what the entry holds, and what he called it: only while the entry holds just that.

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use tracing::{info, warn};
 
 use super::ledger::Ledger;
-use super::{Answer, Content, Registry, RegistryError, Report, ServiceKey, Wanted, decode_answer};
+use super::{Answer, Content, Pace, Registry, RegistryError, Report, ServiceKey, Tally, Wanted, decode_answer};
 use crate::watch_dir::{DirError, DirNews, FileError, FileNews, WatchDir, WatchOptions};
 
 /// How often what lies in the directory counts as an answer anew: a file says what it says for as long as it is there.
@@ -30,6 +30,8 @@ pub struct DirectoryConfig {
 #[derive(Debug)]
 pub struct DirectoryRegistry {
     directory: WatchDir<Answer, RegistryError>,
+    source: String,
+    tally: Arc<Tally>,
 }
 
 impl DirectoryRegistry {
@@ -42,7 +44,12 @@ impl DirectoryRegistry {
         let directory = WatchDir::new(&config.path, config.options, is_answer, |path, content| {
             decode_answer(content, &format!("registry answer {}", path.display()))
         })?;
-        Ok(Self { directory })
+        Ok(Self { directory, source: config.path.display().to_string(), tally: Arc::default() })
+    }
+
+    /// Its figures, while it is followed.
+    pub fn tally(&self) -> Arc<Tally> {
+        Arc::clone(&self.tally)
     }
 }
 
@@ -72,8 +79,15 @@ impl From<DirError> for RegistryError {
 }
 
 impl Registry for DirectoryRegistry {
-    async fn follow(mut self, mut wanted: watch::Receiver<Wanted>, reports: mpsc::Sender<Report>) {
-        let mut state = State::default();
+    async fn follow(
+        mut self,
+        mut wanted: watch::Receiver<Wanted>,
+        mut pace: watch::Receiver<Pace>,
+        reports: mpsc::Sender<Report>,
+    ) {
+        let mut state = State { source: self.source, tally: self.tally, ..State::default() };
+        let mut round = pace.borrow_and_update().round;
+        state.ledger.repeat(round);
         // Before the directory was read, nothing can be said to be missing.
         state.take(self.directory.next().await);
         let first = wanted.borrow_and_update().clone();
@@ -98,6 +112,14 @@ impl Registry for DirectoryRegistry {
                     Err(_) => return,
                 },
                 () = reports.closed() => return,
+                // Files cost nothing to follow: there is only one pace.
+                Ok(()) = pace.changed() => {
+                    let now = pace.borrow_and_update().round;
+                    if std::mem::replace(&mut round, now) != now {
+                        state.ledger.repeat(now);
+                        state.tell_all();
+                    }
+                }
                 news = self.directory.next() => state.take(news),
                 _ = again.tick() => state.ledger.all_unchanged(),
             }
@@ -111,6 +133,8 @@ struct State {
     files: BTreeMap<PathBuf, AnswerFile>,
     failed: Option<Arc<RegistryError>>,
     ledger: Ledger,
+    source: String,
+    tally: Arc<Tally>,
     /// Doubly given services that were complained of: service -> the files concerned.
     doubled: BTreeMap<ServiceKey, (PathBuf, PathBuf)>,
 }
@@ -152,16 +176,22 @@ impl State {
                 let error = Arc::new(RegistryError::from(error));
                 warn!(kind = error.kind(), "{error}. What it last gave stands");
                 self.ledger.all_failed(&error, now);
+                self.tally.halted(Some(&error));
                 self.failed = Some(error);
             }
             DirNews::Recovered => {
                 info!("the directory of registry answers can be read again");
                 self.failed = None;
-                let all: Vec<ServiceKey> = self.ledger.services().cloned().collect();
-                for service in &all {
-                    self.tell(service, now);
-                }
+                self.tally.halted(None);
+                self.tell_all();
             }
+        }
+    }
+
+    fn tell_all(&mut self) {
+        let (now, all) = (Instant::now(), self.ledger.services().cloned().collect::<Vec<_>>());
+        for service in &all {
+            self.tell(service, now);
         }
     }
 
@@ -197,8 +227,12 @@ impl State {
             return;
         }
         match self.files.values().find(|file| file.gives(service)) {
-            Some(AnswerFile { failure: Some(error), .. }) => self.ledger.failed_quietly(service, error, now),
+            Some(AnswerFile { failure: Some(error), .. }) => {
+                self.tally.failed(&self.source, error);
+                self.ledger.failed_quietly(service, error, now);
+            }
             Some(AnswerFile { answer: Some(answer), .. }) => {
+                self.tally.answered(&self.source, "listed");
                 self.ledger.answered(service, answer.content.clone(), now);
             }
             _ => match self.files.iter().find(|(_, file)| file.answer.is_none()) {
@@ -207,6 +241,7 @@ impl State {
                     self.ledger.failed(service, &Arc::new(obscured), now);
                 }
                 None => {
+                    self.tally.answered(&self.source, "missing");
                     self.ledger.answered(service, Content::Missing, now);
                 }
             },

@@ -287,4 +287,16 @@ impl RegistryError {
             Self::Obscured { .. } => "obscured",
         }
     }
+
+    /// Whether the registry answered, and only this service has the trouble.
+    pub(super) fn is_of_one_service(&self) -> bool {
+        matches!(
+            self,
+            Self::Refused { .. }
+                | Self::TooLarge { .. }
+                | Self::Field { .. }
+                | Self::NotInstances { .. }
+                | Self::WrongService { .. }
+        )
+    }
 }

@@ -25,6 +25,7 @@ pub(super) struct Ledger {
     waiting: VecDeque<ServiceKey>,
     /// Kind of trouble -> how many services have it now.
     troubled: HashMap<&'static str, usize>,
+    round: u64,
 }
 
 #[derive(Debug, Default)]
@@ -34,7 +35,10 @@ struct Known {
     agreed: Agreed,
     /// The kinds of trouble reported since the last sound answer.
     troubles: Vec<&'static str>,
-    pending_content: Option<Instant>,
+    /// The next sound answer is reported, whatever it says.
+    repeat: bool,
+    /// When it was received, and in which round.
+    pending_content: Option<(Instant, u64)>,
     pending_trouble: Option<(Arc<RegistryError>, Instant)>,
 }
 
@@ -78,6 +82,12 @@ impl Ledger {
         }
     }
 
+    /// From now on answers are of this round, and the next one of each service is reported in any case.
+    pub(super) fn repeat(&mut self, round: u64) {
+        self.round = round;
+        self.known.values_mut().for_each(|known| known.repeat = true);
+    }
+
     /// How many services are wanted.
     pub(super) fn len(&self) -> usize {
         self.known.len()
@@ -105,7 +115,7 @@ impl Ledger {
                 Content::Missing => Reported::Missing,
             });
         }
-        if changed || recovered {
+        if std::mem::take(&mut known.repeat) || changed || recovered {
             self.publish(service, at, recovered);
         }
         changed
@@ -120,8 +130,10 @@ impl Ledger {
             return false;
         }
         known.agreed.another();
-        if settle(known, &mut self.troubled) {
-            self.publish(service, at, true);
+        let repeat = std::mem::take(&mut known.repeat);
+        let recovered = settle(known, &mut self.troubled);
+        if repeat || recovered {
+            self.publish(service, at, recovered);
         }
         true
     }
@@ -185,7 +197,7 @@ impl Ledger {
             debug!(service = %service, "answered again");
         }
         let idle = known.pending_content.is_none() && known.pending_trouble.is_none();
-        known.pending_content = Some(at);
+        known.pending_content = Some((at, self.round));
         known.pending_trouble = None;
         if idle {
             self.waiting.push_back(service.clone());
@@ -203,7 +215,7 @@ impl Ledger {
         let known = self.known.get_mut(&service)?;
         let agreed = known.agreed.clone();
         // The content first: a failure says that the last content stands, so the receiver must have it.
-        if let Some(received) = known.pending_content.take() {
+        if let Some((received, round)) = known.pending_content.take() {
             if known.pending_trouble.is_some() {
                 self.waiting.push_front(service.clone());
             }
@@ -211,10 +223,10 @@ impl Ledger {
                 Reported::Listed(content) => News::Listed(content),
                 Reported::Missing => News::Missing,
             };
-            return Some(Report { service, news, agreed, received });
+            return Some(Report { service, news, agreed, received, round });
         }
         let (error, received) = known.pending_trouble.take()?;
-        Some(Report { service, news: News::Failed(error), agreed, received })
+        Some(Report { service, news: News::Failed(error), agreed, received, round: self.round })
     }
 }
 

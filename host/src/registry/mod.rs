@@ -10,7 +10,9 @@ mod error;
 mod http;
 mod ledger;
 mod news;
+mod pace;
 mod service_key;
+mod tally;
 mod wire;
 
 use std::collections::BTreeSet;
@@ -24,7 +26,9 @@ pub use self::directory::{DirectoryConfig, DirectoryRegistry};
 pub use self::error::RegistryError;
 pub use self::http::{Address, Addresses, HttpConfig, HttpRegistry, TlsFiles, TokenSource};
 pub use self::news::{Agreed, News, Report};
+pub use self::pace::Pace;
 pub use self::service_key::ServiceKey;
+pub use self::tally::{Counts, Tally};
 
 /// The services that someone wants to hear of; each change of the set is sent as a whole.
 pub type Wanted = Arc<BTreeSet<ServiceKey>>;
@@ -39,7 +43,13 @@ pub trait Registry: Send + 'static {
     /// - [`News::Failed`] comes once for each kind of trouble, until the service recovers; then its last news are repeated.
     /// - A slow receiver loses nothing that matters: what it has not taken yet is replaced by what is newer, service by
     ///   service.
-    fn follow(self, wanted: watch::Receiver<Wanted>, reports: mpsc::Sender<Report>) -> impl Future<Output = ()> + Send;
+    /// - When the round of `pace` grows, every service is asked for anew, and what it then says is reported in any case.
+    fn follow(
+        self,
+        wanted: watch::Receiver<Wanted>,
+        pace: watch::Receiver<Pace>,
+        reports: mpsc::Sender<Report>,
+    ) -> impl Future<Output = ()> + Send;
 }
 
 /// Either kind of registry, for a caller that decides at run time.
@@ -51,11 +61,21 @@ pub enum AnyRegistry {
     Directory(DirectoryRegistry),
 }
 
-impl Registry for AnyRegistry {
-    async fn follow(self, wanted: watch::Receiver<Wanted>, reports: mpsc::Sender<Report>) {
+impl AnyRegistry {
+    /// Its figures, while it is followed.
+    pub fn tally(&self) -> Arc<Tally> {
         match self {
-            Self::Http(registry) => registry.follow(wanted, reports).await,
-            Self::Directory(registry) => registry.follow(wanted, reports).await,
+            Self::Http(registry) => registry.tally(),
+            Self::Directory(registry) => registry.tally(),
+        }
+    }
+}
+
+impl Registry for AnyRegistry {
+    async fn follow(self, wanted: watch::Receiver<Wanted>, pace: watch::Receiver<Pace>, reports: mpsc::Sender<Report>) {
+        match self {
+            Self::Http(registry) => registry.follow(wanted, pace, reports).await,
+            Self::Directory(registry) => registry.follow(wanted, pace, reports).await,
         }
     }
 }

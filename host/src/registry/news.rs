@@ -53,4 +53,6 @@ pub struct Report {
     pub agreed: Agreed,
     /// When the answer (or the failure) was received: the start of the way to the entry, for measuring it.
     pub received: Instant,
+    /// The round of [`Pace`](super::Pace) in which it was asked for.
+    pub round: u64,
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use polaris2istio::registry::{HttpConfig, HttpRegistry, News, ServiceKey, TokenSource};
+use polaris2istio::registry::{HttpConfig, HttpRegistry, News, Pace, ServiceKey, TokenSource};
 
 use super::fake::{Asked, Fake, Reply};
 use super::follower::{follow_http, quick, set};
@@ -43,6 +43,42 @@ async fn asks_as_the_server_wants_it_and_sends_the_revision_back() {
     assert_eq!(asked[0].body, body(&[]));
     assert!(asked[1..].iter().all(|asked| asked.body == body(&[("revision", "r1")])), "{asked:#?}");
     assert_eq!(fake.connections(), 1, "connections are used again");
+}
+
+#[tokio::test]
+async fn a_new_round_reports_what_did_not_change() {
+    let fake = Fake::start(content("r1", ONE)).await;
+    let mut following = follow_http(quick(&[&fake]), &["cart"]);
+    assert_eq!(following.next().await.round, 0);
+    // Slower from now on, and nothing else.
+    following.pace.send_replace(Pace { slow: true, round: 0 });
+    fake.wait_for_more(3).await;
+    following.quiet();
+    let asked = fake.asked();
+    let [.., before, last] = &*asked else { panic!("{asked:#?}") };
+    // Five intervals, less the jitter.
+    assert!(last.at - before.at >= Duration::from_millis(90), "{:?}", last.at - before.at);
+    following.pace.send_replace(Pace { slow: false, round: 3 });
+    let report = following.next().await;
+    assert!(matches!(report.news, News::Listed(_)), "{report:?}");
+    assert_eq!(report.round, 3);
+    assert_eq!(fake.asked().iter().filter(|asked| asked.revision().is_empty()).count(), 1, "the revision is kept");
+    fake.wait_for_more(3).await;
+    following.quiet();
+}
+
+#[tokio::test]
+async fn what_was_asked_before_a_round_does_not_count_in_it() {
+    // The first answer is on its way when the round begins, and comes late.
+    let mut rule = content("r1", ONE);
+    let mut first = true;
+    let fake = Fake::start(move |asked| if std::mem::take(&mut first) { Reply::Hang } else { rule(asked) }).await;
+    let mut following = follow_http(quick(&[&fake]), &["cart"]);
+    fake.wait_for_more(1).await;
+    following.pace.send_replace(Pace { slow: false, round: 1 });
+    let report = following.next().await;
+    assert_eq!(report.round, 1);
+    assert!(fake.asked().len() >= 2);
 }
 
 /// Checks what becomes of a recorded reply, sent with its recorded headers, when this service is asked for.
@@ -236,13 +272,23 @@ async fn it_ends_when_nobody_wants_or_hears_anything() {
     let (sender, receiver) = tokio::sync::watch::channel(set(&["cart"]));
     let (reports, mut heard) = tokio::sync::mpsc::channel(1);
     let registry = HttpRegistry::new(quick(&[&fake])).unwrap();
-    let deaf = tokio::spawn(polaris2istio::registry::Registry::follow(registry, receiver.clone(), reports));
+    let deaf = tokio::spawn(polaris2istio::registry::Registry::follow(
+        registry,
+        receiver.clone(),
+        following.pace.subscribe(),
+        reports,
+    ));
     heard.recv().await.unwrap();
     drop(heard);
     tokio::time::timeout(super::fake::DEADLINE, deaf).await.unwrap().unwrap();
     let (reports, mut heard) = tokio::sync::mpsc::channel(1);
     let registry = HttpRegistry::new(quick(&[&fake])).unwrap();
-    let unwanted = tokio::spawn(polaris2istio::registry::Registry::follow(registry, receiver, reports));
+    let unwanted = tokio::spawn(polaris2istio::registry::Registry::follow(
+        registry,
+        receiver,
+        following.pace.subscribe(),
+        reports,
+    ));
     heard.recv().await.unwrap();
     drop(sender);
     tokio::time::timeout(super::fake::DEADLINE, unwanted).await.unwrap().unwrap();

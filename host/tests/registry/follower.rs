@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use polaris2istio::registry::{HttpConfig, HttpRegistry, News, Registry, RegistryError, Report, ServiceKey, Wanted};
+use polaris2istio::registry::{
+    HttpConfig, HttpRegistry, News, Pace, Registry, RegistryError, Report, ServiceKey, Wanted,
+};
 use polaris2istio_core::model::Service;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -30,6 +32,7 @@ pub(crate) fn quick(fakes: &[&Fake]) -> HttpConfig {
 
 pub(crate) struct Following {
     pub(crate) wanted: watch::Sender<Wanted>,
+    pub(crate) pace: watch::Sender<Pace>,
     pub(crate) reports: mpsc::Receiver<Report>,
     pub(crate) task: JoinHandle<()>,
 }
@@ -48,8 +51,9 @@ pub(crate) fn set(names: &[&str]) -> Wanted {
 pub(crate) fn follow(registry: impl Registry, names: &[&str]) -> Following {
     let (wanted, receiver) = watch::channel(set(names));
     let (sender, reports) = mpsc::channel(1);
-    let task = tokio::spawn(registry.follow(receiver, sender));
-    Following { wanted, reports, task }
+    let (pace, paced) = watch::channel(Pace::default());
+    let task = tokio::spawn(registry.follow(receiver, paced, sender));
+    Following { wanted, pace, reports, task }
 }
 
 pub(crate) fn follow_http(config: HttpConfig, names: &[&str]) -> Following {

@@ -209,7 +209,18 @@ impl ApiServer {
     /// All writes to ServiceEntries of a namespace, refused ones too, in the
     /// order in which they were answered. Complete up to the call.
     pub async fn writes(&self, namespace: &str) -> Vec<audit::Write> {
-        audit::writes(&self.client().await, self.directory.path(), namespace).await
+        self.audited(namespace, "serviceentries").await
+    }
+
+    /// The same of Leases.
+    pub async fn lease_writes(&self, namespace: &str) -> Vec<audit::Write> {
+        self.audited(namespace, "leases").await
+    }
+
+    async fn audited(&self, namespace: &str, resource: &str) -> Vec<audit::Write> {
+        let mut all = audit::writes(&self.client().await, self.directory.path(), namespace).await;
+        all.retain(|write| write.resource == resource);
+        all
     }
 
     /// Applies objects as an operator does, by server-side apply; with `dry_run` they are only checked by the server.

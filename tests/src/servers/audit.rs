@@ -1,4 +1,4 @@
-//! The writes to ServiceEntries, read from the API server's audit log: the
+//! The writes to ServiceEntries and Leases, read from the API server's audit log: the
 //! one account of them that the program under test has no part in.
 
 use std::collections::BTreeMap;
@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use k8s_openapi::jiff::Timestamp;
 use kube::Client;
 use kube::api::{Api, DynamicObject, Patch, PatchParams};
 use serde_json::{Value, json};
@@ -25,6 +26,8 @@ rules:
     resources:
       - group: networking.istio.io
         resources: [serviceentries, serviceentries/status]
+      - group: coordination.k8s.io
+        resources: [leases]
   - level: None
 ";
 
@@ -40,6 +43,8 @@ pub struct Write {
     pub namespace: String,
     /// The entry's name.
     pub name: String,
+    /// `serviceentries` or `leases`.
+    pub resource: String,
     /// `status`, or empty for the entry itself.
     pub subresource: String,
     /// `create`, `update`, `patch` (an apply too), `delete` or `deletecollection`.
@@ -50,6 +55,10 @@ pub struct Write {
     pub user_agent: String,
     /// The request's path and query, with `fieldManager`, `force` and `dryRun`.
     pub uri: String,
+    /// When the request arrived.
+    pub received: Timestamp,
+    /// When it was answered.
+    pub answered: Timestamp,
     /// The HTTP status of the answer: 200 or 201 for what was done.
     pub code: u16,
     /// What was sent: the object, the patch, the delete options.
@@ -102,15 +111,19 @@ fn read(log: &Path) -> Vec<Write> {
 fn parse(line: &str) -> Write {
     let mut event: Value = serde_json::from_str(line).expect("the audit log is lines of JSON");
     let text = |pointer| event.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let time = |pointer| text(pointer).parse().expect("an audit event has its times");
     let code = event.pointer("/responseStatus/code").and_then(Value::as_u64);
     Write {
         namespace: text("/objectRef/namespace"),
         name: text("/objectRef/name"),
+        resource: text("/objectRef/resource"),
         subresource: text("/objectRef/subresource"),
         verb: text("/verb"),
         user: text("/user/username"),
         user_agent: text("/userAgent"),
         uri: text("/requestURI"),
+        received: time("/requestReceivedTimestamp"),
+        answered: time("/stageTimestamp"),
         code: code.and_then(|code| code.try_into().ok()).unwrap_or_default(),
         body: event["requestObject"].take(),
     }

@@ -28,8 +28,13 @@ pub struct Binaries {
 /// `tests/run` and CI have it: there a skipped test would pass unnoticed.
 pub fn binaries() -> Option<&'static Binaries> {
     static FOUND: OnceLock<Result<Binaries, String>> = OnceLock::new();
-    match FOUND.get_or_init(find) {
-        Ok(binaries) => Some(binaries),
+    said(FOUND.get_or_init(find).as_ref())
+}
+
+/// What was found; what is missing is said.
+fn said<T>(found: Result<T, impl std::fmt::Display>) -> Option<T> {
+    match found {
+        Ok(found) => Some(found),
         Err(missing) => {
             let test = std::thread::current();
             let message =
@@ -40,6 +45,18 @@ pub fn binaries() -> Option<&'static Binaries> {
             None
         }
     }
+}
+
+/// Prometheus's own checker of rules, or `None` as [`binaries`] has it.
+///
+/// # Panics
+///
+/// As [`binaries`] does.
+pub fn promtool() -> Option<PathBuf> {
+    let go_mod = include_str!("../../servers/prometheus/go.mod");
+    let version = version(go_mod, "github.com/prometheus/prometheus");
+    let path = root().join(format!("promtool-{version}")).join("promtool");
+    said(path.exists().then(|| path.clone()).ok_or_else(|| path.display().to_string()))
 }
 
 fn find() -> Result<Binaries, String> {

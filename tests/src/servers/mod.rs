@@ -25,7 +25,7 @@ mod spawner;
 
 pub use apiserver::{ApiServer, ApiServerOptions, User, service_entry};
 pub use audit::{Write, count};
-pub use binaries::{Binaries, binaries};
+pub use binaries::{Binaries, binaries, promtool};
 pub use directory::Directory;
 pub use manifests::Manifests;
 pub use oci_registry::{OciOptions, OciRegistry};

@@ -110,13 +110,18 @@ impl Process {
         if let Some(status) = self.ended() {
             return status;
         }
+        self.signal("TERM");
+        self.wait(deadline).await
+    }
+
+    /// Sends a signal, by its name without SIG: STOP freezes it, CONT lets it go on.
+    pub fn signal(&self, name: &str) {
         // The shell's own kill: the standard library can send SIGKILL only, and
         // a crate for it would give others of the workspace other features, so
         // that much would be compiled twice.
-        let kill = format!("kill -TERM {}", self.id());
+        let kill = format!("kill -{name} {}", self.id());
         let sent = Command::new("sh").args(["-c", &kill]).status();
         assert!(sent.is_ok_and(|status| status.success()), "{kill} failed");
-        self.wait(deadline).await
     }
 
     /// Ends it at once, by SIGKILL, as a crash would.

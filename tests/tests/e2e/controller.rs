@@ -10,6 +10,9 @@ use serde_json::Value;
 
 use super::SOON;
 
+/// The socket, in the directory that the program runs in.
+const SOCKET: &str = "socket";
+
 /// How to start a controller.
 pub(crate) struct Start {
     flags: BTreeMap<&'static str, String>,
@@ -30,6 +33,9 @@ impl Start {
             .flag("namespace", namespace)
             .flag("poll-interval", "100ms")
             .flag("log-format", "json")
+            // Each has its namespace to itself, and need not wait for the lease of one that a test has killed.
+            .flag("leader-election", "false")
+            .flag("http-address", "none")
     }
 
     /// Sets a flag, in place of the value that it had.
@@ -55,6 +61,16 @@ impl Start {
         Self { kubeconfig: kubeconfig.into(), ..self }
     }
 
+    /// Takes commands, of [`Controller::verb`].
+    pub(crate) fn socket(self) -> Self {
+        self.flag("socket", SOCKET)
+    }
+
+    /// Serves HTTP, for [`Controller::get`], at a port that is free.
+    pub(crate) fn http(self) -> Self {
+        self.flag("http-address", "127.0.0.1:0")
+    }
+
     /// Starts it.
     pub(crate) fn start(self) -> Controller {
         let directory = Directory::new("controller");
@@ -62,7 +78,7 @@ impl Start {
         let flags = flags.chain(self.switches.iter().map(|name| format!("--{name}")));
         let program = Program::new(&binary(), directory.path()).args(flags).env("KUBECONFIG", self.kubeconfig);
         let program = self.environment.into_iter().fold(program, |program, (name, value)| program.env(name, value));
-        Controller { process: program.start(), program, _directory: directory }
+        Controller { process: program.start(), program, directory }
     }
 }
 
@@ -78,7 +94,7 @@ pub(crate) fn binary() -> PathBuf {
 pub(crate) struct Controller {
     pub(crate) process: Process,
     program: Program,
-    _directory: Directory,
+    directory: Directory,
 }
 
 impl Controller {
@@ -100,10 +116,38 @@ impl Controller {
         .await;
     }
 
+    /// Whether it led under this name last.
+    pub(crate) fn leads_as(&self, identity: &str) -> bool {
+        let terms = self.log().into_iter().rfind(|line| line.contains("this replica writes from now on"));
+        terms.is_some_and(|line| line.contains(identity))
+    }
+
     /// The log lines about writes: their fields.
     pub(crate) fn writes(&self) -> Vec<Value> {
         let lines = self.log().into_iter().filter_map(|line| serde_json::from_str::<Value>(&line).ok());
         lines.map(|mut line| line["fields"].take()).filter(|fields| fields["message"] == "entry written").collect()
+    }
+
+    /// Runs a verb against its socket, which it must have been given by [`Start::socket`]. Returns what it printed.
+    pub(crate) fn verb(&self, arguments: &[&str]) -> String {
+        let mut command = std::process::Command::new(binary());
+        command.args(arguments).arg("--socket").arg(self.directory.path().join(SOCKET));
+        let output = command.output().unwrap();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        assert!(output.status.success(), "{arguments:?}: {}", text(&output.stderr));
+        text(&output.stdout)
+    }
+
+    /// What it serves over HTTP at a path, which it must have been told by [`Start::http`]: the status, and the text.
+    pub(crate) async fn get(&self, path: &str) -> (u16, String) {
+        let address = wait_for("HTTP is served", SOON, || async {
+            let lines = self.log().into_iter().filter_map(|line| serde_json::from_str::<Value>(&line).ok());
+            let said = lines.filter_map(|line| line["fields"]["address"].as_str().map(str::to_owned)).next_back();
+            said.ok_or("not yet")
+        })
+        .await;
+        let answer = reqwest::get(format!("http://{address}{path}")).await.unwrap();
+        (answer.status().as_u16(), answer.text().await.unwrap())
     }
 
     /// Ends it as Kubernetes does.

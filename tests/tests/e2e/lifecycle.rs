@@ -73,7 +73,7 @@ async fn a_write_never_brings_a_deleted_entry_back() {
 }
 
 /// A proxy before the API server, and a kubeconfig that leads through it.
-async fn before_api(world: &World) -> (Proxy, std::path::PathBuf) {
+pub(crate) async fn before_api(world: &World) -> (Proxy, std::path::PathBuf) {
     let direct = std::fs::read_to_string(&world.release.kubeconfig).unwrap();
     let mut config: Value = serde_json::from_str(&direct).unwrap();
     let server = &mut config["clusters"][0]["cluster"]["server"];

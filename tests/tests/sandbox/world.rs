@@ -112,6 +112,10 @@ spec:
             },
             dry_run: false,
             write_rate: NonZeroU32::MAX,
+            http: polaris2istio::run::HttpPlace::Nowhere,
+            metrics_per_entry: false,
+            silent_after: None,
+            election: None,
             once: false,
         };
         change(&mut config);

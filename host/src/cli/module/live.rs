@@ -22,7 +22,7 @@ pub(in crate::cli) struct LiveArgs {
     socket: PathBuf,
     /// How it is printed
     #[arg(short, long, value_name = "FORMAT", default_value = "text")]
-    pub(super) output: Output,
+    pub(in crate::cli) output: Output,
 }
 
 /// What is let go.
@@ -40,7 +40,7 @@ pub(in crate::cli) struct ReleaseArgs {
 
 impl LiveArgs {
     /// Asks, and prints the answer as data or as text.
-    fn show<T: DeserializeOwned + Serialize>(
+    pub(in crate::cli) fn show<T: DeserializeOwned + Serialize>(
         &self,
         command: &Command,
         text: fn(&T) -> String,

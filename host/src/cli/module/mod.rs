@@ -5,7 +5,7 @@ mod diff;
 mod inspect;
 mod ledger_text;
 mod line_diff;
-mod live;
+pub(super) mod live;
 mod side;
 mod test;
 

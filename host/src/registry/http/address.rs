@@ -34,6 +34,10 @@ impl Address {
     pub(super) fn is_tls(&self) -> bool {
         self.discover.scheme() == "https"
     }
+
+    pub(super) fn shown(&self) -> &str {
+        &self.shown
+    }
 }
 
 impl fmt::Display for Address {

@@ -14,7 +14,7 @@ use super::schedule::Schedule;
 use super::servers::{Consequence, Servers};
 use crate::registry::decode::{Content, Decoded};
 use crate::registry::ledger::Ledger;
-use crate::registry::{RegistryError, Report, ServiceKey, Wanted};
+use crate::registry::{Pace, RegistryError, Report, ServiceKey, Tally, Wanted};
 
 /// Polls go out together on a grid this coarse at most: fifty wake-ups a second cost less than one for each of hundreds of
 /// polls, and twenty milliseconds are nothing beside the interval.
@@ -32,10 +32,12 @@ pub(super) struct Follower {
     concurrency: usize,
     start: Instant,
     tick: Duration,
+    round: u64,
+    tally: Arc<Tally>,
 }
 
 impl Follower {
-    pub(super) fn new(config: &HttpConfig, asker: Asker) -> Self {
+    pub(super) fn new(config: &HttpConfig, asker: Asker, tally: Arc<Tally>) -> Self {
         Self {
             asker,
             servers: Servers::new(config),
@@ -44,15 +46,23 @@ impl Follower {
             concurrency: config.concurrency.max(1),
             start: Instant::now(),
             tick: (config.interval / TICKS_PER_INTERVAL).clamp(Duration::from_millis(1), LONGEST_TICK),
+            round: 0,
+            tally,
         }
     }
 
     /// Follows until nobody wants anything or hears anything any more.
-    pub(super) async fn run(mut self, mut wanted: watch::Receiver<Wanted>, reports: mpsc::Sender<Report>) {
+    pub(super) async fn run(
+        mut self,
+        mut wanted: watch::Receiver<Wanted>,
+        mut pace: watch::Receiver<Pace>,
+        reports: mpsc::Sender<Report>,
+    ) {
         let mut asked = FuturesUnordered::new();
         let timer = sleep_until(self.start);
         tokio::pin!(timer);
         let first = wanted.borrow_and_update().clone();
+        self.keep_pace(*pace.borrow_and_update());
         self.want(&first);
         loop {
             let now = Instant::now();
@@ -80,6 +90,7 @@ impl Follower {
                     Err(_) => return,
                 },
                 () = reports.closed() => return,
+                Ok(()) = pace.changed() => self.keep_pace(*pace.borrow_and_update()),
                 Some(done) = asked.next(), if !asked.is_empty() => {
                     self.take(done);
                     while let Some(Some(done)) = asked.next().now_or_never() {
@@ -88,6 +99,15 @@ impl Follower {
                 }
                 () = &mut timer, if wake.is_some() => {}
             }
+        }
+    }
+
+    /// Takes a new pace. In a new round, what was asked for in the last one does not count any more.
+    fn keep_pace(&mut self, pace: Pace) {
+        self.schedule.slow(pace.slow);
+        if std::mem::replace(&mut self.round, pace.round) != pace.round {
+            self.ledger.repeat(pace.round);
+            self.schedule.all_anew(Instant::now());
         }
     }
 
@@ -153,8 +173,10 @@ impl Follower {
             return;
         }
         match result.and_then(|answer| self.understood(&job, answer, received)) {
-            Ok(()) => {
+            Ok(result) => {
                 self.servers.answered(job.generation, received);
+                self.tally.answered(job.address.shown(), result);
+                self.tally.halted(self.servers.halted_for().map(|error| &**error));
                 self.schedule.answered(&job.service, job.epoch, received);
             }
             Err(error) => self.failed(&job, error, received),
@@ -162,12 +184,12 @@ impl Follower {
     }
 
     /// Takes a decoded answer in, unless it cannot be the answer to what was asked.
-    fn understood(&mut self, job: &Job, answer: Decoded, received: Instant) -> Result<(), RegistryError> {
+    fn understood(&mut self, job: &Job, answer: Decoded, received: Instant) -> Result<&'static str, RegistryError> {
         let origin = || format!("service {} at {}", job.service, job.address);
         match answer {
             Decoded::Unchanged => {
                 if self.ledger.unchanged(&job.service, received) {
-                    return Ok(());
+                    return Ok("unchanged");
                 }
                 let problem = "it says that nothing changed (200001) since a revision that was not sent".to_owned();
                 Err(RegistryError::NotInstances { origin: origin(), problem })
@@ -175,7 +197,7 @@ impl Follower {
             Decoded::Missing(_) => {
                 self.ledger.answered(&job.service, Content::Missing, received);
                 self.schedule.revised(&job.service, job.epoch, String::new(), false, received);
-                Ok(())
+                Ok("missing")
             }
             Decoded::Listed(service) => {
                 let answered = ServiceKey::new(&*service.namespace, &*service.name);
@@ -186,13 +208,14 @@ impl Follower {
                 let revision = service.revision.clone();
                 let changed = self.ledger.answered(&job.service, Content::Listed(service), received);
                 self.schedule.revised(&job.service, job.epoch, revision, changed, received);
-                Ok(())
+                Ok("listed")
             }
         }
     }
 
     /// Takes a failure: the service's own, the server's, or everyone's.
     fn failed(&mut self, job: &Job, error: RegistryError, now: Instant) {
+        self.tally.failed(job.address.shown(), &error);
         match self.servers.failed(job.generation, &job.service, error, self.ledger.len(), now) {
             Consequence::Alone(error) => {
                 self.ledger.failed(&job.service, &Arc::new(error), now);
@@ -200,6 +223,7 @@ impl Follower {
             }
             Consequence::Again => self.schedule.again(&job.service, job.epoch, now),
             Consequence::Halted(error) => {
+                self.tally.halted(Some(&error));
                 self.ledger.all_failed(&error, now);
                 // Behind the others, so that the next probe asks for another service: this one may be the cause.
                 self.schedule.failed(&job.service, job.epoch, now);

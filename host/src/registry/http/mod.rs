@@ -16,6 +16,8 @@ mod servers;
 mod tls;
 mod token;
 
+use std::sync::Arc;
+
 use tokio::sync::{mpsc, watch};
 
 pub use self::address::{Address, Addresses};
@@ -24,13 +26,14 @@ pub use self::config::HttpConfig;
 use self::follower::Follower;
 pub use self::tls::TlsFiles;
 pub use self::token::TokenSource;
-use super::{Registry, RegistryError, Report, Wanted};
+use super::{Pace, Registry, RegistryError, Report, Tally, Wanted};
 
 /// A Polaris server (or several that share a store), followed over HTTP.
 #[derive(Debug)]
 pub struct HttpRegistry {
     config: HttpConfig,
     asker: Asker,
+    tally: Arc<Tally>,
 }
 
 impl HttpRegistry {
@@ -41,12 +44,17 @@ impl HttpRegistry {
     /// The token cannot be read or sent, or the client cannot be made.
     pub fn new(config: HttpConfig) -> Result<Self, RegistryError> {
         let asker = Asker::new(&config)?;
-        Ok(Self { config, asker })
+        Ok(Self { config, asker, tally: Arc::default() })
+    }
+
+    /// Its figures, while it is followed.
+    pub fn tally(&self) -> Arc<Tally> {
+        Arc::clone(&self.tally)
     }
 }
 
 impl Registry for HttpRegistry {
-    async fn follow(self, wanted: watch::Receiver<Wanted>, reports: mpsc::Sender<Report>) {
-        Follower::new(&self.config, self.asker).run(wanted, reports).await;
+    async fn follow(self, wanted: watch::Receiver<Wanted>, pace: watch::Receiver<Pace>, reports: mpsc::Sender<Report>) {
+        Follower::new(&self.config, self.asker, self.tally).run(wanted, pace, reports).await;
     }
 }

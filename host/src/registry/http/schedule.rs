@@ -18,6 +18,9 @@ use crate::registry::wire::request_body;
 /// How far a turn may move, as a part of the interval.
 const JITTER: f64 = 0.05;
 
+/// Who does not act on answers asks this many times less often.
+const SLOW: u32 = 5;
+
 /// How far the reading in full may move, as a part of its own interval.
 const FULL_JITTER: f64 = 0.2;
 
@@ -47,6 +50,7 @@ pub(super) struct Schedule {
     queue: BinaryHeap<Reverse<(Instant, u64, Arc<ServiceKey>)>>,
     epochs: u64,
     interval: Duration,
+    slow: bool,
     full_every: Duration,
     recheck_after: Duration,
     waits: (Duration, Duration),
@@ -67,6 +71,7 @@ impl Schedule {
             queue: BinaryHeap::new(),
             epochs: 0,
             interval: config.interval,
+            slow: false,
             full_every: config.full_every,
             recheck_after: config.recheck_after,
             waits: config.backoff,
@@ -92,6 +97,28 @@ impl Schedule {
 
     pub(super) fn remove(&mut self, service: &ServiceKey) {
         self.slots.remove(service);
+    }
+
+    /// Whether all are asked for less often from now on.
+    pub(super) fn slow(&mut self, slow: bool) {
+        self.slow = slow;
+    }
+
+    /// All are due now, those that are under way too: their answers come for nothing. Revisions stay, so that nothing is sent
+    /// twice that did not change.
+    pub(super) fn all_anew(&mut self, now: Instant) {
+        for (service, slot) in &mut self.slots {
+            self.epochs += 1;
+            slot.epoch = self.epochs;
+            slot.due = Some(now);
+            slot.placed = false;
+            slot.backoff = None;
+            self.queue.push(Reverse((now, slot.epoch, Arc::clone(service))));
+        }
+    }
+
+    fn interval(&self) -> Duration {
+        if self.slow { self.interval * SLOW } else { self.interval }
     }
 
     /// The slot of a service, unless it was dropped since that epoch.
@@ -145,7 +172,7 @@ impl Schedule {
 
     /// Puts a service back after a sound answer.
     pub(super) fn answered(&mut self, service: &Arc<ServiceKey>, epoch: u64, now: Instant) {
-        let interval = self.interval;
+        let interval = self.interval();
         let Some(slot) = self.slot(service, epoch) else {
             return;
         };
@@ -158,7 +185,7 @@ impl Schedule {
 
     /// Puts a service back after trouble of its own.
     pub(super) fn failed(&mut self, service: &Arc<ServiceKey>, epoch: u64, now: Instant) {
-        let (waits, interval) = (self.waits, self.interval);
+        let (waits, interval) = (self.waits, self.interval());
         let Some(slot) = self.slot(service, epoch) else {
             return;
         };

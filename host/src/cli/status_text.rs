@@ -1,0 +1,146 @@
+//! A status as a table, for people.
+
+use std::fmt::Write;
+
+use jiff::Timestamp;
+
+use crate::observe::{EntryStatus, Status};
+
+const HEADS: [&str; 8] = ["ENTRY", "SERVICE", "STATE", "ENDPOINTS", "LISTED", "LEFT OUT", "LAST NEWS", "LAST WRITE"];
+
+/// All of it: the process, then a line for each entry, with what is wrong below.
+pub(super) fn table(status: &Status) -> String {
+    text(status, Timestamp::now())
+}
+
+fn text(status: &Status, now: Timestamp) -> String {
+    let mut text = format!("polaris2istio {}: {}\n", status.version, role(status));
+    let mut line = |title: &str, what: &str| text.push_str(&format!("{title:<10}{what}\n"));
+    line("module", &status.module);
+    for server in &status.registry {
+        line("registry", &format!("{}, answered {} ago", server.address, ago(server.last_answer, now)));
+    }
+    if let Some(paused) = &status.paused {
+        line("PAUSED", &paused.to_string());
+    }
+    for reason in status.shut.iter().filter(|reason| !["paused", "standby"].contains(&reason.as_str())) {
+        line("no writes", reason);
+    }
+    if status.fleet_holds > 0 {
+        line(
+            "ALARM",
+            &format!("many services lost their endpoints at once; those of {} entries are held", status.fleet_holds),
+        );
+    }
+    for reason in &status.unready {
+        line("not ready", reason);
+    }
+    let states: Vec<_> = status.entries_by_state.iter().map(|(state, count)| format!("{count} {state}")).collect();
+    line("entries", &if states.is_empty() { "none".into() } else { states.join(", ") });
+    if !status.entries.is_empty() {
+        text.push('\n');
+        rows(&mut text, &status.entries, now);
+    }
+    text
+}
+
+fn role(status: &Status) -> String {
+    match (status.leads, status.identity.as_str(), status.leader.as_str()) {
+        (true, "", _) => "writes".into(),
+        (true, identity, _) => format!("{identity}, leads"),
+        (false, identity, "") => format!("{identity}, stands by, nobody is known to lead"),
+        (false, identity, leader) => format!("{identity}, stands by, {leader} leads"),
+    }
+}
+
+fn rows(text: &mut String, entries: &[EntryStatus], now: Timestamp) {
+    let cells: Vec<_> = entries.iter().map(|entry| row(entry, now)).collect();
+    let width = |column: usize| {
+        let cells = cells.iter().map(|row| row[column].chars().count());
+        cells.chain([HEADS[column].len()]).max().unwrap_or_default()
+    };
+    let widths: Vec<_> = (0..HEADS.len()).map(width).collect();
+    let mut line = |cells: &[String]| {
+        let mut line = String::new();
+        for (cell, width) in cells.iter().zip(&widths) {
+            // It fails never: a String takes all.
+            let _ = write!(line, "{cell:<width$}  ");
+        }
+        text.push_str(line.trim_end());
+        text.push('\n');
+    };
+    line(&HEADS.map(String::from));
+    for (entry, cells) in entries.iter().zip(&cells) {
+        line(cells);
+        for problem in &entry.problems {
+            line(&[format!("  {}: {}", problem.matter, problem.text)]);
+        }
+    }
+}
+
+fn row(entry: &EntryStatus, now: Timestamp) -> [String; HEADS.len()] {
+    let or_none = |moment: Option<Timestamp>| moment.map_or("-".into(), |moment| ago(moment, now));
+    let left_out: usize = entry.instances.left_out.values().sum();
+    [
+        entry.entry.clone(),
+        if entry.service.is_empty() { "-".into() } else { entry.service.clone() },
+        entry.state.clone(),
+        entry.endpoints.to_string(),
+        entry.instances.listed.map_or("-".into(), |listed| listed.to_string()),
+        left_out.to_string(),
+        or_none(entry.last_answer),
+        or_none(entry.last_write.as_ref().map(|write| write.at)),
+    ]
+}
+
+/// How long ago, in one unit.
+fn ago(moment: Timestamp, now: Timestamp) -> String {
+    let seconds = now.duration_since(moment).as_secs().max(0);
+    match seconds {
+        0..120 => format!("{seconds}s"),
+        120..7200 => format!("{}m", seconds / 60),
+        7200..172_800 => format!("{}h", seconds / 3600),
+        _ => format!("{}d", seconds / 86_400),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn names_what_is_wrong() {
+        let entry = |entry: &str, state: &str, problems: serde_json::Value| {
+            json!({
+                "entry": entry, "service": "shop/cart", "state": state, "endpoints": 12, "revision": "r", "module": "m",
+                "instances": {"listed": 14, "leftOut": {"instance-isolated": 1, "instance-weight-zero": 1}},
+                "lastAnswer": "2026-01-01T00:00:00Z", "lastWrite": null, "holds": [], "problems": problems,
+            })
+        };
+        let problem =
+            json!([{"matter": "held", "text": "endpoints held for 5m: the service lists no instance any more"}]);
+        let status = serde_json::from_value(json!({
+            "version": "1.2.3", "identity": "a", "leads": false, "leader": "b", "unready": [], "fleetHolds": 0, "shut": ["paused", "standby"],
+            "paused": {"since": "2026-01-01T00:00:00Z", "reason": "restore"}, "polls": {}, "module": "default 0.1.0 sha256:1",
+            "registry": [{"address": "polaris:8090", "lastAnswer": "2026-01-01T00:01:00Z"}],
+            "entriesByState": {"done": 1, "held": 1},
+            "entries": [entry("polaris/cart", "done", json!([])), entry("polaris/a-long-name", "held", problem)],
+        }))
+        .unwrap();
+        let expected = "\
+polaris2istio 1.2.3: a, stands by, b leads
+module    default 0.1.0 sha256:1
+registry  polaris:8090, answered 3s ago
+PAUSED    all writes are paused since 2026-01-01T00:00:00Z: restore
+entries   1 done, 1 held
+
+ENTRY                SERVICE    STATE  ENDPOINTS  LISTED  LEFT OUT  LAST NEWS  LAST WRITE
+polaris/cart         shop/cart  done   12         14      2         63s        -
+polaris/a-long-name  shop/cart  held   12         14      2         63s        -
+  held: endpoints held for 5m: the service lists no instance any more
+";
+        assert_eq!(text(&status, "2026-01-01T00:01:03Z".parse().unwrap()), expected);
+    }
+}

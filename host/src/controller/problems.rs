@@ -1,0 +1,48 @@
+//! What a look finds wrong with an entry: noted for the status, and told to its owner when it changes.
+
+use std::time::Instant;
+
+use super::reconcile::Look;
+use super::report::Matter;
+use crate::gate::Shut;
+
+impl Look<'_> {
+    /// Notes a problem, or with no words that there is none; its owner is told by an Event when that changes.
+    pub(super) fn problem(&mut self, matter: Matter, words: String) {
+        if words.is_empty() {
+            return self.solved(matter);
+        }
+        // The one who writes speaks, and nobody says the same twice.
+        if self.tracked.report.problems.get(&matter) != Some(&words) && self.leads() {
+            self.context.observers.events.problem(self.live, matter, &words);
+        }
+        self.note(matter, words);
+    }
+
+    /// Notes a problem that is not the entry's own.
+    pub(super) fn note(&mut self, matter: Matter, words: String) {
+        self.tracked.report.problems.insert(matter, words);
+    }
+
+    /// Notes that there is no such problem, any more.
+    pub(super) fn solved(&mut self, matter: Matter) {
+        if let Some(words) = self.tracked.report.problems.remove(&matter)
+            && self.leads()
+        {
+            self.context.observers.events.solved(self.live, matter, &words);
+        }
+    }
+
+    /// Measures the way from an answer to its write: only the first write for an answer that came while the entry was
+    /// followed already, not one that puts something back later.
+    pub(super) fn propagated(&mut self, answered: tokio::time::Instant) {
+        if self.tracked.measured.is_some_and(|measured| measured < answered) {
+            self.context.observers.metrics.propagated(answered.elapsed());
+            self.tracked.measured = Some(answered);
+        }
+    }
+
+    fn leads(&self) -> bool {
+        !self.context.gate.reasons(Instant::now()).contains(&Shut::Standby)
+    }
+}

@@ -1,0 +1,179 @@
+//! What is read when somebody asks for metrics: states, not events.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::Unit;
+
+use super::View;
+use super::view::Reported;
+use crate::controller::{Matter, Settled};
+use crate::gate::Shut;
+
+/// Kinds of holds, each a series from the start.
+const HOLDS: [&str; 5] = ["empty", "removal", "fleet", "rebound", "module"];
+/// Reasons for which nothing is written.
+const SHUT: [(Shut, &str); 4] = [
+    (Shut::DryRun, "dry-run"),
+    (Shut::Paused, "paused"),
+    (Shut::Standby, "standby"),
+    (Shut::ModuleMissing, "module-missing"),
+];
+
+/// Reads a view.
+pub struct Collected {
+    view: View,
+    per_entry: bool,
+}
+
+type Series<V> = Vec<(Vec<(&'static str, String)>, V)>;
+
+impl Collected {
+    /// With series of their own for entries, which may be many, or without.
+    pub fn new(view: View, per_entry: bool) -> Self {
+        Self { view, per_entry }
+    }
+
+    fn process(&self, encoder: &mut DescriptorEncoder) -> fmt::Result {
+        let leads = i64::from(*self.view.leads.borrow());
+        gauge(encoder, "leader", "Whether this process is the one that writes", [(vec![], leads)].into())?;
+        let shut = self.view.shut();
+        let reasons =
+            SHUT.iter().map(|(reason, word)| (vec![("reason", (*word).into())], i64::from(shut.contains(reason))));
+        gauge(encoder, "writes_shut", "Whether nothing is written for this reason", reasons.collect())?;
+        let version = vec![("version", env!("CARGO_PKG_VERSION").to_owned())];
+        info(encoder, "build", "The release", version)?;
+        let active = self.view.modules.active();
+        let module = active.info();
+        let labels = vec![
+            ("name", module.name.clone()),
+            ("version", module.version.clone()),
+            ("digest", active.identity().module.to_string()),
+        ];
+        info(encoder, "module", "The active conversion module", labels)
+    }
+
+    fn registry(&self, encoder: &mut DescriptorEncoder) -> fmt::Result {
+        let counts = self.view.tally.counts();
+        // A rate needs a first value; trouble has a series when there was some.
+        let mut results: BTreeMap<&str, u64> = ["listed", "missing", "unchanged"].map(|result| (result, 0)).into();
+        results.extend(counts.results.iter().map(|(result, count)| (*result, *count)));
+        let polls = results.into_iter().map(|(result, count)| (vec![("result", result.into())], count));
+        counter(encoder, "polls", "Questions to the registry by what came of them", polls.collect())?;
+        let answering = i64::from(self.view.answering(&counts));
+        gauge(encoder, "registry_answering", "Whether the registry answers", [(vec![], answering)].into())?;
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
+        let answered = counts.answered.iter().map(|(server, at)| {
+            (vec![("server", server.clone())], now - Instant::now().duration_since(*at).as_secs_f64())
+        });
+        let help = "When this server last gave an answer, as Unix time";
+        seconds(encoder, "registry_last_answer_timestamp", help, answered.collect())
+    }
+
+    fn entries(&self, encoder: &mut DescriptorEncoder, entries: &[Reported]) -> fmt::Result {
+        let mut states: BTreeMap<&str, i64> = ["done", "held", "failed", "waiting"].map(|state| (state, 0)).into();
+        let mut holds: BTreeMap<&str, i64> = HOLDS.map(|kind| (kind, 0)).into();
+        let mut problems: BTreeMap<&str, i64> = Matter::ALL.map(|matter| (matter.word(), 0)).into();
+        let mut endpoints = 0;
+        for (entry, _, report) in entries {
+            *states.entry(state(report.settled)).or_default() += 1;
+            for hold in &report.holds {
+                *holds.entry(hold.kind.as_str()).or_default() += 1;
+            }
+            for matter in report.problems.keys() {
+                *problems.entry(matter.word()).or_default() += 1;
+            }
+            endpoints += entry.spec.endpoints.len() as i64;
+        }
+        let series = |label, counts: BTreeMap<&'static str, i64>| -> Series<i64> {
+            counts.into_iter().map(|(value, count)| (vec![(label, value.into())], count)).collect()
+        };
+        gauge(encoder, "entries", "ServiceEntries by how the last look at them ended", series("state", states))?;
+        gauge(
+            encoder,
+            "holds",
+            "ServiceEntries whose endpoints are kept although they would have disappeared",
+            series("kind", holds),
+        )?;
+        let alarm = i64::from(self.view.holds.alarm().is_some());
+        let help = "Whether so many services lost their endpoints at once that all disappearances are held";
+        gauge(encoder, "fleet_alarm", help, [(vec![], alarm)].into())?;
+        gauge(encoder, "problems", "ServiceEntries by what is wrong with them", series("problem", problems))?;
+        gauge(encoder, "endpoints", "Endpoints of all ServiceEntries", [(vec![], endpoints)].into())?;
+        if !self.per_entry {
+            return Ok(());
+        }
+        let each =
+            entries.iter().map(|(entry, _, _)| (vec![("entry", entry.title())], entry.spec.endpoints.len() as i64));
+        gauge(encoder, "entry_endpoints", "Endpoints of each ServiceEntry", each.collect())?;
+        let each = entries.iter().map(|(entry, _, report)| {
+            (vec![("entry", entry.title())], i64::from(report.settled == Some(Settled::Done)))
+        });
+        gauge(encoder, "entry_in_line", "Whether the ServiceEntry is as it should be", each.collect())
+    }
+}
+
+/// The word for how a look ended.
+pub(super) fn state(settled: Option<Settled>) -> &'static str {
+    match settled {
+        Some(Settled::Done) => "done",
+        Some(Settled::Held) => "held",
+        Some(Settled::Failed) => "failed",
+        None => "waiting",
+    }
+}
+
+/// The word for a reason for which nothing is written.
+pub(super) fn word(reason: Shut) -> &'static str {
+    SHUT.iter().find(|(one, _)| *one == reason).map_or("other", |(_, word)| word)
+}
+
+impl Collector for Collected {
+    fn encode(&self, mut encoder: DescriptorEncoder) -> fmt::Result {
+        self.process(&mut encoder)?;
+        self.registry(&mut encoder)?;
+        self.entries(&mut encoder, &self.view.entries())
+    }
+}
+
+impl fmt::Debug for Collected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Collected").finish_non_exhaustive()
+    }
+}
+
+fn gauge(encoder: &mut DescriptorEncoder, name: &str, help: &str, series: Series<i64>) -> fmt::Result {
+    let mut encoder = encoder.encode_descriptor(name, &format!("{help}."), None, MetricType::Gauge)?;
+    for (labels, value) in series {
+        ConstGauge::new(value).encode(encoder.encode_family(&labels)?)?;
+    }
+    Ok(())
+}
+
+fn seconds(encoder: &mut DescriptorEncoder, name: &str, help: &str, series: Series<f64>) -> fmt::Result {
+    let mut encoder = encoder.encode_descriptor(name, &format!("{help}."), Some(&Unit::Seconds), MetricType::Gauge)?;
+    for (labels, value) in series {
+        ConstGauge::new(value).encode(encoder.encode_family(&labels)?)?;
+    }
+    Ok(())
+}
+
+fn counter(encoder: &mut DescriptorEncoder, name: &str, help: &str, series: Series<u64>) -> fmt::Result {
+    let mut encoder = encoder.encode_descriptor(name, &format!("{help}."), None, MetricType::Counter)?;
+    for (labels, value) in series {
+        ConstCounter::new(value).encode(encoder.encode_family(&labels)?)?;
+    }
+    Ok(())
+}
+
+fn info(encoder: &mut DescriptorEncoder, name: &str, help: &str, labels: Vec<(&'static str, String)>) -> fmt::Result {
+    let encoder = encoder.encode_descriptor(name, &format!("{help}."), None, MetricType::Info)?;
+    Info::new(labels).encode(encoder)
+}

@@ -1,0 +1,127 @@
+//! Tells the owners of entries, by Events on them, what they should know: `kubectl describe` shows it.
+//!
+//! Nothing waits for an Event, and none is worth much load: what does not fit is left out, the log and the status have it all.
+//! kube's recorder makes a series of what repeats.
+
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::ObjectReference;
+use kube::Client;
+use kube::runtime::events::{Event, EventType, Recorder, Reporter};
+use tokio::sync::mpsc;
+use tracing::{debug, warn};
+
+use crate::controller::Matter;
+use crate::istio::{KIND, ServiceEntry};
+
+/// Events that may wait.
+const WAITING: usize = 256;
+/// Between two of them: a mass of entries with one trouble must not load the API server.
+const PAUSE: Duration = Duration::from_millis(100);
+/// How long one may take.
+const WITHIN: Duration = Duration::from_secs(5);
+/// The API takes 1 kB.
+const LONGEST: usize = 1000;
+
+/// Takes what is to be told; without a cluster it goes nowhere.
+#[derive(Clone, Default)]
+pub struct Events {
+    sender: Option<mpsc::Sender<(ObjectReference, Event)>>,
+    api_version: String,
+}
+
+impl Events {
+    /// Tells by this client, in the name of this process. The future tells until it is dropped.
+    pub fn new(client: Client, identity: &str, api_version: &str) -> (Self, impl Future<Output = ()> + use<>) {
+        let (sender, told) = mpsc::channel(WAITING);
+        // The API takes 128 characters.
+        let instance = identity.chars().take(128).collect();
+        let reporter = Reporter { controller: "polaris2istio".into(), instance: Some(instance) };
+        let events = Self { sender: Some(sender), api_version: api_version.into() };
+        (events, publish(Recorder::new(client, reporter), told))
+    }
+
+    /// An entry has a problem that it did not have, or not like this.
+    pub fn problem(&self, entry: &ServiceEntry, matter: Matter, words: &str) {
+        let (reason, action) = words_for(matter);
+        self.send(entry, EventType::Warning, reason, action, words);
+    }
+
+    /// It has it no more.
+    pub fn solved(&self, entry: &ServiceEntry, matter: Matter, words: &str) {
+        let (_, action) = words_for(matter);
+        self.send(entry, EventType::Normal, "Recovered", action, &format!("over: {words}"));
+    }
+
+    fn send(&self, entry: &ServiceEntry, kind: EventType, reason: &str, action: &str, note: &str) {
+        let Some(sender) = &self.sender else { return };
+        let reference = ObjectReference {
+            api_version: Some(self.api_version.clone()),
+            kind: Some(KIND.into()),
+            name: entry.metadata.name.clone(),
+            namespace: entry.metadata.namespace.clone(),
+            uid: entry.metadata.uid.clone(),
+            ..ObjectReference::default()
+        };
+        let event =
+            Event { type_: kind, reason: reason.into(), note: Some(cut(note)), action: action.into(), secondary: None };
+        if sender.try_send((reference, event)).is_err() {
+            debug!(entry = entry.title(), "an Event is left out, there are too many");
+        }
+    }
+}
+
+/// The reason and the action of an Event.
+fn words_for(matter: Matter) -> (&'static str, &'static str) {
+    match matter {
+        Matter::Rejected => ("Rejected", "Convert"),
+        Matter::Annotation => ("BadAnnotation", "Convert"),
+        Matter::Conversion => ("ConversionFailed", "Convert"),
+        Matter::Held => ("EndpointsHeld", "Hold"),
+        Matter::Write => ("WriteRefused", "Write"),
+        Matter::Contested => ("FieldConflict", "Write"),
+        Matter::Fight => ("ContentFlaps", "Write"),
+        Matter::Paused => ("Paused", "Write"),
+    }
+}
+
+async fn publish(recorder: Recorder, mut told: mpsc::Receiver<(ObjectReference, Event)>) {
+    let mut said = String::new();
+    while let Some((reference, event)) = told.recv().await {
+        let problem = match tokio::time::timeout(WITHIN, recorder.publish(&event, &reference)).await {
+            Ok(Ok(())) => String::new(),
+            Ok(Err(kube::Error::Api(status))) if status.code == 403 => format!(
+                "{}; grant create and patch on events.events.k8s.io by a Role in the entries' namespace",
+                status.message
+            ),
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => format!("no answer within {WITHIN:?}"),
+        };
+        if !problem.is_empty() && problem != said {
+            warn!("Events cannot be written, the log has what they say: {problem}");
+        }
+        said = problem;
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+fn cut(text: &str) -> String {
+    if text.len() <= LONGEST {
+        return text.into();
+    }
+    let end = (0..=LONGEST).rev().find(|at| text.is_char_boundary(*at)).unwrap_or_default();
+    format!("{}…", &text[..end])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cuts_at_a_character() {
+        assert_eq!(cut("short"), "short");
+        let long = "é".repeat(800);
+        let cut = cut(&long);
+        assert!(cut.len() <= 1003 && cut.ends_with("é…"), "{}", cut.len());
+    }
+}

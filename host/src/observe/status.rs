@@ -1,0 +1,210 @@
+//! The status of one process as data: what `/status` and `polaris2istio status` show.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use super::collector::{state, word};
+use super::view::{Reported, View};
+use crate::guard::Hold;
+use crate::state::Paused;
+
+/// All of it. Times are of this process's clock; nothing in it is secret.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Status {
+    /// The release.
+    pub version: String,
+    /// This process's name among the replicas; empty where there is no election.
+    pub identity: String,
+    /// Whether this process writes.
+    pub leads: bool,
+    /// Which one does; empty where that is not known.
+    pub leader: String,
+    /// Why this process is not ready; empty where it is.
+    pub unready: Vec<String>,
+    /// Why nothing is written; empty where that is not so.
+    pub shut: Vec<String>,
+    /// The pause, where there is one.
+    pub paused: Option<Paused>,
+    /// Entries that keep endpoints because too many services lost theirs at once; 0 without that alarm.
+    pub fleet_holds: usize,
+    /// Where answers come from.
+    pub registry: Vec<Server>,
+    /// Questions to the registry by what came of them.
+    pub polls: BTreeMap<String, u64>,
+    /// The active module: name, version and digest.
+    pub module: String,
+    /// How many entries there are, by their state.
+    pub entries_by_state: BTreeMap<String, usize>,
+    /// Every entry, by name.
+    pub entries: Vec<EntryStatus>,
+}
+
+/// A source of answers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Server {
+    /// A server's address, or a directory.
+    pub address: String,
+    /// When it last answered.
+    pub last_answer: Timestamp,
+}
+
+/// One entry.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct EntryStatus {
+    /// `namespace/name`.
+    pub entry: String,
+    /// `namespace/name` in the registry; empty where the entry names none.
+    pub service: String,
+    /// `done`, `held`, `failed`, or `waiting` for the registry's first answer.
+    pub state: String,
+    /// Endpoints that it has.
+    pub endpoints: usize,
+    /// What became of the instances.
+    pub instances: Instances,
+    /// The registry's revision of the last answer; empty where there is none.
+    pub revision: String,
+    /// The module that gave the last outcome.
+    pub module: String,
+    /// When the registry's last news of the service came. An answer that says nothing new is none.
+    pub last_answer: Option<Timestamp>,
+    /// The last write of this process.
+    pub last_write: Option<LastWrite>,
+    /// Endpoints that are kept.
+    pub holds: Vec<Held>,
+    /// What is wrong.
+    pub problems: Vec<Problem>,
+}
+
+/// What became of a service's instances.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Instances {
+    /// That the registry lists; none where it knows no such service.
+    pub listed: Option<usize>,
+    /// That became no endpoint, by the code of the reason. `explain` names them.
+    pub left_out: BTreeMap<String, usize>,
+}
+
+/// A write.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LastWrite {
+    /// When it was acknowledged.
+    pub at: Timestamp,
+    /// Endpoints that came.
+    pub added: usize,
+    /// Endpoints that went.
+    pub removed: usize,
+    /// Endpoints that changed.
+    pub changed: usize,
+}
+
+/// A hold.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Held {
+    /// One word.
+    pub kind: String,
+    /// A sentence.
+    pub reason: String,
+    /// How many endpoints are kept.
+    pub endpoints: usize,
+    /// When it began.
+    pub since: Timestamp,
+    /// When it ends; none means not by time.
+    pub until: Option<Timestamp>,
+}
+
+/// Something that is wrong.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Problem {
+    /// One word.
+    pub matter: String,
+    /// A sentence, with what to do.
+    pub text: String,
+}
+
+impl Status {
+    /// What a view shows now.
+    pub fn of(view: &View) -> Self {
+        let counts = view.tally.counts();
+        let active = view.modules.active();
+        let entries: Vec<_> = view.entries().iter().map(|reported| EntryStatus::of(view, reported)).collect();
+        let mut by_state = BTreeMap::new();
+        for entry in &entries {
+            *by_state.entry(entry.state.clone()).or_default() += 1;
+        }
+        let (leader, identity) = match &view.election {
+            Some((holder, identity)) => (holder.borrow().clone(), identity.clone()),
+            None => Default::default(),
+        };
+        let server = |(address, at): (&String, &Instant)| Server { address: address.clone(), last_answer: moment(*at) };
+        Self {
+            version: env!("CARGO_PKG_VERSION").into(),
+            identity,
+            leads: *view.leads.borrow(),
+            leader,
+            unready: view.unready(),
+            shut: view.shut().into_iter().map(|reason| word(reason).into()).collect(),
+            paused: view.state.borrow().paused.clone(),
+            fleet_holds: view.holds.alarm().map_or(0, |alarm| alarm.holding),
+            registry: counts.answered.iter().map(server).collect(),
+            polls: counts.results.iter().map(|(result, count)| ((*result).into(), *count)).collect(),
+            module: format!("{} {} {}", active.info().name, active.info().version, active.identity().module),
+            entries_by_state: by_state,
+            entries,
+        }
+    }
+}
+
+impl EntryStatus {
+    fn of(view: &View, (entry, service, report): &Reported) -> Self {
+        let hold = |hold: &Hold| Held {
+            kind: hold.kind.as_str().into(),
+            reason: hold.reason.to_string(),
+            endpoints: hold.endpoints,
+            since: moment(hold.since),
+            until: hold.until.map(moment),
+        };
+        let written = report.written.as_ref().map(|written| LastWrite {
+            at: moment(written.at),
+            added: written.change.added,
+            removed: written.change.removed,
+            changed: written.change.changed,
+        });
+        let problem = |(matter, text): (&crate::controller::Matter, &String)| Problem {
+            matter: matter.word().into(),
+            text: text.clone(),
+        };
+        Self {
+            entry: entry.title(),
+            service: service.as_ref().map(ToString::to_string).unwrap_or_default(),
+            state: state(report.settled).into(),
+            endpoints: entry.spec.endpoints.len(),
+            instances: Instances { listed: report.listed, left_out: report.left_out.clone() },
+            revision: service.as_ref().and_then(|service| view.controller.revision(service)).unwrap_or_default(),
+            module: report.by.as_ref().map(|by| by.module.to_string()).unwrap_or_default(),
+            last_answer: report.answered.map(|at| moment(at.into_std())),
+            last_write: written,
+            holds: report.holds.iter().map(hold).collect(),
+            problems: report.problems.iter().map(problem).collect(),
+        }
+    }
+}
+
+/// A moment of this machine's clock that nobody sets, as one of the clock on the wall. To milliseconds, as people read it.
+fn moment(at: Instant) -> Timestamp {
+    let now = Instant::now();
+    let after = SignedDuration::try_from(at.saturating_duration_since(now)).unwrap_or_default();
+    let before = SignedDuration::try_from(now.saturating_duration_since(at)).unwrap_or_default();
+    let moment = Timestamp::now().saturating_add(after).and_then(|moment| moment.saturating_sub(before));
+    let moment = moment.unwrap_or_else(|_| Timestamp::now());
+    moment.round(jiff::Unit::Millisecond).unwrap_or(moment)
+}

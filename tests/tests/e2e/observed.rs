@@ -1,0 +1,264 @@
+//! What others see of a running controller: probes, metrics, the status, Events; and a pause, which a person gives it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::process::Command;
+
+use k8s_openapi::api::events::v1::Event;
+use kube::api::{Api, ListParams};
+use polaris2istio_tests::servers::{self, ApiServer, User, free_port};
+use polaris2istio_tests::wait_for;
+use serde_json::{Value, json};
+
+use super::SOON;
+use super::controller::Controller;
+use super::entry::addresses;
+use super::world::{World, writes};
+
+/// Waits until `/readyz` answers so.
+async fn until_ready(controller: &Controller, code: u16, words: &str) {
+    wait_for(&format!("/readyz answers {code} {words}"), SOON, || async {
+        let (status, text) = controller.get("/readyz").await;
+        if status == code && text.contains(words) { Ok(()) } else { Err(format!("{status} {text}")) }
+    })
+    .await;
+}
+
+/// A series' value, by its name with its labels.
+async fn metric(controller: &Controller, series: &str) -> f64 {
+    let (status, text) = controller.get("/metrics").await;
+    assert_eq!(status, 200);
+    assert!(text.ends_with("# EOF\n"), "OpenMetrics ends so");
+    let prefix = format!("{series} ");
+    let found = text.lines().find_map(|line| line.strip_prefix(&prefix));
+    found.unwrap_or_else(|| panic!("{series} in\n{text}")).parse().unwrap()
+}
+
+async fn until_metric(controller: &Controller, series: &str, value: f64) {
+    wait_for(&format!("{series} is {value}"), SOON, || async {
+        let now = metric(controller, series).await;
+        if now == value { Ok(()) } else { Err(now) }
+    })
+    .await;
+}
+
+async fn until_counted(controller: &Controller, series: &str) {
+    wait_for(&format!("{series} counts"), SOON, || async {
+        if metric(controller, series).await >= 1.0 { Ok(()) } else { Err("0") }
+    })
+    .await;
+}
+
+async fn status(controller: &Controller) -> Value {
+    let (code, text) = controller.get("/status").await;
+    assert_eq!(code, 200);
+    serde_json::from_str(&text).unwrap()
+}
+
+#[tokio::test]
+async fn readiness_is_of_registry_and_watch() {
+    let Some((world, _)) = World::shared("ready").await else { return };
+    world.register("cart", &["10.0.0.1"]).await;
+    let nowhere = format!("127.0.0.1:{}", free_port());
+    let blind = world.controller().http().flag("polaris-address", &nowhere).start();
+    // Nothing to ask for: it could serve.
+    until_ready(&blind, 200, "ok").await;
+    // One that does not exist, and one that Polaris does not want to hear of.
+    world.create(&world.entry("missing")).await;
+    world.create(&world.entry("sick").annotated("aeraki.net/polarisService", "no name at all!")).await;
+    until_ready(&blind, 503, "the registry does not answer").await;
+    assert_eq!(blind.get("/livez").await.0, 200, "a restart mends no registry");
+    assert_eq!(metric(&blind, "polaris2istio_registry_answering{}").await, 0.0);
+    let seeing = world.controller().http().start();
+    until_ready(&seeing, 200, "ok").await;
+    until_metric(&seeing, "polaris2istio_registry_answering{}", 1.0).await;
+    assert_eq!(seeing.get("/nothing").await.0, 404);
+}
+
+/// While it waits for what it cannot do without, it is alive, and says that it is not ready.
+#[tokio::test]
+async fn a_process_that_waits_is_alive() {
+    let Some((world, api)) = World::shared("waiting").await else { return };
+    let controller = world.controller().http().kubeconfig(&api.kubeconfig(User::Limited)).start();
+    controller.says(&["waiting for the shared state"]).await;
+    assert_eq!(controller.get("/livez").await.0, 200);
+    assert_eq!(controller.get("/readyz").await, (503, "still starting\n".into()));
+}
+
+#[tokio::test]
+async fn metrics_and_status_follow_what_happens() {
+    let (Some((world, _)), Some(servers)) = (World::shared("observed").await, servers::shared().await) else { return };
+    let secret = servers.polaris.token();
+    let controller =
+        world.controller().http().socket().flag("polaris-token", secret).flag("metrics-per-entry", "true").start();
+    world.create(&world.entry("cart")).await;
+    world.create(&world.entry("unbound").annotated("aeraki.net/polarisService", Value::Null)).await;
+    world.register("cart", &["10.0.0.1", "10.0.0.2"]).await;
+    world.admin.register(&world.instance("cart", "10.0.0.3").weight(0)).await;
+    world.endpoints("cart", &["10.0.0.1", "10.0.0.2"]).await;
+    until_metric(&controller, "polaris2istio_entries{state=\"done\"}", 1.0).await;
+    until_metric(&controller, "polaris2istio_entries{state=\"failed\"}", 1.0).await;
+    until_counted(&controller, "polaris2istio_writes_total{result=\"written\"}").await;
+    until_counted(&controller, "polaris2istio_polls_total{result=\"unchanged\"}").await;
+    assert_eq!(metric(&controller, "polaris2istio_leader{}").await, 1.0);
+    let series = format!("polaris2istio_entry_endpoints{{entry=\"{}/cart\"}}", world.namespace);
+    until_metric(&controller, &series, 2.0).await;
+
+    // What changes nothing is told without its reason; what does comes with all of them.
+    let mut fates = json!({"listed": 3, "leftOut": {"untold": 1}});
+    wait_for("the status shows the third instance", SOON, || async {
+        let status = status(&controller).await;
+        if status["entries"][0]["instances"] == fates { Ok(()) } else { Err(status) }
+    })
+    .await;
+    world.admin.update(&world.instance("cart", "10.0.0.2").weight(50)).await;
+    fates["leftOut"] = json!({"instance-weight-zero": 1});
+    let fits = |status: &Value| status["entries"][0]["instances"] == fates;
+    let seen = wait_for("the status shows why it is left out", SOON, || async {
+        let status = status(&controller).await;
+        if fits(&status) { Ok(status) } else { Err(status) }
+    })
+    .await;
+    // Of a change to an entry that was followed already.
+    until_counted(&controller, "polaris2istio_propagation_seconds_count").await;
+    let cart = &seen["entries"][0];
+    assert_eq!(cart["entry"], format!("{}/cart", world.namespace));
+    assert_eq!((&cart["state"], &cart["endpoints"], &cart["problems"]), (&json!("done"), &json!(2), &json!([])));
+    assert!(cart["revision"].as_str().is_some_and(|revision| revision.len() == 40), "{cart}");
+    assert!(cart["lastWrite"]["at"].is_string() && cart["module"].as_str().unwrap().starts_with("sha256:"), "{cart}");
+    let unbound = &seen["entries"][1];
+    assert_eq!((&unbound["state"], &unbound["problems"][0]["matter"]), (&json!("failed"), &json!("rejected")));
+
+    // The table says the same.
+    let table = controller.verb(&["status"]);
+    assert!(table.contains("1 done, 1 failed"), "{table}");
+    let line = table.lines().find(|line| line.contains("/cart ")).unwrap();
+    let cells: Vec<_> = line.split_whitespace().collect();
+    assert_eq!(cells[2..6], ["done", "2", "3", "1"], "{table}");
+    let data: Value = serde_json::from_str(&controller.verb(&["status", "-o", "json"])).unwrap();
+    assert_eq!(data["entries"][0]["endpoints"], 2);
+
+    // Held endpoints, and the release.
+    world.deregister("cart", &["10.0.0.3"]).await;
+    world.deregister("cart", &["10.0.0.1", "10.0.0.2"]).await;
+    until_metric(&controller, "polaris2istio_holds{kind=\"empty\"}", 1.0).await;
+    let held = &status(&controller).await["entries"][0];
+    assert_eq!((&held["state"], &held["holds"][0]["kind"]), (&json!("held"), &json!("empty")), "{held}");
+    assert!(held["holds"][0]["until"].is_string() && held["problems"][0]["matter"] == "held", "{held}");
+    for path in ["/metrics", "/status", "/readyz"] {
+        assert!(!controller.get(path).await.1.contains(secret), "{path}");
+    }
+}
+
+/// What an operator is given to look at and to be woken by names nothing that does not exist.
+#[tokio::test]
+async fn dashboard_and_alerts_name_what_there_is() {
+    let Some((world, _)) = World::shared("named").await else { return };
+    world.register("cart", &["10.0.0.1"]).await;
+    world.create(&world.entry("cart")).await;
+    let controller = world.controller().http().start();
+    world.endpoints("cart", &["10.0.0.1"]).await;
+    let (_, metrics) = controller.get("/metrics").await;
+    let there: BTreeSet<_> = names(&metrics).collect();
+    let deploy = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy");
+    for file in ["grafana/polaris2istio.json", "prometheus/rules.yaml", "prometheus/rules.test.yaml"] {
+        let text = std::fs::read_to_string(deploy.join(file)).unwrap();
+        let missing: Vec<_> = names(&text).filter(|name| !there.contains(name)).collect();
+        assert_eq!(missing, [""; 0], "{file}");
+        assert!(names(&text).count() > 10, "{file}");
+    }
+}
+
+/// The names of our metrics in a text.
+fn names(text: &str) -> impl Iterator<Item = &str> {
+    let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+    words.filter(|word| word.starts_with("polaris2istio_"))
+}
+
+#[test]
+fn alerts_fire_when_they_should() {
+    let Some(promtool) = servers::promtool() else { return };
+    let rules = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/prometheus");
+    for arguments in [["check", "rules", "rules.yaml"], ["test", "rules", "rules.test.yaml"]] {
+        let output = Command::new(&promtool).args(arguments).current_dir(&rules).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    }
+}
+
+/// The Events on an entry: reason, type, and how often.
+async fn events(api: &ApiServer, world: &World, name: &str) -> BTreeMap<(String, String), i32> {
+    let all = Api::<Event>::namespaced(api.client().await, &world.namespace);
+    let mut counts = BTreeMap::new();
+    for event in all.list(&ListParams::default()).await.unwrap() {
+        let of = event.regarding.and_then(|regarding| regarding.name);
+        if of.as_deref() == Some(name) {
+            let times = event.series.map_or(1, |series| series.count);
+            *counts.entry((event.reason.unwrap(), event.type_.unwrap())).or_default() += times;
+        }
+    }
+    counts
+}
+
+async fn until_events(api: &ApiServer, world: &World, name: &str, expected: &[(&str, &str, i32)]) {
+    let expected: BTreeMap<_, _> =
+        expected.iter().map(|(reason, kind, times)| ((reason.to_string(), kind.to_string()), *times)).collect();
+    wait_for(&format!("{name} has the Events {expected:?}"), SOON, || async {
+        let seen = events(api, world, name).await;
+        if seen == expected { Ok(()) } else { Err(format!("{seen:?}")) }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn owners_are_told_by_events() {
+    let Some((world, api)) = World::shared("events").await else { return };
+    let _controller = world.controller().start();
+    world.register("cart", &["10.0.0.1"]).await;
+    world.create(&world.entry("cart").annotated("aeraki.net/external", "perhaps")).await;
+    until_events(api, &world, "cart", &[("Rejected", "Warning", 1)]).await;
+    // Another look at it says nothing new.
+    world.patch("cart", "operator", &json!({"metadata": {"annotations": {"note": "looked at again"}}})).await;
+    world.patch("cart", "operator", &json!({"metadata": {"annotations": {"aeraki.net/external": "true"}}})).await;
+    world.endpoints("cart", &["10.0.0.1"]).await;
+    let recovered = [("Rejected", "Warning", 1), ("Recovered", "Normal", 1)];
+    until_events(api, &world, "cart", &recovered).await;
+    world.deregister("cart", &["10.0.0.1"]).await;
+    let held = [recovered[0], recovered[1], ("EndpointsHeld", "Warning", 1)];
+    until_events(api, &world, "cart", &held).await;
+}
+
+/// Given to a replica that stands by, and obeyed by all, also by those that start later.
+#[tokio::test]
+async fn a_pause_is_shared_and_survives_a_restart() {
+    let Some((world, api)) = World::shared("paused").await else { return };
+    let replica = || world.controller().socket().flag("leader-election", "true").flag("lease-duration", "2s");
+    let mut leader = replica().start();
+    leader.says(&["this replica writes from now on"]).await;
+    let mut standby = replica().start();
+    standby.says(&["another replica writes"]).await;
+    world.register("cart", &["10.0.0.1"]).await;
+    world.create(&world.entry("cart")).await;
+    world.endpoints("cart", &["10.0.0.1"]).await;
+
+    let said = standby.verb(&["pause", "--reason", "the registry is restored"]);
+    assert!(said.contains("all writes are paused since") && said.contains("the registry is restored"), "{said}");
+    leader.says(&["all writes are paused", "the registry is restored"]).await;
+    world.register("cart", &["10.0.0.2"]).await;
+    leader.says(&["would be written;", "paused"]).await;
+    assert!(leader.verb(&["status"]).contains("PAUSED"));
+    // A change of leaders does not end it, and nor does a restart of both.
+    leader.process.kill();
+    standby.says(&["this replica writes from now on"]).await;
+    standby.says(&["would be written;", "paused"]).await;
+    assert!(standby.stop().await.success());
+    leader.start_again();
+    wait_for("it is told after the restart", SOON, || async {
+        let times = leader.said(&["would be written;", "paused"]);
+        if times >= 2 { Ok(()) } else { Err(times) }
+    })
+    .await;
+    assert_eq!(addresses(&world.get("cart").await.unwrap()), ["10.0.0.1"]);
+    assert_eq!(writes(api, &world.namespace).await.len(), 1);
+    assert_eq!(leader.verb(&["resume"]), "writes go on\n");
+    world.endpoints("cart", &["10.0.0.1", "10.0.0.2"]).await;
+}
