@@ -18,4 +18,5 @@ pub mod registry;
 pub mod run;
 pub mod sink;
 pub mod state;
+mod tls;
 pub mod watch_dir;

@@ -6,12 +6,23 @@ use polaris2istio::cli::Cli;
 
 fn main() -> ExitCode {
     give_memory_back();
+    forbid_core_dumps();
     match Cli::read().execute() {
         Ok(code) => code,
         Err(error) => {
             eprintln!("error: {error:#}");
             ExitCode::FAILURE
         }
+    }
+}
+
+/// A dump of memory would hold tokens and keys. Both, as a limit of size means nothing where dumps go to a program. What this
+/// costs: a debugger needs the capability SYS_PTRACE.
+fn forbid_core_dumps() {
+    use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
+    let limit = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
+    if let Err(error) = limit.and_then(|()| set_dumpable_behavior(DumpableBehavior::NotDumpable)) {
+        eprintln!("warning: core dumps could not be forbidden ({error}); one would hold tokens and keys");
     }
 }
 

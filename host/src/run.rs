@@ -351,6 +351,11 @@ async fn open(
 /// A client, which says who it is where there are several of us.
 async fn connect(identity: Option<&str>) -> Result<kube::Client, RunError> {
     let mut config = kube::Config::infer().await.map_err(|error| RunError::Kubeconfig(Box::new(error)))?;
+    // The library takes a proxy from the environment as well: one is used only where the kubeconfig itself names it.
+    let environment = ["HTTPS_PROXY", "https_proxy"].map(std::env::var);
+    if config.proxy_url.as_ref().is_some_and(|proxy| environment.iter().flatten().any(|set| *proxy == **set)) {
+        config.proxy_url = None;
+    }
     // So that an audit log tells us from others.
     const NAME: &str = concat!("polaris2istio/", env!("CARGO_PKG_VERSION"));
     let agent = identity.and_then(|identity| HeaderValue::from_str(&format!("{NAME} ({identity})")).ok());

@@ -37,7 +37,13 @@ fn wrong_usage_is_2() {
 fn what_cannot_be_used_is_1_with_a_remedy() {
     check(&["--polarisAddress", "127.0.0.1:8091"], 1, &[], &["8091", "8090"]);
     check(&["--polaris-address", "127.0.0.1:1"], 1, &[], &["no access to a Kubernetes cluster", "set KUBECONFIG"]);
-    check(&["--polaris-address", "127.0.0.1:1", "--module", "/nonexistent.wasm"], 1, &[], &["/nonexistent.wasm"]);
+    let directory = tempfile::tempdir().unwrap();
+    let (here, out) = (directory.path().to_str().unwrap(), directory.path().join("out"));
+    let directories = ["--answers", here, "--entries", here, "--output", out.to_str().unwrap()];
+    check(&[&directories[..], &["--module", "/nonexistent.wasm"]].concat(), 1, &[], &["/nonexistent.wasm"]);
+    check(&[&directories[..], &["--socket", "/nonexistent/socket"]].concat(), 1, &[], &["give --socket a path"]);
+    check(&[&directories[..], &["--state", "file:/nonexistent/state"]].concat(), 1, &[], &["give --state a path"]);
+    check(&[&directories[..], &["--module-params", "/nonexistent.yaml"]].concat(), 1, &[], &["/nonexistent.yaml"]);
 }
 
 #[test]

@@ -20,6 +20,7 @@
 )]
 
 pub mod guest;
+mod http_client;
 mod poll;
 pub mod servers;
 

@@ -10,7 +10,9 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::{ElectionArgs, GuardArgs, LogFormat, ModuleArgs, ObserveArgs, SwapArgs};
 use crate::controller::Settled;
-use crate::registry::{AnyRegistry, DirectoryConfig, DirectoryRegistry, HttpConfig, HttpRegistry, TokenSource};
+use crate::registry::{
+    AnyRegistry, DirectoryConfig, DirectoryRegistry, HttpConfig, HttpRegistry, TlsFiles, TokenSource,
+};
 use crate::run::{Config, Target, run};
 use crate::watch_dir::WatchOptions;
 
@@ -20,11 +22,12 @@ const SILENT: Duration = Duration::from_secs(30);
 /// Flags of the controller.
 #[derive(Debug, Args)]
 pub struct RunArgs {
-    /// Polaris servers, over HTTP; the others take over when the first fails
+    /// Polaris servers, over HTTP, or over TLS as https://host:port; the others take over when the first fails
     #[arg(
         long,
         alias = "polarisAddress",
         env = "POLARIS2ISTIO_POLARIS_ADDRESS",
+        hide_env_values = true,
         value_name = "HOST:PORT,...",
         required_unless_present = "answers",
         help_heading = "Registry"
@@ -63,6 +66,27 @@ pub struct RunArgs {
         help_heading = "Registry"
     )]
     polaris_token: Option<String>,
+    /// Certificates (PEM) of authorities to trust beside the system's, for Polaris over TLS
+    #[arg(long, env = "POLARIS2ISTIO_POLARIS_CA_FILE", value_name = "FILE", help_heading = "Registry")]
+    polaris_ca_file: Option<PathBuf>,
+    /// The certificate (PEM) to show to a Polaris that asks for one; read again when TLS fails
+    #[arg(
+        long,
+        env = "POLARIS2ISTIO_POLARIS_CERT_FILE",
+        value_name = "FILE",
+        requires = "polaris_key_file",
+        help_heading = "Registry"
+    )]
+    polaris_cert_file: Option<PathBuf>,
+    /// Its key (PEM)
+    #[arg(
+        long,
+        env = "POLARIS2ISTIO_POLARIS_KEY_FILE",
+        value_name = "FILE",
+        requires = "polaris_cert_file",
+        help_heading = "Registry"
+    )]
+    polaris_key_file: Option<PathBuf>,
 
     /// The namespace whose ServiceEntries are served
     #[arg(
@@ -164,8 +188,10 @@ impl RunArgs {
             (None, Some(token)) => TokenSource::Value(token.clone()),
             (None, None) => TokenSource::None,
         };
+        let identity = self.polaris_cert_file.clone().zip(self.polaris_key_file.clone());
         let config = HttpConfig {
             token,
+            tls: TlsFiles { authority: self.polaris_ca_file.clone(), identity },
             interval: self.poll_interval,
             total_timeout: self.polaris_timeout,
             ..HttpConfig::new(addresses)

@@ -13,7 +13,7 @@ use crate::guard::{Decision, Hold, Kind, Listing, Origins, Seen};
 use crate::plan::Desired;
 
 /// What the registry and the module say of an entry's service.
-pub(super) struct News<'a> {
+pub(super) struct Facts<'a> {
     pub(super) listing: Listing<'a>,
     pub(super) origins: Origins,
     pub(super) answers: u64,
@@ -25,7 +25,7 @@ impl Look<'_> {
         &mut self,
         desired: &mut Desired,
         service: &str,
-        news: News<'_>,
+        facts: Facts<'_>,
         stopped: Option<&Stopped>,
     ) -> Decision {
         let stands_by = stopped.is_some_and(Stopped::stands_by);
@@ -42,23 +42,24 @@ impl Look<'_> {
         let seen = Seen {
             live: self.live,
             service,
-            listing: news.listing,
-            origins: news.origins,
-            answers: news.answers,
+            listing: facts.listing,
+            origins: facts.origins,
+            answers: facts.answers,
             settings,
             addresses: &self.context.addresses,
             // What a person lets go counts when it can be written.
             release: if stopped.is_some() { None } else { self.context.holds.take_release(self.title) },
-            promotions: stopped.is_none().then(|| self.context.holds.promotions()),
+            promotions: self.context.holds.promotions(),
+            writable: stopped.is_none(),
             now,
         };
         let decision = self.tracked.guard.decide(desired, &seen, self.context.holds.fleet());
         let shown: &[Hold] = if stands_by { &[] } else { &decision.holds };
-        let alarm = self.context.holds.note(self.title, shown);
+        self.context.holds.note(self.title, shown);
         if stands_by {
             self.tracked.report.holds.clear();
         } else {
-            diagnostics::log_alarm(alarm);
+            diagnostics::log_alarm(self.context.holds.alarm_news());
             self.tell(&decision, now);
         }
         self.tracked.urgent |= decision.on_purpose > 0;
@@ -69,8 +70,8 @@ impl Look<'_> {
     pub(super) fn let_go(&mut self) -> Decision {
         self.tracked.guard.anew();
         let decision = Decision::default();
-        let alarm = self.context.holds.note(self.title, &decision.holds);
-        diagnostics::log_alarm(alarm);
+        self.context.holds.note(self.title, &decision.holds);
+        diagnostics::log_alarm(self.context.holds.alarm_news());
         self.tell(&decision, Instant::now());
         decision
     }
@@ -90,7 +91,10 @@ impl Look<'_> {
         let begun = decision.holds.iter().filter(|hold| !known.contains(&hold.kind));
         let begun = begun.inspect(|hold| self.tell_begin(hold, now)).count();
         for kind in known.iter().filter(|kind| begun == 0 && !self.tracked.held.contains(kind)) {
-            info!(entry = self.title, hold = kind.as_str(), "endpoints no longer held");
+            match kind {
+                Kind::Fleet => debug!(entry = self.title, hold = kind.as_str(), "endpoints no longer held"),
+                _ => info!(entry = self.title, hold = kind.as_str(), "endpoints no longer held"),
+            }
         }
     }
 

@@ -96,7 +96,8 @@ impl Inputs {
 
     fn forget(&self, key: &ObjectRef<ServiceEntry>) {
         self.context.forget(key);
-        diagnostics::log_alarm(self.context.holds.forget(&title(key)));
+        self.context.holds.forget(&title(key));
+        diagnostics::log_alarm(self.context.holds.alarm_news());
     }
 
     fn holding(&self) {

@@ -14,7 +14,7 @@ use tracing::{error, info, warn};
 
 use super::binding::{binding, empty_service};
 use super::diagnostics;
-use super::holding::News;
+use super::holding::Facts;
 use super::report::{Board, Matter, WriteReport, text};
 use super::services::{Heard, Known, Services};
 use super::tracked::{Entries, Settled, Tracked};
@@ -244,8 +244,8 @@ impl Look<'_> {
             self.let_go()
         } else {
             let listing = content.as_deref().map_or(Listing::Missing, Listing::Service);
-            let news = News { listing, origins, answers };
-            self.guard(&mut desired, &source, news, stopped.as_ref())
+            let facts = Facts { listing, origins, answers };
+            self.guard(&mut desired, &source, facts, stopped.as_ref())
         };
         if self.too_many(&desired) {
             return self.end(Settled::Failed, Action::await_change());

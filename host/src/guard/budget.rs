@@ -25,3 +25,36 @@ impl Budget {
         self.limiter.until_ready().await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_urgent_has_at_most_one_before_it() {
+        let budget = Arc::new(Budget::new(NonZeroU32::new(20).unwrap()));
+        for _ in 0..20 {
+            budget.take(false).await;
+        }
+        let went = Arc::new(AtomicUsize::new(0));
+        let ordinary: Vec<_> = (0..6)
+            .map(|_| {
+                let (budget, went) = (Arc::clone(&budget), Arc::clone(&went));
+                tokio::spawn(async move {
+                    budget.take(false).await;
+                    went.fetch_add(1, Ordering::SeqCst);
+                })
+            })
+            .collect();
+        // All of them stand in line now.
+        tokio::task::yield_now().await;
+        budget.take(true).await;
+        assert!(went.load(Ordering::SeqCst) <= 1, "{went:?}");
+        for task in ordinary {
+            task.await.unwrap();
+        }
+    }
+}

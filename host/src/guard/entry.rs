@@ -8,66 +8,21 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::deeds::Deeds;
 use super::fleet::Fleet;
 use super::hold::{Hold, Kind, Reason};
 use super::listing::{Listing, Standing, Standings};
 use super::merge::put_back;
 use super::origin::Origins;
 use super::place::{Place, all_places};
-use super::settings::Settings;
-use crate::istio::{AddressRule, Endpoint, ServiceEntry};
+use super::seen::{Decision, Release, Seen};
+use crate::istio::{Endpoint, ServiceEntry};
 use crate::plan::{Desired, SOURCE};
 
 /// Fewer places than these are no mass, however many of them vanish.
 const MASS_AT_LEAST: usize = 4;
 /// Answers that must agree, beside the first, before a mass removal is believed.
 const AGREEING: u64 = 2;
-
-/// What is known when a decision is made.
-pub struct Seen<'a> {
-    /// The entry as it is.
-    pub live: &'a ServiceEntry,
-    /// `namespace/name` of the service.
-    pub service: &'a str,
-    /// What the registry lists for it.
-    pub listing: Listing<'a>,
-    /// Which instances the module's endpoints stand for.
-    pub origins: Origins,
-    /// How many sound answers it has given for the service, this one included.
-    pub answers: u64,
-    /// What holds for this entry.
-    pub settings: Settings,
-    /// Addresses that endpoints may have.
-    pub addresses: &'a AddressRule,
-    /// What a person released since the last decision.
-    pub release: Option<Release>,
-    /// How often a person has promoted a module so far; none while nothing can be written, so that it counts later.
-    pub promotions: Option<u64>,
-    /// Now.
-    pub now: Instant,
-}
-
-/// What a person lets go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Release {
-    /// What is held because of the fleet's alarm.
-    Fleet,
-    /// All that is held.
-    All,
-}
-
-/// What was decided beside what the entry should hold.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Decision {
-    /// The holds in force, one for each kind.
-    pub holds: Vec<Hold>,
-    /// Places that go because someone took them out of service or released them: they go first.
-    pub on_purpose: usize,
-    /// Places that were to be held and do not fit the entry as it is now.
-    pub misfits: usize,
-    /// When to look again, if nothing comes before.
-    pub again: Option<Duration>,
-}
 
 /// The guard of one entry.
 #[derive(Debug, Default)]
@@ -78,7 +33,8 @@ pub struct Guard {
     /// Places that the module was let drop although they are listed as fit: a tenth and another tenth are two.
     dropped: HashSet<Place>,
     empty_since: Option<Instant>,
-    promotions: Option<u64>,
+    /// What people did by the last decision that could be written.
+    deeds: Option<Deeds>,
     /// Of what is kept, as far as the module has told it.
     origins: Origins,
 }
@@ -104,14 +60,15 @@ impl Guard {
     /// Changes `desired` so that nothing disappears that is to be held.
     pub fn decide(&mut self, desired: &mut Desired, seen: &Seen<'_>, fleet: &Fleet) -> Decision {
         let base = self.kept.take().unwrap_or_else(|| seen.live.spec.endpoints.clone().into());
-        let known = self.promotions;
-        self.promotions = seen.promotions.or(known);
-        let promoted = known.is_some() && self.promotions != known;
+        let known = self.deeds;
+        if seen.writable {
+            self.deeds = Some(Deeds::of(seen));
+        }
         let places = all_places(&base);
         let from = rebound_from(desired, seen.live);
         let (held, on_purpose) = match &from {
             Some(_) => (self.rebound(desired, places.iter(), seen), 0),
-            None => self.weigh(desired, &places, seen, promoted, fleet),
+            None => self.weigh(desired, &places, seen, known, fleet),
         };
         self.held = held;
         let asked = self.held.len();
@@ -131,7 +88,7 @@ impl Guard {
 
     /// Starts anew from what the entry holds: someone else wrote it meanwhile, or nobody did.
     pub fn anew(&mut self) {
-        *self = Self { promotions: self.promotions, ..Self::default() };
+        *self = Self { deeds: self.deeds, ..Self::default() };
     }
 
     /// The entry was pointed at another service: its endpoints replace the old ones when it has some.
@@ -155,7 +112,7 @@ impl Guard {
         desired: &Desired,
         places: &HashSet<Place>,
         seen: &Seen<'_>,
-        promoted: bool,
+        known: Option<Deeds>,
         fleet: &Fleet,
     ) -> (HashMap<Place, Ground>, usize) {
         let present = all_places(&desired.endpoints);
@@ -170,10 +127,10 @@ impl Guard {
             self.dropped.clear();
             return (HashMap::new(), places.difference(&present).count());
         }
-        let on_purpose = gone.out_of_service.len();
         let mut held = self.vanished(gone.vanished, places.len(), seen, fleet);
-        held.extend(self.module_drops(gone.dropped, places.len(), seen, promoted));
-        (held, on_purpose)
+        let (wanted, dropped) = self.explained(gone.dropped, known);
+        held.extend(self.module_drops(dropped, places.len(), seen));
+        (held, gone.out_of_service.len() + wanted)
     }
 
     fn sort(&mut self, places: &HashSet<Place>, present: &HashSet<Place>, seen: &Seen<'_>) -> Gone {
@@ -216,7 +173,7 @@ impl Guard {
     /// Which of the places that vanished from the registry's list are held.
     fn vanished(&mut self, vanished: Vec<Place>, of: usize, seen: &Seen<'_>, fleet: &Fleet) -> HashMap<Place, Ground> {
         let fresh = vanished.iter().filter(|place| !self.held.contains_key(place)).count();
-        if fresh > 0 && fresh * 2 >= of - self.held.len() {
+        if fresh > 0 && fresh * 2 >= of.saturating_sub(self.held.len()) {
             fleet.lost(seen.service, seen.now);
         }
         let released =
@@ -233,34 +190,42 @@ impl Guard {
         }
         let (earlier, others): (Vec<_>, Vec<_>) =
             vanished.into_iter().partition(|place| self.is_held(place, Kind::Removal).is_some());
-        let rest = of - self.held.values().filter(|ground| ground.kind == Kind::Removal).count();
+        let rest = of.saturating_sub(self.held.values().filter(|ground| ground.kind == Kind::Removal).count());
         let mass = rest >= MASS_AT_LEAST && others.len() * 2 > rest;
+        // After an empty answer instances come back one by one: the first must not clear the others.
+        let waits = |place: &Place| mass || self.is_held(place, Kind::Empty).is_some();
+        let others = others.into_iter().filter(waits).collect();
         let mut held = self.all(earlier, Kind::Removal, seen);
-        if mass {
-            held.extend(self.all(others, Kind::Removal, seen));
-        }
+        held.extend(self.all(others, Kind::Removal, seen));
         held.retain(|_, ground| !removal_is_over(ground, seen));
         held
     }
 
+    /// Takes out what the module drops because a person wants it so: he has promoted it, or has just changed the entry's
+    /// ports or annotations. Returns how many that are.
+    fn explained(&mut self, dropped: Vec<Place>, known: Option<Deeds>) -> (usize, Vec<Place>) {
+        let (Some(known), Some(deeds)) = (known, self.deeds) else { return (0, dropped) };
+        if deeds.promotions != known.promotions {
+            self.dropped.clear();
+            return (dropped.len(), Vec::new());
+        }
+        if deeds.entry == known.entry {
+            return (0, dropped);
+        }
+        // What was dropped before the change was not because of it.
+        let (earlier, fresh): (Vec<_>, Vec<_>) =
+            dropped.into_iter().partition(|place| self.is_held(place, Kind::Module).is_some());
+        (fresh.len(), earlier)
+    }
+
     /// Which of the places that the module drops, though they are listed as fit, are held.
-    fn module_drops(
-        &mut self,
-        dropped: Vec<Place>,
-        of: usize,
-        seen: &Seen<'_>,
-        promoted: bool,
-    ) -> HashMap<Place, Ground> {
+    fn module_drops(&mut self, dropped: Vec<Place>, of: usize, seen: &Seen<'_>) -> HashMap<Place, Ground> {
         let earlier = self.dropped.len();
         let limit = seen.settings.module_removal_limit;
-        if promoted {
-            // A person has looked at what it does.
-            self.dropped.clear();
-        } else if limit.is_passed(dropped.len() + earlier, of + earlier) {
+        if limit.is_passed(dropped.len() + earlier, of + earlier) {
             return self.all(dropped, Kind::Module, seen);
-        } else {
-            self.dropped.extend(dropped);
         }
+        self.dropped.extend(dropped);
         HashMap::new()
     }
 

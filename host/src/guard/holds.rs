@@ -6,9 +6,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-use super::entry::Release;
 use super::fleet::{Alarm, Fleet};
 use super::hold::{Hold, Kind};
+use super::seen::Release;
 use crate::percent::Percent;
 
 /// The holds of all entries, by `namespace/name`, and the fleet's alarm. Share it in an `Arc`: the controller fills it,
@@ -120,26 +120,24 @@ impl Holds {
         self.lock().get_mut(entry)?.release.take()
     }
 
-    /// Notes what an entry holds. Returns the alarm's news, to be told once.
-    pub(crate) fn note(&self, entry: &str, holds: &[Hold]) -> Option<AlarmNews> {
+    /// Notes what an entry holds.
+    pub(crate) fn note(&self, entry: &str, holds: &[Hold]) {
         let mut entries = self.lock();
         if !holds.is_empty() {
             entries.entry(entry.to_owned()).or_default().holds = holds.to_vec();
         } else if let Some(slot) = entries.get_mut(entry) {
             slot.holds.clear();
         }
-        drop(entries);
-        self.alarm_news()
     }
 
     /// Notes that an entry is gone.
-    pub(crate) fn forget(&self, entry: &str) -> Option<AlarmNews> {
+    pub(crate) fn forget(&self, entry: &str) {
         self.lock().remove(entry);
         self.fleet.forget(entry);
-        self.alarm_news()
     }
 
-    fn alarm_news(&self) -> Option<AlarmNews> {
+    /// The alarm's news, to be told once.
+    pub(crate) fn alarm_news(&self) -> Option<AlarmNews> {
         let alarm = self.fleet.alarm();
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         let news = match (&*told, alarm) {

@@ -4,6 +4,7 @@
 //! and holds for any module.
 
 mod budget;
+mod deeds;
 mod entry;
 mod fleet;
 mod hold;
@@ -13,16 +14,18 @@ mod merge;
 mod origin;
 mod pace;
 mod place;
+mod seen;
 mod settings;
 #[cfg(test)]
 mod tests;
 
 pub use budget::Budget;
-pub use entry::{Decision, Guard, Release, Seen};
+pub use entry::Guard;
 pub use fleet::{Alarm, Fleet};
 pub use hold::{Hold, Kind, Reason};
 pub use holds::{AlarmNews, Holds};
 pub use listing::Listing;
 pub use origin::Origins;
 pub use pace::Pace;
+pub use seen::{Decision, Release, Seen};
 pub use settings::{EMPTY_HOLD, HoldTime, MODULE_REMOVAL_LIMIT, REMOVAL_HOLD, Settings};

@@ -40,6 +40,26 @@ pub enum RegistryError {
         /// What is wrong, without the token.
         problem: String,
     },
+    /// A file for TLS cannot be used.
+    #[error("registry {what} from {path}: {problem}; give a file in PEM", path = path.display())]
+    TlsFile {
+        /// What the file is for.
+        what: &'static str,
+        /// Which.
+        path: PathBuf,
+        /// What is wrong, without what is in it.
+        problem: String,
+    },
+    /// TLS did not come about.
+    #[error(
+        "registry at {address}: no TLS: {problem}; if an authority of your own made its certificate, name that by --polaris-ca-file, and if it wants a certificate of ours, give that by --polaris-cert-file and --polaris-key-file"
+    )]
+    Tls {
+        /// Where.
+        address: String,
+        /// What the TLS library or the server says.
+        problem: String,
+    },
     /// The HTTP client could not be made.
     #[error(
         "the HTTP client for the registry could not be made: {problem}; this is a defect or a lack of resources on this machine"
@@ -244,6 +264,8 @@ impl RegistryError {
             Self::Address { .. } => "address",
             Self::GrpcPort { .. } => "grpc-port",
             Self::Token { .. } => "token",
+            Self::TlsFile { .. } => "tls-file",
+            Self::Tls { .. } => "tls",
             Self::Client { .. } => "client",
             Self::Unresolved { .. } => "unresolved",
             Self::Unreachable { .. } => "unreachable",

@@ -24,7 +24,7 @@ use tokio::sync::{mpsc, watch};
 pub use self::decode::{Answer, Content, decode_answer};
 pub use self::directory::{DirectoryConfig, DirectoryRegistry};
 pub use self::error::RegistryError;
-pub use self::http::{Address, Addresses, HttpConfig, HttpRegistry, TokenSource};
+pub use self::http::{Address, Addresses, HttpConfig, HttpRegistry, TlsFiles, TokenSource};
 pub use self::news::{Agreed, News, Report};
 pub use self::pace::Pace;
 pub use self::service_key::ServiceKey;

@@ -22,7 +22,7 @@ fn an_answer_that_changes_shows_at_once() {
     bench.answer("reviews", &[("10.0.0.1", 100), ("10.0.0.3", 100)]);
     bench.expect("reviews", &["10.0.0.1", "10.0.0.3"]);
     assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
-    assert_eq!(running.count("entry written"), 2, "one line a write: {}", running.log());
+    running.expect_count("entry written", 2);
 }
 
 #[test]
@@ -132,7 +132,7 @@ fn an_entry_that_vanishes_for_a_moment_changes_nothing() {
     bench.write("entries/reviews.yaml", text);
     bench.answer("reviews", &[("10.0.0.7", 100)]);
     bench.expect("reviews", &["10.0.0.7"]);
-    assert_eq!(running.count("polaris/reviews"), 2, "written at first and for the new answer: {}", running.log());
+    running.expect_count("polaris/reviews", 2);
 }
 
 #[test]

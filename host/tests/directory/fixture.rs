@@ -103,6 +103,15 @@ impl Running {
         wait(&format!("the log says `{text}`"), || if self.log().contains(text) { Ok(()) } else { Err(self.log()) });
     }
 
+    /// Waits until the log has a text so often; more often is a failure. What is written may be seen before it is logged.
+    #[track_caller]
+    pub fn expect_count(&self, text: &str, count: usize) {
+        wait(&format!("the log says `{text}` {count} times"), || {
+            if self.count(text) >= count { Ok(()) } else { Err(self.log()) }
+        });
+        assert_eq!(self.count(text), count, "{}", self.log());
+    }
+
     /// How often the log has a text.
     pub fn count(&self, text: &str) -> usize {
         self.log().matches(text).count()

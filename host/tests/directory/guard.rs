@@ -30,7 +30,7 @@ fn a_mass_removal_is_believed_when_it_is_said_again() {
     bench.expect("reviews", &["10.0.0.1", "10.0.0.9"]);
     running.expect_log("endpoints no longer held");
     assert_eq!(running.count("endpoints held"), 1, "{}", running.log());
-    assert_eq!(running.count("entry written"), 2, "{}", running.log());
+    running.expect_count("entry written", 2);
 }
 
 #[test]
@@ -169,21 +169,35 @@ fn a_service_that_is_not_there_yet_costs_no_write() {
 }
 
 #[test]
-fn what_a_module_drops_is_held_without_end() {
+fn what_the_operators_own_rules_forbid_is_not_held() {
     let bench = bench(&["reviews"]);
-    // The operator told the module alone, so the host takes the fourth instance for fit.
-    let narrowed = ["--module-param", "address-cidrs=10.0.0.0/30"];
-    let (code, log) = bench.once(&narrowed);
-    assert_eq!(code, 3, "{log}");
-    assert!(
-        log.contains("endpoints held without end: the module drops 1 of 4, which the registry lists as fit"),
-        "{log}"
-    );
-    bench.answer("reviews", &[("10.0.0.1", 100), ("10.0.0.2", 100), ("10.0.0.4", 100)]);
-    assert_eq!(bench.once(&narrowed).0, 3);
-    assert_eq!(bench.addresses("reviews").unwrap(), ["10.0.0.1", "10.0.0.2", "10.0.0.4"], "what is deregistered goes");
-    bench.entry("reviews", json!({"aeraki.net/moduleRemovalLimit": "50%"}));
-    let (code, log) = bench.once(&narrowed);
+    let (code, log) = bench.once(&["--address-cidrs", "10.0.0.0/30"]);
     assert_eq!(code, 0, "{log}");
-    assert_eq!(bench.addresses("reviews").unwrap(), ["10.0.0.1", "10.0.0.2"]);
+    assert_eq!(bench.addresses("reviews").unwrap(), ADDRESSES[..3]);
+    bench.answer("reviews", &[]);
+    let (code, log) = bench.once(&["--address-cidrs", "10.0.0.0/31"]);
+    assert_eq!(code, 3, "{log}");
+    assert!(log.contains("endpoints=2") && log.contains("held endpoints are let go: they do not fit"), "{log}");
+    assert_eq!(bench.addresses("reviews").unwrap(), ADDRESSES[..1]);
+}
+
+#[test]
+fn ports_that_the_operator_takes_away_take_their_endpoints_along() {
+    let bench = Bench::new();
+    let mut listed = answer("reviews", &FOUR[..3]);
+    listed["instances"][2]["protocol"] = json!("grpc");
+    bench.write("answers/reviews.json", listed.to_string());
+    let declare = |name: &str, protocol: &str| {
+        let mut text = entry("reviews", json!({}));
+        let ports = text["spec"]["ports"].as_array_mut().unwrap();
+        ports.push(json!({"name": name, "number": 81, "protocol": protocol}));
+        bench.write("entries/reviews.yaml", text.to_string());
+    };
+    declare("grpc", "GRPC");
+    let running = bench.start(&[]);
+    bench.expect("reviews", &ADDRESSES[..3]);
+    // Of two ports, neither is for gRPC now.
+    declare("mongo", "MONGO");
+    bench.expect("reviews", &ADDRESSES[..2]);
+    assert_eq!(running.count("endpoints held"), 0, "{}", running.log());
 }

@@ -22,6 +22,8 @@ fn are_read() {
     check("a:8090, b,,a:8090", Ok("a:8090,b:8090"));
     check("[2001:db8::1]:9", Ok("[2001:db8::1]:9"));
     check("[::1]", Ok("[::1]:8090"));
+    check("https://polaris", Ok("https://polaris:443"));
+    check("HTTPS://polaris:8090/,http://polaris:8090", Ok("https://polaris:8090,polaris:8090"));
 }
 
 #[test]
@@ -29,7 +31,7 @@ fn are_refused_with_the_remedy() {
     check("", Err(&["names no server", "polaris:8090"]));
     check("polaris:8091", Err(&["`polaris:8091`", "gRPC", "`polaris:8090`"]));
     check("a:8090,[::1]:8091", Err(&["`[::1]:8091`", "`[::1]:8090`"]));
-    check("https://polaris:8090", Err(&["TLS is not supported yet", "host:port"]));
+    check("https://polaris:8091", Err(&["gRPC", "`polaris:8090`"]));
     check("grpc://polaris:8090", Err(&["another scheme"]));
     check("polaris:8090/naming", Err(&["path"]));
     check("polaris:port", Err(&["`port`", "1 to 65535"]));

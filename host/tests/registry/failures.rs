@@ -86,6 +86,43 @@ async fn large_answers_are_not_read() {
 }
 
 #[tokio::test]
+async fn headers_without_end_are_not_read() {
+    let many: String = (0..10_000).map(|number| format!("X-{number}: 1\r\n")).collect();
+    let long = format!("X-Long: {}\r\n", "x".repeat(4 << 20));
+    for headers in [many, long] {
+        let bytes = format!("HTTP/1.1 200 OK\r\n{headers}Content-Length: 2\r\n\r\n{{}}");
+        check("headers", Reply::Bytes(bytes), "dropped", &["shop/cart"]).await;
+    }
+}
+
+/// A megabyte of compressed zeros is a gigabyte: nothing is asked to be compressed, and nothing is decompressed.
+#[tokio::test]
+async fn nothing_is_decompressed() {
+    let compressed = Reply::Answer(200, "Content-Encoding: gzip\r\n".to_owned(), "\u{1f}\u{8b}\u{8}".to_owned());
+    check("compressed", compressed, "not-json", &["shop/cart"]).await;
+    let fake = Fake::start(fine).await;
+    let mut following = follow_http(quick(&[&fake]), &["cart"]);
+    following.hosts("cart", &["10.0.0.1"]).await;
+    assert!(fake.asked()[0].headers.iter().all(|header| !header.starts_with("accept-encoding")));
+}
+
+/// The body of an answer that says "unchanged" means nothing, and is not worth reading for ever.
+#[tokio::test]
+async fn an_unchanged_answer_is_not_read_to_its_end() {
+    let fake = Fake::start(fine).await;
+    let mut following = follow_http(quick(&[&fake]), &["cart"]);
+    following.hosts("cart", &["10.0.0.1"]).await;
+    let chunk = format!("100000\r\n{}\r\n", " ".repeat(1 << 20));
+    let head = "HTTP/1.1 200 OK\r\nX-Polaris-Code: 200001\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let bytes = format!("{head}{}", chunk.repeat(8));
+    fake.rule(move |_| Reply::Bytes(bytes.clone()));
+    let connections = fake.connections();
+    fake.wait_for_more(5).await;
+    following.quiet();
+    assert!(fake.connections() > connections, "connections with an unread rest are not used again");
+}
+
+#[tokio::test]
 async fn a_large_answer_that_is_allowed_is_read() {
     let ids: Vec<String> = (0..5_000).map(|number| format!("{number:040}")).collect();
     let list: Vec<(&str, &str)> = ids.iter().map(|id| (&**id, "10.0.0.1")).collect();

@@ -8,12 +8,13 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::Namespace;
+use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
+use k8s_openapi::api::core::v1::{Namespace, ServiceAccount};
 use kube::api::{Api, DynamicObject, ListParams, PostParams};
 use kube::config::{Config, KubeConfigOptions, Kubeconfig};
 use kube::core::{ApiResource, GroupVersionKind};
 use kube::{Client, ResourceExt as _};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::audit;
 use super::binaries::Binaries;
@@ -29,6 +30,8 @@ use crate::poll::wait_for;
 
 /// Far more than it takes to serve a new kind of objects.
 const SERVED: Duration = Duration::from_secs(30);
+/// How long a ServiceAccount's token is good for, in seconds: longer than any test.
+const TOKEN_LIFE: i64 = 3_600;
 
 /// Who a kubeconfig is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +51,13 @@ impl User {
     }
 }
 
+/// How an API server is, where it is not as the others.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ApiServerOptions {
+    /// It cannot stream lists through a watch, as older ones cannot.
+    pub no_streamed_lists: bool,
+}
+
 /// A running API server. Its etcd goes on while it is stopped, so that its
 /// data is there when it comes back.
 pub struct ApiServer {
@@ -56,29 +66,44 @@ pub struct ApiServer {
     _etcd: Etcd,
     directory: Directory,
     kubectl: &'static Path,
+    authority: PathBuf,
+    port: u16,
 }
 
 impl ApiServer {
     /// Starts one that knows ServiceEntries.
     pub async fn start(binaries: &'static Binaries) -> Self {
-        let server = Self::start_without_crds(binaries).await;
+        Self::start_with(binaries, ApiServerOptions::default()).await
+    }
+
+    /// Starts one that knows ServiceEntries and differs from the others.
+    pub async fn start_with(binaries: &'static Binaries, options: ApiServerOptions) -> Self {
+        let server = ready::start("kube-apiserver", || Self::try_start(binaries, options)).await;
         server.install_crds(binaries).await;
         server
     }
 
     /// Starts one that knows nothing of Istio.
     pub async fn start_without_crds(binaries: &'static Binaries) -> Self {
-        ready::start("kube-apiserver", || Self::try_start(binaries)).await
+        ready::start("kube-apiserver", || Self::try_start(binaries, ApiServerOptions::default())).await
     }
 
-    async fn try_start(binaries: &'static Binaries) -> Result<Self, String> {
+    async fn try_start(binaries: &'static Binaries, options: ApiServerOptions) -> Result<Self, String> {
         let etcd = Etcd::start(binaries).await;
         let directory = Directory::new("apiserver");
         let port = free_port();
         let certificates = Certificates::write(&directory);
-        let daemon = Daemon::new(program(binaries, &directory, &certificates, port, etcd.url()));
-        write_kubeconfigs(&directory, &certificates, port);
-        let mut server = Self { daemon, _etcd: etcd, directory, kubectl: &binaries.kubectl };
+        let mut program = program(binaries, &directory, &certificates, port, etcd.url());
+        if options.no_streamed_lists {
+            program = program.arg("--feature-gates=WatchList=false");
+        }
+        let daemon = Daemon::new(program);
+        let authority = certificates.authority;
+        let mut server = Self { daemon, _etcd: etcd, directory, kubectl: &binaries.kubectl, authority, port };
+        // Once, and not whenever one is asked for: other tests may be reading it.
+        for user in [User::Admin, User::Limited] {
+            server.write_kubeconfig(user.name(), &token(user));
+        }
         server.try_start_again().await?;
         Ok(server)
     }
@@ -113,6 +138,33 @@ impl ApiServer {
     /// The path of a kubeconfig for a user.
     pub fn kubeconfig(&self, user: User) -> PathBuf {
         self.directory.path().join(user.name()).with_extension("kubeconfig")
+    }
+
+    /// Asks for a token of a ServiceAccount, as a kubelet does, and returns the path of a kubeconfig with it.
+    pub async fn account_kubeconfig(&self, namespace: &str, account: &str) -> PathBuf {
+        let accounts: Api<ServiceAccount> = Api::namespaced(self.client().await, namespace);
+        let spec = TokenRequestSpec { expiration_seconds: Some(TOKEN_LIFE), ..TokenRequestSpec::default() };
+        let request = TokenRequest { spec: Some(spec), ..TokenRequest::default() };
+        let answer = accounts.create_token_request(account, &PostParams::default(), &request).await;
+        let answer = answer.expect("a ServiceAccount that exists can have a token");
+        let token = answer.status.and_then(|status| status.token).expect("the answer holds the token");
+        self.write_kubeconfig(&format!("{namespace}.{account}"), &token)
+    }
+
+    fn write_kubeconfig(&self, name: &str, token: &str) -> PathBuf {
+        let kubeconfig = json!({
+            "apiVersion": "v1",
+            "kind": "Config",
+            "clusters": [{"name": "tests", "cluster": {
+                "server": format!("https://127.0.0.1:{}", self.port),
+                "certificate-authority": self.authority,
+            }}],
+            "users": [{"name": name, "user": {"token": token}}],
+            "contexts": [{"name": name, "context": {"cluster": "tests", "user": name}}],
+            "current-context": name,
+        });
+        // JSON is YAML.
+        self.directory.write(&format!("{name}.kubeconfig"), kubeconfig.to_string())
     }
 
     /// The configuration of a client for a user.
@@ -171,6 +223,18 @@ impl ApiServer {
         all
     }
 
+    /// Applies objects as an operator does, by server-side apply; with `dry_run` they are only checked by the server.
+    ///
+    /// # Panics
+    ///
+    /// When the server refuses one, with its words.
+    pub async fn apply(&self, objects: &[Value], dry_run: bool) {
+        let list = json!({"apiVersion": "v1", "kind": "List", "items": objects});
+        let dry_run = if dry_run { "--dry-run=server" } else { "--dry-run=none" };
+        self.kubectl(&["apply", "--server-side", "--field-manager=operator", dry_run, "-f", "-"], &list.to_string())
+            .await;
+    }
+
     /// Runs kubectl as the administrator, with something to read from standard
     /// input, and returns its output: for what only kubectl does, such as a
     /// client-side apply.
@@ -214,26 +278,6 @@ impl ApiServer {
 pub fn service_entry() -> ApiResource {
     let kind = GroupVersionKind::gvk("networking.istio.io", "v1", "ServiceEntry");
     ApiResource::from_gvk_with_plural(&kind, "serviceentries")
-}
-
-/// Once, and not whenever one is asked for: other tests may be reading it.
-fn write_kubeconfigs(directory: &Directory, certificates: &Certificates, port: u16) {
-    for user in [User::Admin, User::Limited] {
-        let name = user.name();
-        let kubeconfig = json!({
-            "apiVersion": "v1",
-            "kind": "Config",
-            "clusters": [{"name": "tests", "cluster": {
-                "server": format!("https://127.0.0.1:{port}"),
-                "certificate-authority": certificates.authority,
-            }}],
-            "users": [{"name": name, "user": {"token": token(user)}}],
-            "contexts": [{"name": name, "context": {"cluster": "tests", "user": name}}],
-            "current-context": name,
-        });
-        // JSON is YAML.
-        directory.write(&format!("{name}.kubeconfig"), kubeconfig.to_string());
-    }
 }
 
 /// Tokens are no secrets here: the server listens on loopback and is thrown away.

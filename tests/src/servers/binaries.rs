@@ -15,6 +15,8 @@ pub struct Binaries {
     pub(super) polaris_conf: PathBuf,
     pub(super) istio_crds: PathBuf,
     pub(super) registry: PathBuf,
+    pub(super) helm: PathBuf,
+    pub(super) prometheus_operator_crds: PathBuf,
 }
 
 /// The built servers, or `None`, said loudly, where they are not there: a
@@ -62,11 +64,14 @@ fn find() -> Result<Binaries, String> {
     let polaris = include_str!("../../servers/polaris/go.mod");
     let istio = include_str!("../../servers/istio/go.mod");
     let registry = include_str!("../../servers/registry/go.mod");
+    let helm = include_str!("../../servers/helm/go.mod");
+    let prometheus_operator = include_str!("../../servers/prometheus-operator/go.mod");
     let there = |name: &str, module: &str, go_mod: &str, file: &str| {
         let path = root().join(format!("{name}-{}", version(go_mod, module))).join(file);
         path.exists().then(|| path.clone()).ok_or_else(|| path.display().to_string())
     };
     let polaris_module = "github.com/polarismesh/polaris";
+    let operator_module = "github.com/prometheus-operator/prometheus-operator";
     Ok(Binaries {
         etcd: there("etcd", "go.etcd.io/etcd/server/v3", kubernetes, "etcd")?,
         kube_apiserver: there("kube-apiserver", "k8s.io/kubernetes", kubernetes, "kube-apiserver")?,
@@ -75,6 +80,8 @@ fn find() -> Result<Binaries, String> {
         polaris_conf: there("polaris", polaris_module, polaris, "conf")?,
         istio_crds: there("istio-crds", "istio.io/api", istio, "crds.yaml")?,
         registry: there("registry", "github.com/distribution/distribution/v3", registry, "registry")?,
+        helm: there("helm", "helm.sh/helm/v4", helm, "helm")?,
+        prometheus_operator_crds: there("prometheus-operator-crds", operator_module, prometheus_operator, "crds.yaml")?,
     })
 }
 

@@ -5,6 +5,7 @@ use super::directory::Directory;
 use super::ports::free_port;
 use super::process::{Process, Program};
 use super::ready;
+use crate::http_client::http_client;
 
 /// A running etcd with data of its own.
 pub(super) struct Etcd {
@@ -35,7 +36,7 @@ impl Etcd {
             .start();
         let health = format!("{url}/health");
         ready::ready(&mut process, || async {
-            let answer = reqwest::get(&health).await.map_err(|error| error.to_string())?;
+            let answer = http_client().get(&health).send().await.map_err(|error| error.to_string())?;
             answer.error_for_status().map(drop).map_err(|error| error.to_string())
         })
         .await?;

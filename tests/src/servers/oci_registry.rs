@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use reqwest::header::{CONTENT_TYPE, LOCATION};
-use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
+use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 
@@ -17,6 +17,7 @@ use super::directory::Directory;
 use super::ports::free_port;
 use super::process::Program;
 use super::ready;
+use crate::http_client::http_client;
 
 const USER: &str = "user";
 const PASSWORD: &str = "secret";
@@ -170,7 +171,7 @@ impl OciRegistry {
     }
 
     fn request(&self, method: Method, url: &str) -> RequestBuilder {
-        Client::new().request(method, url).basic_auth(USER, Some(PASSWORD))
+        http_client().request(method, url).basic_auth(USER, Some(PASSWORD))
     }
 
     /// All that it has logged so far.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 
-use polaris2istio_tests::servers::{Directory, Process, Program};
+use polaris2istio_tests::servers::{Directory, Process, Program, Release};
 use polaris2istio_tests::wait_for;
 use serde_json::Value;
 
@@ -18,14 +18,17 @@ pub(crate) struct Start {
     flags: BTreeMap<&'static str, String>,
     switches: Vec<&'static str>,
     kubeconfig: PathBuf,
+    environment: Vec<(&'static str, String)>,
 }
 
 impl Start {
-    /// With quick polls, against these servers.
-    pub(crate) fn new(kubeconfig: &Path, polaris: &str, namespace: &str) -> Self {
+    /// With quick polls, as installed, against this Polaris.
+    pub(crate) fn new(release: &Release, polaris: &str, namespace: &str) -> Self {
         let flags = BTreeMap::new();
-        let start = Self { flags, switches: Vec::new(), kubeconfig: kubeconfig.into() };
+        let (kubeconfig, environment) = (release.kubeconfig.clone(), Vec::new());
+        let start = Self { flags, switches: Vec::new(), kubeconfig, environment };
         start
+            .env("POD_NAMESPACE", &release.namespace)
             .flag("polaris-address", polaris)
             .flag("namespace", namespace)
             .flag("poll-interval", "100ms")
@@ -44,6 +47,12 @@ impl Start {
     /// Sets a flag that takes no value.
     pub(crate) fn switch(mut self, name: &'static str) -> Self {
         self.switches.push(name);
+        self
+    }
+
+    /// Sets a variable of its environment.
+    pub(crate) fn env(mut self, name: &'static str, value: &str) -> Self {
+        self.environment.push((name, value.into()));
         self
     }
 
@@ -68,12 +77,13 @@ impl Start {
         let flags = self.flags.iter().map(|(name, value)| format!("--{name}={value}"));
         let flags = flags.chain(self.switches.iter().map(|name| format!("--{name}")));
         let program = Program::new(&binary(), directory.path()).args(flags).env("KUBECONFIG", self.kubeconfig);
+        let program = self.environment.into_iter().fold(program, |program, (name, value)| program.env(name, value));
         Controller { process: program.start(), program, directory }
     }
 }
 
 /// The binary beside this test's own in the target directory.
-fn binary() -> PathBuf {
+pub(crate) fn binary() -> PathBuf {
     let test = std::env::current_exe().unwrap();
     let binary = test.ancestors().nth(2).unwrap().join("polaris2istio");
     assert!(binary.exists(), "{} is missing; run `cargo build -p polaris2istio` first", binary.display());

@@ -1,7 +1,9 @@
 //! What the guard holds back, and what stops all writes.
 
 use kube::api::{Api, ApiResource, DynamicObject, PostParams};
+use polaris2istio::converter::source::Candidate;
 use polaris2istio::gate::Shut;
+use polaris2istio::guard::Kind;
 use polaris2istio_tests::servers::{self, Polaris, PolarisOptions};
 use polaris2istio_tests::{guest, wait_for};
 use serde_json::{Value, json};
@@ -18,11 +20,12 @@ async fn a_mass_removal_is_held_and_then_believed() {
     let Some((world, api)) = World::shared("mass-removal").await else { return };
     world.register("cart", &FIVE).await;
     world.create(&world.entry("cart")).await;
-    let controller = world.controller().flag("removal-hold", "5s").start();
+    let mut controller = world.controller().flag("removal-hold", "5s").start();
     world.endpoints("cart", &FIVE).await;
-    let instances: Vec<_> = FIVE[1..].iter().map(|host| world.instance("cart", host)).collect();
-    world.admin.deregister_all(&instances).await;
-    world.admin.pull(&world.namespace).await;
+    // While it is away, so that it sees them go in one answer.
+    assert!(controller.stop().await.success());
+    world.deregister("cart", &FIVE[1..]).await;
+    controller.start_again();
     controller.says(&["WARN", "/cart", "endpoints held for", "vanished from the registry at once"]).await;
     world.register("cart", &["10.0.0.9"]).await;
     let both: Vec<_> = FIVE.into_iter().chain(["10.0.0.9"]).collect();
@@ -112,18 +115,18 @@ async fn a_module_that_drops_fit_instances_takes_nothing_away() {
 #[tokio::test]
 async fn a_person_releases_and_pauses() {
     let Some((world, api)) = World::shared("release").await else { return };
-    world.register("cart", &FIVE[..2]).await;
+    world.register("cart", &FIVE[..1]).await;
     world.create(&world.entry("cart")).await;
     let controller = InProcess::start(&world).await;
-    world.endpoints("cart", &FIVE[..2]).await;
+    world.endpoints("cart", &FIVE[..1]).await;
     let title = format!("{}/cart", world.namespace);
-    world.deregister("cart", &FIVE[..2]).await;
+    world.deregister("cart", &FIVE[..1]).await;
     wait_for("it holds", SOON, || async {
         let holds = controller.holds.of(&title);
         if holds.len() == 1 { Ok(()) } else { Err(format!("{holds:?}")) }
     })
     .await;
-    world.endpoints("cart", &FIVE[..2]).await;
+    world.endpoints("cart", &FIVE[..1]).await;
     assert!(controller.holds.release(&title));
     world.endpoints("cart", &[]).await;
 
@@ -215,4 +218,28 @@ async fn refuse(world: &World, address: &str) {
         }
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_module_that_a_person_accepts_may_drop() {
+    let Some((world, _)) = World::shared("accepted").await else { return };
+    let module = Candidate::new(std::fs::read(guest::misbehaving()).unwrap(), "guest".into());
+    world.register("cart", &FIVE[..4]).await;
+    world.create(&world.entry("cart")).await;
+    let holds = |controller: &InProcess| controller.holds.of(&format!("{}/cart", world.namespace));
+    let good = InProcess::start_with(&world, &module, &[]).await;
+    world.until("all are there", "cart", |entry| addresses(entry).len() == 4).await;
+    drop(good);
+    let dropping = InProcess::start_with(&world, &module, &[("behaviour", "drop-half")]).await;
+    wait_for("it holds", SOON, || async {
+        match holds(&dropping).as_slice() {
+            [hold] if hold.kind == Kind::Module && hold.until.is_none() && hold.endpoints == 2 => Ok(()),
+            holds => Err(format!("{holds:?}")),
+        }
+    })
+    .await;
+    assert_eq!(addresses(&world.get("cart").await.unwrap()).len(), 4);
+    dropping.holds.accept_module();
+    world.until("half is left", "cart", |entry| addresses(entry).len() == 2).await;
+    assert_eq!(holds(&dropping), []);
 }

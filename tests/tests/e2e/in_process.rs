@@ -26,12 +26,18 @@ pub(crate) struct InProcess {
 impl InProcess {
     /// With the embedded module, the flags' defaults and quick polls.
     pub(crate) async fn start(world: &World) -> Self {
+        Self::start_with(world, &Candidate::embedded(), &[]).await
+    }
+
+    /// With another module, and parameters for it.
+    pub(crate) async fn start_with(world: &World, module: &Candidate, parameters: &[(&str, &str)]) -> Self {
+        let parameters = parameters.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
         let client = world.entries.clone().into_client();
         let resource = served_version(&client).await;
         let (gate, holds) = (Arc::new(Gate::default()), Arc::new(Holds::new("20%".parse().unwrap())));
         let interval = Duration::from_millis(100);
         let config = HttpConfig { interval, ..HttpConfig::new(world.polaris.parse().unwrap()) };
-        let module = Converter::new(&Candidate::embedded(), Limits::default(), Vec::new()).unwrap();
+        let module = Converter::new(module, Limits::default(), parameters).unwrap();
         let parts = Parts {
             registry: HttpRegistry::new(config).unwrap(),
             events: KubernetesEntries::new(client.clone(), resource.clone(), world.namespace.clone()).events(),
@@ -44,6 +50,7 @@ impl InProcess {
             holds: Arc::clone(&holds),
             write_rate: NonZeroU32::MAX,
             swap_rate: NonZeroU32::MAX,
+            observers: Default::default(),
             once: false,
             observers: Default::default(),
         };

@@ -1,6 +1,6 @@
 //! What becomes of entries as operators make, change and delete them.
 
-use polaris2istio_tests::servers::{ApiServer, User};
+use polaris2istio_tests::servers::ApiServer;
 use polaris2istio_tests::wait_for;
 use serde_json::{Value, json};
 
@@ -43,7 +43,7 @@ async fn an_entry_that_is_made_anew_is_filled_again() {
 #[tokio::test]
 async fn a_write_never_brings_a_deleted_entry_back() {
     let Some((world, api)) = World::shared("late").await else { return };
-    let (proxy, kubeconfig) = before_api(api, &world).await;
+    let (proxy, kubeconfig) = before_api(&world).await;
     let controller = world.controller().kubeconfig(&kubeconfig).start();
     for (host, anew) in [("10.0.0.2", false), ("10.0.0.3", true)] {
         world.create(&world.entry("cart")).await;
@@ -73,14 +73,14 @@ async fn a_write_never_brings_a_deleted_entry_back() {
 }
 
 /// A proxy before the API server, and a kubeconfig that leads through it.
-pub(crate) async fn before_api(api: &ApiServer, world: &World) -> (Proxy, std::path::PathBuf) {
-    let direct = std::fs::read_to_string(api.kubeconfig(User::Admin)).unwrap();
+pub(crate) async fn before_api(world: &World) -> (Proxy, std::path::PathBuf) {
+    let direct = std::fs::read_to_string(&world.release.kubeconfig).unwrap();
     let mut config: Value = serde_json::from_str(&direct).unwrap();
     let server = &mut config["clusters"][0]["cluster"]["server"];
     let proxy = Proxy::before(server.as_str().unwrap().trim_start_matches("https://")).await;
     *server = json!(format!("https://{}", proxy.address()));
     // Beside the other one, whose directory goes with its server.
-    let path = api.kubeconfig(User::Admin).with_file_name(format!("{}.kubeconfig", world.namespace));
+    let path = world.release.kubeconfig.with_file_name(format!("{}.kubeconfig", world.namespace));
     std::fs::write(&path, config.to_string()).unwrap();
     (proxy, path)
 }

@@ -2,6 +2,7 @@
 //!
 //! Each test has a namespace of its own, which has the same name in both servers, and a controller of its own. What is
 //! checked is what the servers then hold, and the API server's own account of who wrote what.
+//! The controller is installed by the manifests as shipped, and runs with a token of its own ServiceAccount.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a panic is how a test fails")]
 mod bad_input;
 mod canned;
@@ -19,7 +20,10 @@ mod observed;
 mod ownership;
 mod proxy;
 mod replicas;
+mod rights;
+mod secrets;
 mod takeover;
+mod tls;
 mod world;
 
 use std::time::Duration;

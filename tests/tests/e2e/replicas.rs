@@ -122,7 +122,7 @@ async fn a_leader_that_was_frozen_ends_its_writes() {
 #[tokio::test]
 async fn a_write_that_is_late_is_refused() {
     let Some((world, api)) = World::shared("late-leader").await else { return };
-    let (proxy, kubeconfig) = before_api(api, &world).await;
+    let (proxy, kubeconfig) = before_api(&world).await;
     let leader = replica(&world, "6s").kubeconfig(&kubeconfig).start();
     leader.says(&[LEADS]).await;
     let standby = replica(&world, "6s").start();

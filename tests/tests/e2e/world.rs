@@ -1,11 +1,10 @@
 //! A namespace of a test's own in both servers, and what operators and instances do there.
 
-use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::time::Duration;
 
 use kube::api::{Api, DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
-use polaris2istio_tests::servers::{self, Admin, ApiServer, Instance, Polaris, User, Write};
+use polaris2istio_tests::servers::{self, Admin, ApiServer, Instance, Polaris, Release, Write};
 use polaris2istio_tests::wait_for;
 use serde_json::{Value, json};
 
@@ -23,7 +22,8 @@ pub(crate) struct World {
     pub(crate) entries: Api<DynamicObject>,
     /// Where Polaris is.
     pub(crate) polaris: String,
-    kubeconfig: PathBuf,
+    /// The controller as installed for this namespace: it has the rights that the shipped manifests give, and no others.
+    pub(crate) release: Release,
 }
 
 impl World {
@@ -36,11 +36,12 @@ impl World {
     /// One in these servers.
     pub(crate) async fn new(api: &ApiServer, polaris: &Polaris, name: &str) -> Self {
         let namespace = api.create_namespace(name).await;
+        let binaries = servers::binaries().unwrap();
         Self {
             entries: api.service_entries(&namespace).await,
             admin: polaris.admin(),
             polaris: polaris.http_address(),
-            kubeconfig: api.kubeconfig(User::Admin),
+            release: Release::install(api, binaries, &namespace).await,
             namespace,
         }
     }
@@ -52,7 +53,7 @@ impl World {
 
     /// A controller for this namespace, to be started.
     pub(crate) fn controller(&self) -> Start {
-        Start::new(&self.kubeconfig, &self.polaris, &self.namespace)
+        Start::new(&self.release, &self.polaris, &self.namespace)
     }
 
     /// An entry that is bound to the service of its name.

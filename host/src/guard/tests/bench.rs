@@ -20,13 +20,14 @@ pub(super) struct Step {
     drops: &'static str,
     release: Option<Release>,
     promoted: bool,
+    edited: Option<&'static str>,
     endpoints: &'static str,
     holds: &'static [Kind],
 }
 
 /// At this second the registry lists these (`-` where there is no such service), and the entry shall have those.
 pub(super) fn at(second: u64, listed: &'static str, endpoints: &'static str, holds: &'static [Kind]) -> Step {
-    Step { second, listed: Some(listed), drops: "", release: None, promoted: false, endpoints, holds }
+    Step { second, listed: Some(listed), drops: "", release: None, promoted: false, edited: None, endpoints, holds }
 }
 
 /// The same with a registry that says nothing.
@@ -43,6 +44,11 @@ impl Step {
     /// A person has let go.
     pub(super) fn released(self, release: Release) -> Self {
         Self { release: Some(release), ..self }
+    }
+
+    /// The entry's operator has set this annotation to the second.
+    pub(super) fn edited(self, annotation: &'static str) -> Self {
+        Self { edited: Some(annotation), ..self }
     }
 
     /// The addresses and holds that shall be.
@@ -100,6 +106,10 @@ impl Bench {
             self.listed = (listed != "-").then(|| service(listed));
         }
         self.promotions += u64::from(step.promoted);
+        if let Some(annotation) = step.edited {
+            let annotations = self.live.metadata.annotations.get_or_insert_default();
+            annotations.insert(annotation.into(), format!("{}s", step.second));
+        }
         let letters = step.listed.unwrap_or_else(|| panic!("the first step has an answer"));
         let mut desired = desired(letters, step.drops, &self.service);
         let seen = Seen {
@@ -111,7 +121,8 @@ impl Bench {
             settings: self.settings,
             addresses: &Default::default(),
             release: step.release,
-            promotions: Some(self.promotions),
+            promotions: self.promotions,
+            writable: true,
             now: self.now + Duration::from_secs(step.second),
         };
         let decision = self.guard.decide(&mut desired, &seen, fleet);

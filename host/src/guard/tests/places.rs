@@ -42,7 +42,8 @@ fn decide(live: &ServiceEntry, given: &ServiceEntry, instances: Value) -> (Desir
         settings: Settings::default(),
         addresses: &Default::default(),
         release: None,
-        promotions: None,
+        promotions: 0,
+        writable: true,
         now: Instant::now(),
     };
     let decision = Guard::default().decide(&mut desired, &seen, &fleet);
@@ -151,7 +152,8 @@ fn an_instance_behind_another_address_is_known_by_what_the_module_said() {
             settings: Settings::default(),
             addresses: &Default::default(),
             release: None,
-            promotions: None,
+            promotions: 0,
+            writable: true,
             now: Instant::now(),
         };
         let mut desired = Desired::new(update, "ns/s".into(), String::new());

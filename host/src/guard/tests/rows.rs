@@ -40,7 +40,6 @@ fn an_empty_service_is_held_and_then_cleared() {
             at(600, "", "c", &[Empty]),
         ],
     );
-    check("ab", vec![at(0, "-", "ab", &[Empty]), at(10, "b", "b", &[])]);
     check("", vec![at(0, "", "", &[])]);
 }
 
@@ -144,6 +143,16 @@ fn from_a_mass_to_nothing_and_back() {
             at(110, "cd", "cd", &[]),
         ],
     );
+    // However few there are.
+    check(
+        "ab",
+        vec![
+            at(0, "-", "ab", &[Empty]),
+            at(100, "b", "ab", &[Removal]),
+            at(101, "bC", "ab", &[Removal]),
+            at(102, "bA", "b", &[]),
+        ],
+    );
 }
 
 #[test]
@@ -210,6 +219,25 @@ fn during_a_modules_hold() {
             at(2, "abcd", "abcd", &[Module]).drops("ab"),
         ],
     );
+}
+
+#[test]
+fn what_an_operators_change_explains_goes_at_once() {
+    let steps = |annotation| {
+        vec![
+            at(0, "abcd", "abcd", &[]),
+            at(1, "abcd", "abcd", &[Module]).drops("a"),
+            // What the module dropped before is not explained by it.
+            at(2, "abcd", "ab", &[Module]).drops("acd").edited(annotation),
+            at(3, "abcd", "ab", &[Module]).drops("bcd"),
+        ]
+    };
+    check("abcd", steps("example.com/env"));
+    check(
+        "abcd",
+        vec![at(0, "abcd", "abcd", &[]), at(1, "abcd", "abcd", &[Module]).drops("cd").edited("aeraki.net/removalHold")],
+    );
+    check("abcd", vec![at(0, "abcd", "abcd", &[Module]).drops("cd").edited("example.com/env")]);
 }
 
 #[test]

@@ -11,10 +11,13 @@ use crate::registry::RegistryError;
 /// Where Polaris serves its HTTP client API unless told otherwise.
 const HTTP_PORT: u16 = 8090;
 
+/// Where a web server serves TLS unless told otherwise: Polaris has no port of its own for it, a proxy before it has this.
+const HTTPS_PORT: u16 = 443;
+
 /// Where Polaris serves gRPC unless told otherwise; users of the original pass it.
 const GRPC_PORT: u16 = 8091;
 
-/// One server: a host and the port of its HTTP client API. Shown as `host:port`.
+/// One server: a host and the port of its HTTP client API. Shown as `host:port`, or `https://host:port`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Address {
     shown: String,
@@ -25,6 +28,11 @@ impl Address {
     /// Where requests for services go.
     pub(super) fn discover_url(&self) -> &Url {
         &self.discover
+    }
+
+    /// Whether it is spoken to over TLS.
+    pub(super) fn is_tls(&self) -> bool {
+        self.discover.scheme() == "https"
     }
 
     pub(super) fn shown(&self) -> &str {
@@ -51,10 +59,11 @@ impl FromStr for Address {
                 "give the host and port alone, and a token apart",
             ));
         }
-        if text.to_ascii_lowercase().starts_with("https://") {
-            return Err(bad(text, "TLS is not supported yet", "give Polaris's plain HTTP address as host:port"));
-        }
-        let rest = text.strip_prefix("http://").unwrap_or(text);
+        let (tls, rest) = match scheme(text) {
+            Some(("https", rest)) => (true, rest),
+            Some(("http", rest)) => (false, rest),
+            _ => (false, text),
+        };
         let rest = rest.strip_suffix('/').unwrap_or(rest);
         if rest.contains('/') {
             return Err(bad(
@@ -63,20 +72,27 @@ impl FromStr for Address {
                 "give the host and port alone, such as polaris:8090",
             ));
         }
-        let (host, port) = split(text, rest)?;
+        let (host, port) = split(text, rest, if tls { HTTPS_PORT } else { HTTP_PORT })?;
         if port == GRPC_PORT {
             return Err(RegistryError::GrpcPort { address: text.to_owned(), host: host.to_owned() });
         }
-        let shown = format!("{host}:{port}");
-        let discover = Url::parse(&format!("http://{shown}/v1/Discover")).map_err(|error| {
+        let shown = format!("{}{host}:{port}", if tls { "https://" } else { "" });
+        let scheme = if tls { "" } else { "http://" };
+        let discover = Url::parse(&format!("{scheme}{shown}/v1/Discover")).map_err(|error| {
             bad(text, &format!("`{host}` is no host: {error}"), "give a host name or an IP address")
         })?;
         Ok(Self { shown, discover })
     }
 }
 
+/// A scheme in lower case, if it is one that is spoken here, and what follows it.
+fn scheme(text: &str) -> Option<(&'static str, &str)> {
+    let (scheme, rest) = text.split_once("://")?;
+    ["http", "https"].into_iter().find(|known| scheme.eq_ignore_ascii_case(known)).map(|known| (known, rest))
+}
+
 /// Splits host and port; `rest` is `text` without a scheme.
-fn split<'a>(text: &str, rest: &'a str) -> Result<(&'a str, u16), RegistryError> {
+fn split<'a>(text: &str, rest: &'a str, default_port: u16) -> Result<(&'a str, u16), RegistryError> {
     let (host, port) = if rest.starts_with('[') {
         let end = rest
             .find(']')
@@ -108,7 +124,7 @@ fn split<'a>(text: &str, rest: &'a str) -> Result<(&'a str, u16), RegistryError>
         return Err(bad(text, "it has no host", "give host:port, such as polaris:8090"));
     }
     let Some(port) = port else {
-        return Ok((host, HTTP_PORT));
+        return Ok((host, default_port));
     };
     match port.parse::<u16>() {
         Ok(number) if number > 0 => Ok((host, number)),

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::header::{HeaderMap, LOCATION};
-use reqwest::{Client, Method, Request, Response, StatusCode};
+use reqwest::{Method, Request, Response, StatusCode};
 use tokio::time::Instant;
 
-use super::resolver::{NameError, SystemResolver};
+use super::client::Client;
+use super::resolver::NameError;
 use super::token::Headers;
 use super::{Address, HttpConfig};
 use crate::registry::decode::{self, Decoded};
@@ -46,7 +47,7 @@ pub(super) struct Done {
 /// Makes requests; cheap to clone.
 #[derive(Debug, Clone)]
 pub(super) struct Asker {
-    client: Client,
+    client: Arc<Client>,
     headers: Arc<Headers>,
     body_limit: usize,
     connect_timeout: Duration,
@@ -55,21 +56,8 @@ pub(super) struct Asker {
 
 impl Asker {
     pub(super) fn new(config: &HttpConfig) -> Result<Self, RegistryError> {
-        let client = Client::builder()
-            .http1_only()
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .referer(false)
-            .connect_timeout(config.connect_timeout)
-            .timeout(config.total_timeout)
-            .pool_max_idle_per_host(config.concurrency)
-            .tcp_nodelay(true)
-            .dns_resolver(Arc::new(SystemResolver))
-            .build()
-            .map_err(|error| RegistryError::Client { problem: chain(&error) })?;
         Ok(Self {
-            client,
+            client: Arc::new(Client::new(config)?),
             headers: Arc::new(Headers::new(&config.token)?),
             body_limit: config.body_limit,
             connect_timeout: config.connect_timeout,
@@ -77,13 +65,21 @@ impl Asker {
         })
     }
 
-    /// Asks; once more where the token has changed since.
+    /// Asks; once more where the token, or a file for TLS, has changed since.
     pub(super) async fn ask(self, job: Job) -> Done {
         let headers = self.headers.get();
-        let mut result = self.exchange(&job, headers.clone()).await;
+        let (client, built) = self.client.get();
+        let mut result = self.exchange(&job, &client, headers.clone()).await;
+        if matches!(result, Err(RegistryError::Tls { .. })) {
+            match self.client.renew(built).await {
+                Ok(true) => result = self.exchange(&job, &self.client.get().0, headers.clone()).await,
+                Ok(false) => {}
+                Err(error) => result = Err(error),
+            }
+        }
         if matches!(result, Err(RegistryError::Denied { .. })) {
             match self.headers.renew(&headers).await {
-                Ok(true) => result = self.exchange(&job, self.headers.get()).await,
+                Ok(true) => result = self.exchange(&job, &self.client.get().0, self.headers.get()).await,
                 Ok(false) => {}
                 Err(error) => result = Err(error),
             }
@@ -91,11 +87,16 @@ impl Asker {
         Done { job, result, received: Instant::now() }
     }
 
-    async fn exchange(&self, job: &Job, headers: HeaderMap) -> Result<Decoded, RegistryError> {
+    async fn exchange(
+        &self,
+        job: &Job,
+        client: &reqwest::Client,
+        headers: HeaderMap,
+    ) -> Result<Decoded, RegistryError> {
         let mut request = Request::new(Method::POST, job.address.discover_url().clone());
         *request.headers_mut() = headers;
         *request.body_mut() = Some(job.body.clone().into());
-        let mut response = self.client.execute(request).await.map_err(|error| self.trouble(job, &error))?;
+        let mut response = client.execute(request).await.map_err(|error| self.trouble(job, &error))?;
         let code = code(&response);
         if code == Some(200_001) {
             drain(&mut response).await;
@@ -139,6 +140,9 @@ impl Asker {
                 name: unresolved.name.clone(),
                 problem: unresolved.cause.to_string(),
             };
+        }
+        if let Some(tls) = causes(error).find_map(tls_error) {
+            return RegistryError::Tls { address, problem: tls.to_string() };
         }
         match (error.is_connect(), error.is_timeout()) {
             (true, true) => RegistryError::Unreachable {
@@ -211,8 +215,16 @@ fn find<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a 
     causes(error).find_map(|error| error.downcast_ref())
 }
 
+/// What the TLS library says. It is inside an error of input or output, or inside one more, and none gives it as its cause.
+fn tls_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
+    if let Some(found) = error.downcast_ref() {
+        return Some(found);
+    }
+    tls_error(error.downcast_ref::<std::io::Error>()?.get_ref()?)
+}
+
 /// The innermost two causes: the outer ones repeat the address and say nothing.
-fn chain(error: &reqwest::Error) -> String {
+pub(super) fn chain(error: &reqwest::Error) -> String {
     let causes: Vec<String> = causes(error).skip(1).map(ToString::to_string).collect();
     match causes.as_slice() {
         [] => error.to_string(),

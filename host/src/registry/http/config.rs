@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Addresses, TokenSource};
+use super::{Addresses, TlsFiles, TokenSource};
 
 /// How to follow a Polaris server over HTTP.
 #[derive(Debug, Clone)]
@@ -11,6 +11,8 @@ pub struct HttpConfig {
     pub addresses: Addresses,
     /// The access token, where the server wants one.
     pub token: TokenSource,
+    /// Whom to trust and what to show, for addresses with `https://`.
+    pub tls: TlsFiles,
     /// How often each service is asked for. 2 s by default.
     pub interval: Duration,
     /// How often each service is read in full, whatever its revision; jittered by a fifth. 5 min by default.
@@ -38,6 +40,7 @@ impl HttpConfig {
         Self {
             addresses,
             token: TokenSource::None,
+            tls: TlsFiles::default(),
             interval: Duration::from_secs(2),
             full_every: Duration::from_secs(300),
             recheck_after: Duration::from_secs(2),

@@ -7,11 +7,13 @@
 mod address;
 mod ask;
 mod backoff;
+mod client;
 mod config;
 mod follower;
 mod resolver;
 mod schedule;
 mod servers;
+mod tls;
 mod token;
 
 use std::sync::Arc;
@@ -22,6 +24,7 @@ pub use self::address::{Address, Addresses};
 use self::ask::Asker;
 pub use self::config::HttpConfig;
 use self::follower::Follower;
+pub use self::tls::TlsFiles;
 pub use self::token::TokenSource;
 use super::{Pace, Registry, RegistryError, Report, Tally, Wanted};
 

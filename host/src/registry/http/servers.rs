@@ -115,7 +115,7 @@ impl Servers {
         now: Instant,
     ) -> Consequence {
         let whole = match error {
-            RegistryError::Unreachable { .. } | RegistryError::Unresolved { .. } => true,
+            RegistryError::Unreachable { .. } | RegistryError::Unresolved { .. } | RegistryError::Tls { .. } => true,
             RegistryError::TimedOut { .. } | RegistryError::Server { .. } | RegistryError::Dropped { .. } => false,
             RegistryError::Limited { .. } if generation != self.generation => {
                 return Consequence::Again;

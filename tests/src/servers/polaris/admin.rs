@@ -1,15 +1,11 @@
 //! Arranges things in a Polaris server, as its console and its instances do.
 
-use std::time::Duration;
-
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
 
 use super::{Answer, Instance};
+use crate::http_client::{PATIENCE, http_client};
 use crate::poll::wait_for;
-
-/// Far more than the server needs for anything.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What the server takes at once.
 const BATCH: usize = 100;
@@ -29,8 +25,7 @@ pub struct Admin {
 impl Admin {
     /// A client of the server at `address`, a host and port.
     pub(super) fn new(address: &str, token: &str) -> Self {
-        let client = Client::builder().timeout(PATIENCE).build();
-        Self { client: client.expect("the options are valid"), url: format!("http://{address}"), token: token.into() }
+        Self { client: http_client(), url: format!("http://{address}"), token: token.into() }
     }
 
     /// The same client with another token, for tests of what is refused.

@@ -18,6 +18,7 @@ use super::directory::Directory;
 use super::ports::free_port;
 use super::process::Program;
 use super::ready;
+use crate::http_client::http_client;
 
 /// The token of the user that every store starts with.
 const TOKEN: &str = "nu/0WRA4EqSR1FagrjRj0fZwPXuGlMpX+zCuWu4uMqy8xr1vRjisSbA25aAC3mtU8MeeRsKhQiDAynUR09I=";
@@ -63,7 +64,7 @@ impl Polaris {
     async fn try_start_again(&mut self) -> Result<(), String> {
         let url = format!("http://{}/", self.http_address());
         let probe = || async {
-            let text = async { reqwest::get(&url).await?.text().await };
+            let text = async { http_client().get(&url).send().await?.text().await };
             match text.await.map_err(|error| error.to_string())? {
                 text if text.contains("Polaris Server") => Ok(()),
                 other => Err(other),

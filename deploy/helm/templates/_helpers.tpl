@@ -1,0 +1,18 @@
+{{/* What selects the pods, and is on every object. */}}
+{{- define "polaris2istio.selector" -}}
+app.kubernetes.io/name: polaris2istio
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- define "polaris2istio.labels" -}}
+{{ include "polaris2istio.selector" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
+{{- end }}
+
+{{/* The release's name, made one that says what it is, and fit for a DNS label. */}}
+{{- define "polaris2istio.name" -}}
+{{- if contains "polaris2istio" .Release.Name }}{{ .Release.Name | trunc 63 | trimSuffix "-" }}
+{{- else }}{{ printf "%s-polaris2istio" .Release.Name | trunc 63 | trimSuffix "-" }}{{ end }}
+{{- end }}

@@ -1,0 +1,38 @@
+//! What people do that explains why a module gives other endpoints than it gave.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use super::seen::Seen;
+use super::settings::OVERRIDES;
+use crate::istio::{Port, ServiceEntry};
+use crate::plan::{MODULE_PREFIX, REVISION};
+
+/// The sum of it by one decision; another sum by the next one tells that something was done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Deeds {
+    /// How often one of them has promoted a module.
+    pub(super) promotions: u64,
+    /// A hash of what the entry's operator wrote.
+    pub(super) entry: u64,
+}
+
+impl Deeds {
+    /// By this decision.
+    pub(super) fn of(seen: &Seen<'_>) -> Self {
+        Self { promotions: seen.promotions, entry: operators_hash(seen.live) }
+    }
+}
+
+/// A hash of what the entry's operator wrote and a module may convert by: ports and annotations, but for those that are
+/// for the guard.
+fn operators_hash(entry: &ServiceEntry) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    let declared = |port: &&Port| entry.ownership.others_of_port(&port.name).next().is_some();
+    for port in entry.spec.ports.iter().filter(declared) {
+        (&port.name, port.number, &port.protocol, port.target_port).hash(&mut hasher);
+    }
+    let ours = |key: &str| key == REVISION || key.starts_with(MODULE_PREFIX) || OVERRIDES.contains(&key);
+    let annotations = entry.metadata.annotations.iter().flatten();
+    annotations.filter(|(key, _)| !ours(key)).for_each(|pair| pair.hash(&mut hasher));
+    hasher.finish()
+}

@@ -1,0 +1,101 @@
+//! The manifests as shipped, rendered by the tools that operators render them with.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+
+use super::binaries::Binaries;
+
+/// The namespaces that the manifests as shipped name: the controller's own, and that of the entries.
+const SHIPPED: (&str, &str) = ("polaris2istio", "polaris");
+
+/// Rendered Kubernetes objects, as JSON.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Manifests(pub Vec<Value>);
+
+impl Manifests {
+    /// What a directory below `deploy/kustomize` renders to.
+    pub fn kustomize(binaries: &Binaries, directory: &str) -> Self {
+        let path = deploy().join("kustomize").join(directory);
+        Self::read(&run(Command::new(&binaries.kubectl).arg("kustomize").arg(path)))
+    }
+
+    /// What the chart renders to, as the release `polaris2istio` in the namespace of that name, with these values.
+    pub fn helm(binaries: &Binaries, values: &[&str]) -> Self {
+        let mut command = Command::new(&binaries.helm);
+        command.args(["template", "polaris2istio", "--namespace", SHIPPED.0]).arg(deploy().join("helm"));
+        command.args(values.iter().flat_map(|value| ["--set", *value]));
+        Self::read(&run(&mut command))
+    }
+
+    /// What `helm lint` says of the chart.
+    ///
+    /// # Panics
+    ///
+    /// When it finds fault with it.
+    pub fn lint(binaries: &Binaries) -> String {
+        run(Command::new(&binaries.helm).args(["lint", "--strict"]).arg(deploy().join("helm")))
+    }
+
+    /// The definition of ServiceMonitors.
+    pub fn service_monitor_crd(binaries: &Binaries) -> Self {
+        Self::read(
+            &fs::read_to_string(&binaries.prometheus_operator_crds).expect("tests/servers/build made it readable"),
+        )
+    }
+
+    /// What the text of several YAML documents holds.
+    fn read(text: &str) -> Self {
+        let documents: Vec<Value> = serde_saphyr::from_multiple(text).expect("rendered manifests are YAML");
+        Self(documents.into_iter().filter(|document| !document.is_null()).collect())
+    }
+
+    /// The same for other namespaces: the controller's own, and that of the entries.
+    pub fn moved(mut self, own: &str, entries: &str) -> Self {
+        let names = BTreeMap::from([(SHIPPED.0, own), (SHIPPED.1, entries)]);
+        for object in &mut self.0 {
+            if object["kind"] == "Namespace" {
+                rename(&mut object["metadata"]["name"], &names);
+            }
+            move_namespaces(object, &names);
+        }
+        self
+    }
+
+    /// Those of a kind.
+    pub fn of_kind<'a>(&'a self, kind: &'a str) -> impl Iterator<Item = &'a Value> {
+        self.0.iter().filter(move |object| object["kind"] == kind)
+    }
+}
+
+/// The directory `deploy` of this checkout.
+fn deploy() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy")
+}
+
+/// Runs a tool that only renders, and returns what it printed.
+fn run(command: &mut Command) -> String {
+    let output = command.stdin(Stdio::null()).output().expect("the tool can be started");
+    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("manifests are text")
+}
+
+fn move_namespaces(value: &mut Value, names: &BTreeMap<&str, &str>) {
+    match value {
+        Value::Object(fields) => fields.iter_mut().for_each(|(key, value)| match key.as_str() {
+            "namespace" => rename(value, names),
+            _ => move_namespaces(value, names),
+        }),
+        Value::Array(values) => values.iter_mut().for_each(|value| move_namespaces(value, names)),
+        _ => {}
+    }
+}
+
+fn rename(value: &mut Value, names: &BTreeMap<&str, &str>) {
+    if let Some(name) = value.as_str().and_then(|name| names.get(name)) {
+        *value = Value::from(*name);
+    }
+}

@@ -1,0 +1,70 @@
+//! The manifests: what kustomize and Helm make of them is the same, the API server takes it, and it fits the binary.
+//!
+//! What only a kubelet or a CNI plugin could prove (that probes are made, seccomp and a NetworkPolicy enforced) is checked
+//! against the API server's schema and no further.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a panic is how a test fails")]
+mod normal;
+mod schema;
+mod selectors;
+
+use polaris2istio_tests::servers::{self, Binaries, Manifests};
+use serde_json::Value;
+
+/// A way to install: a directory of kustomize, and the values of the chart for the same.
+struct Variant {
+    kustomize: &'static str,
+    helm: &'static [&'static str],
+}
+
+const VARIANTS: [Variant; 2] = [
+    Variant { kustomize: "base", helm: &["namespace.create=true"] },
+    Variant {
+        kustomize: "overlays/example",
+        helm: &[
+            "namespace.create=true",
+            "image.repository=registry.example.com/polaris2istio",
+            r"polaris.address=https://polaris-a.example.com:8090\,https://polaris-b.example.com:8090",
+            "polaris.tokenSecret.name=polaris-token",
+            "polaris.tlsSecret.name=polaris-tls",
+            "entriesNamespace=mesh",
+            "serviceMonitor.enabled=true",
+        ],
+    },
+];
+
+impl Variant {
+    fn kustomize(&self, binaries: &Binaries) -> Manifests {
+        Manifests::kustomize(binaries, self.kustomize)
+    }
+
+    fn helm(&self, binaries: &Binaries) -> Manifests {
+        Manifests::helm(binaries, self.helm)
+    }
+}
+
+#[test]
+fn kustomize_and_helm_render_the_same() {
+    let Some(binaries) = servers::binaries() else { return };
+    for variant in VARIANTS {
+        let (kustomize, helm) = (normal::normal(variant.kustomize(binaries)), normal::normal(variant.helm(binaries)));
+        let keys = |objects: &normal::Objects| objects.keys().cloned().collect::<Vec<_>>();
+        assert_eq!(keys(&kustomize), keys(&helm), "{}", variant.kustomize);
+        for (key, object) in &kustomize {
+            let (only_left, only_right) = (lines_beyond(object, &helm[key]), lines_beyond(&helm[key], object));
+            assert_eq!(object, &helm[key], "{} {key}: {only_left:#?} {only_right:#?}", variant.kustomize);
+        }
+    }
+}
+
+/// The lines of one object that the other has not: what to look for in a failure.
+fn lines_beyond(one: &Value, other: &Value) -> Vec<String> {
+    let (one, other) = (format!("{one:#}"), format!("{other:#}"));
+    one.lines().filter(|line| !other.lines().any(|known| known == *line)).map(str::to_owned).collect()
+}
+
+#[test]
+fn the_chart_passes_lint() {
+    let Some(binaries) = servers::binaries() else { return };
+    let said = Manifests::lint(binaries);
+    assert!(said.contains("0 chart(s) failed") && !said.contains("[WARNING]"), "{said}");
+}

@@ -1,0 +1,113 @@
+//! Secrets go where they are for and nowhere else: not into the log at its most talkative, not into an error, not into
+//! `--help`, and not into a dump of memory.
+
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::{Command, Output};
+
+use polaris2istio_tests::servers::{self, Directory, Polaris, PolarisOptions};
+
+use super::controller::binary;
+use super::world::World;
+
+/// What no output may hold.
+struct Planted(Vec<String>);
+
+impl Planted {
+    #[track_caller]
+    fn check(&self, what: &str, output: &str) {
+        for (number, secret) in self.0.iter().enumerate() {
+            assert!(!output.contains(secret.as_str()), "{what}: secret {number} is in {output}");
+        }
+    }
+}
+
+fn run(args: &[&str], environment: &[(&str, &str)]) -> String {
+    let output: Output = Command::new(binary()).args(args).envs(environment.iter().copied()).output().unwrap();
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+#[tokio::test]
+async fn secrets_are_not_logged() {
+    let (Some(servers), Some(binaries)) = (servers::shared().await, servers::binaries()) else { return };
+    let polaris = Polaris::start(binaries, PolarisOptions { client_auth: true }).await;
+    let world = World::new(&servers.api, &polaris, "secrets").await;
+    let directory = Directory::new("secrets");
+    let file = directory.write("token", polaris.token());
+    let kubeconfig = std::fs::read_to_string(&world.release.kubeconfig).unwrap();
+    let kubeconfig: serde_json::Value = serde_json::from_str(&kubeconfig).unwrap();
+    let account = kubeconfig["users"][0]["user"]["token"].as_str().unwrap().to_owned();
+    let planted = Planted(vec![polaris.token().to_owned(), account, "pl4nted".to_owned()]);
+    world.register("cart", &["10.0.0.1"]).await;
+    world.create(&world.entry("cart")).await;
+    let mut controller =
+        world.controller().flag("polaris-token-file", file.to_str().unwrap()).flag("log", "trace").start();
+    world.endpoints("cart", &["10.0.0.1"]).await;
+    // The server changes its mind, as far as we can tell, and the file is read again.
+    directory.write("token", "pl4nted");
+    assert!(controller.stop().await.success());
+    let log = controller.process.log();
+    assert!(log.contains("\"TRACE\"") && log.contains(&polaris.http_address()), "it is talkative: {log}");
+    planted.check("trace", &log);
+    let denied = world.controller().env("POLARIS2ISTIO_POLARIS_TOKEN", "pl4nted").flag("log", "trace").start();
+    denied.says(&["WARN", "denied access"]).await;
+    planted.check("denied", &denied.process.log());
+}
+
+#[test]
+fn secrets_are_not_repeated() {
+    let planted = Planted(vec!["pl4nted".to_owned()]);
+    let token = ("POLARIS2ISTIO_POLARIS_TOKEN", "pl4nted");
+    let polaris = ("POLARIS2ISTIO_POLARIS_ADDRESS", "127.0.0.1:1");
+    let unfit = ("POLARIS2ISTIO_POLARIS_TOKEN", "pl4nted\u{7}");
+    let password = ("POLARIS2ISTIO_POLARIS_ADDRESS", "polaris:pl4nted@127.0.0.1:8090");
+    let cases: [(&str, &[&str], &[(&str, &str)], &str); 7] = [
+        ("--help", &["--help"], &[token, password], "POLARIS2ISTIO_POLARIS_TOKEN"),
+        ("-h", &["-h"], &[token, password], "--polaris-token"),
+        ("an unknown flag", &["--polaris-token", "pl4nted", "--no-such-flag"], &[], "no-such-flag"),
+        ("two sources", &["--polaris-token=pl4nted", "--polaris-token-file=x"], &[polaris], "cannot be used with"),
+        ("an unfit token", &["--answers="], &[unfit], "error"),
+        ("a token that no header takes", &[], &[polaris, unfit], "no header can carry"),
+        ("a password in the address", &[], &[token, password], "it holds a user or password"),
+    ];
+    for (what, args, environment, words) in cases {
+        let output = run(args, environment);
+        assert!(output.contains(words), "{what}: no `{words}` in {output}");
+        planted.check(what, &output);
+    }
+}
+
+#[test]
+fn memory_is_not_dumped() {
+    let directory = Directory::new("dump");
+    let abort = |program: &str| {
+        let script = format!("ulimit -c unlimited || exit 9; {program}");
+        Command::new("sh").args(["-c", &script]).current_dir(directory.path()).output().unwrap().status
+    };
+    let dumped = abort("kill -ABRT $$");
+    if !dumped.core_dumped() {
+        return eprintln!("SKIPPED memory_is_not_dumped: this machine dumps no memory at all ({dumped})");
+    }
+    // It is told so by itself: the shell's kill comes when the log says that it runs.
+    let binary = binary();
+    let answers = directory.path().display();
+    let program = format!(
+        "exec 2>log; {} --answers {answers} --entries {answers} --output {answers}/out & \
+         while ! grep -q 'serving the ServiceEntries' log; do sleep 0.05; done; kill -ABRT $!; wait $!; exit $?",
+        binary.display()
+    );
+    assert_eq!(abort(&program).code(), Some(128 + 6), "it was ended by SIGABRT");
+    let files: Vec<_> = std::fs::read_dir(directory.path()).unwrap().flatten().map(|file| file.file_name()).collect();
+    let cores = files.iter().filter(|name| name.to_string_lossy().starts_with("core")).count();
+    assert_eq!(cores, 1, "only the shell's: {files:?}");
+}
+
+#[tokio::test]
+async fn proxies_of_the_environment_are_not_used() {
+    let Some((world, _)) = World::shared("proxies").await else { return };
+    world.register("cart", &["10.0.0.1"]).await;
+    world.create(&world.entry("cart")).await;
+    let names = ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
+    let start = names.into_iter().fold(world.controller(), |start, name| start.env(name, "http://127.0.0.1:1"));
+    let _controller = start.start();
+    world.endpoints("cart", &["10.0.0.1"]).await;
+}
