@@ -34,7 +34,13 @@ impl ElectionArgs {
             Some((namespace, name)) => (namespace.into(), name),
             None => (std::env::var("POD_NAMESPACE").unwrap_or_else(|_| entries.into()), &*self.lease),
         };
-        Some(ElectionConfig { namespace, name: name.into(), identity: identity(), duration: self.lease_duration })
+        Some(ElectionConfig {
+            namespace,
+            name: name.into(),
+            identity: identity(),
+            serves: entries.into(),
+            duration: self.lease_duration,
+        })
     }
 }
 

@@ -28,6 +28,8 @@ pub struct ElectionConfig {
     pub name: String,
     /// This process's name among the replicas.
     pub identity: String,
+    /// The namespace whose entries the replicas serve.
+    pub serves: String,
     /// How long nobody writes, at most, when a leader is gone without a word. Whole seconds, two at least.
     pub duration: Duration,
 }
@@ -65,7 +67,11 @@ impl Campaign {
     pub fn new(client: Client, config: ElectionConfig, gate: Arc<Gate>, leads: watch::Sender<bool>) -> Self {
         gate.shut(Shut::Standby);
         leads.send_replace(false);
-        let leases = Leases { api: Api::namespaced(client, &config.namespace), name: config.name.clone() };
+        let leases = Leases {
+            api: Api::namespaced(client, &config.namespace),
+            name: config.name.clone(),
+            serves: config.serves.clone(),
+        };
         Self { config, leases, gate, leads, holder: watch::Sender::default(), standing: Mutex::default() }
     }
 
@@ -149,7 +155,8 @@ impl Campaign {
             let now = Instant::now();
             let shown = standing.lease.as_ref().map(record);
             let step = standing.watched.step(shown.as_ref(), &self.config.identity, now);
-            self.know(shown.map(|record| record.holder).unwrap_or_default());
+            let serves = shown.as_ref().and_then(|record| record.serves.clone());
+            self.know(shown.map(|record| record.holder).unwrap_or_default(), serves);
             if step == Step::Wait {
                 standing.until = None;
                 return Ok(());
@@ -158,7 +165,7 @@ impl Campaign {
             // Should this be cut off, it may have arrived or not: then the lease is read again.
             standing.lease = self.leases.write(lease.as_ref(), &self.config.identity, self.config.duration).await?;
             if standing.lease.is_some() {
-                self.know(self.config.identity.clone());
+                self.know(self.config.identity.clone(), None);
                 standing.until = Some(now + usable(self.config.duration));
                 return Ok(());
             }
@@ -208,12 +215,21 @@ impl Campaign {
         warn!(lease = self.title(), identity = self.config.identity, "the lease is lost, this replica writes no more");
     }
 
-    fn know(&self, holder: String) {
+    fn know(&self, holder: String, serves: Option<String>) {
         let changed = self.holder.send_if_modified(|known| {
             let changed = *known != holder;
             known.clone_from(&holder);
             changed
         });
+        if changed && serves.as_ref().is_some_and(|serves| *serves != self.config.serves) {
+            error!(
+                lease = self.title(),
+                leader = holder,
+                "this lease is that of replicas that serve the namespace {}, so nobody writes in {}; give one of the two another --lease",
+                serves.unwrap_or_default(),
+                self.config.serves
+            );
+        }
         if changed && !holder.is_empty() && holder != self.config.identity {
             info!(lease = self.title(), leader = holder, "another replica writes, this one stands by");
         }

@@ -18,7 +18,12 @@ pub(super) struct Record {
     pub(super) renewed: String,
     /// How often it went to another one.
     pub(super) transitions: i32,
+    /// The namespace of the entries that its holders serve, if they say so.
+    pub(super) serves: Option<String>,
 }
+
+/// Where a lease says whose entries its holders serve: two installations on one lease would leave one of them idle.
+const SERVES: &str = "polaris2istio.aeraki.net/serves";
 
 /// Says what a lease says. One without a duration counts as one of a second: it holds nothing.
 pub(super) fn record(lease: &Lease) -> Record {
@@ -29,6 +34,7 @@ pub(super) fn record(lease: &Lease) -> Record {
         duration: Duration::from_secs(seconds),
         renewed: spec.renew_time.map(|MicroTime(time)| time.to_string()).unwrap_or_default(),
         transitions: spec.lease_transitions.unwrap_or_default(),
+        serves: lease.metadata.annotations.as_ref().and_then(|all| all.get(SERVES).cloned()),
     }
 }
 
@@ -36,6 +42,8 @@ pub(super) fn record(lease: &Lease) -> Record {
 pub(super) struct Leases {
     pub(super) api: Api<Lease>,
     pub(super) name: String,
+    /// The namespace whose entries are served.
+    pub(super) serves: String,
 }
 
 impl Leases {
@@ -75,10 +83,11 @@ impl Leases {
             lease_transitions: Some(before.lease_transitions.unwrap_or_default() + changes),
             ..before
         };
-        let metadata = match read {
+        let mut metadata = match read {
             Some(lease) => lease.metadata.clone(),
             None => ObjectMeta { name: Some(self.name.clone()), ..ObjectMeta::default() },
         };
+        metadata.annotations.get_or_insert_default().insert(SERVES.into(), self.serves.clone());
         Lease { metadata, spec: Some(spec) }
     }
 }

@@ -49,7 +49,13 @@ mod tests {
     use super::*;
 
     fn record(holder: &str, renewed: &str) -> Record {
-        Record { holder: holder.into(), duration: Duration::from_secs(15), renewed: renewed.into(), transitions: 0 }
+        Record {
+            holder: holder.into(),
+            duration: Duration::from_secs(15),
+            renewed: renewed.into(),
+            transitions: 0,
+            serves: None,
+        }
     }
 
     /// A look: after how many seconds, what it shows, and what is to be done.

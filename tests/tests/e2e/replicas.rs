@@ -63,6 +63,29 @@ async fn a_leader_that_is_killed_is_followed_within_the_lease() {
     check_hand_over("sigkill", kill, Duration::from_secs(15)).await;
 }
 
+/// A standby asks seldom, so what it knows may be older than what the last leader wrote.
+#[tokio::test]
+async fn a_new_leader_acts_on_no_old_answer() {
+    let Some((world, api)) = World::shared("old-answer").await else { return };
+    let seldom = || replica(&world, "15s").flag("poll-interval", "4s");
+    let mut leader = seldom().start();
+    leader.says(&[LEADS]).await;
+    let standby = seldom().start();
+    standby.says(&["another replica writes"]).await;
+    world.register("cart", &["10.0.0.1"]).await;
+    world.create(&world.entry("cart")).await;
+    world.endpoints("cart", &["10.0.0.1"]).await;
+    world.register("cart", &["10.0.0.2"]).await;
+    world.endpoints("cart", &["10.0.0.1", "10.0.0.2"]).await;
+    assert!(leader.stop().await.success());
+    standby.says(&[LEADS]).await;
+    world.create(&world.entry("copy").annotated("aeraki.net/polarisService", "cart")).await;
+    world.endpoints("copy", &["10.0.0.1", "10.0.0.2"]).await;
+    let written = writes(api, &world.namespace).await;
+    let of_cart = written.iter().filter(|write| write.name == "cart").count();
+    assert_eq!(of_cart, 2, "nothing is taken back: {written:#?}");
+}
+
 /// One that is frozen beyond its lease wakes up with old answers, and with changes of the entry that it has not seen.
 #[tokio::test]
 async fn a_leader_that_was_frozen_overwrites_nothing() {
@@ -168,6 +191,19 @@ async fn a_right_to_the_lease_that_is_missing_is_named() {
     controller.says(&["ERROR", "grant get, create and update on leases.coordination.k8s.io"]).await;
     assert_eq!(controller.said(&[LEADS]), 0);
     assert_eq!(controller.said(&["the lease cannot be used"]), 1);
+}
+
+/// Two installations on one lease would leave one of them idle, which is said.
+#[tokio::test]
+async fn a_lease_of_other_replicas_is_told_from_ours() {
+    let (Some((world, _)), Some((other, _))) = (World::shared("mine").await, World::shared("theirs").await) else {
+        return;
+    };
+    let lease = format!("{}/shared", other.namespace);
+    let theirs = replica(&other, "2s").flag("lease", &lease).start();
+    theirs.says(&[LEADS]).await;
+    let mine = replica(&world, "2s").flag("lease", &lease).start();
+    mine.says(&["ERROR", "serve the namespace", &other.namespace, "another --lease"]).await;
 }
 
 /// Leaders end in every way while instances come and go.
