@@ -19,7 +19,9 @@
     reason = "support for tests: a panic is how a test fails, and it names the place"
 )]
 
+mod backend;
 mod poll;
 pub mod servers;
 
+pub use backend::Backend;
 pub use poll::{try_for, wait_for};

@@ -28,7 +28,7 @@ impl Start {
             .flag("log-format", "json")
     }
 
-    /// Sets a flag, in place of the value that it had.
+    /// Sets a flag, in place of the value that it had; an empty value stands for a flag that takes none.
     pub(crate) fn flag(mut self, name: &'static str, value: &str) -> Self {
         self.flags.insert(name, value.into());
         self
@@ -42,14 +42,17 @@ impl Start {
     /// Starts it.
     pub(crate) fn start(self) -> Controller {
         let directory = Directory::new("controller");
-        let flags = self.flags.iter().map(|(name, value)| format!("--{name}={value}"));
+        let flags = self.flags.iter().map(|(name, value)| match value.as_str() {
+            "" => format!("--{name}"),
+            value => format!("--{name}={value}"),
+        });
         let program = Program::new(&binary(), directory.path()).args(flags).env("KUBECONFIG", self.kubeconfig);
         Controller { process: program.start(), program, _directory: directory }
     }
 }
 
 /// The binary beside this test's own in the target directory.
-fn binary() -> PathBuf {
+pub(crate) fn binary() -> PathBuf {
     let test = std::env::current_exe().unwrap();
     let binary = test.ancestors().nth(2).unwrap().join("polaris2istio");
     assert!(binary.exists(), "{} is missing; run `cargo build -p polaris2istio` first", binary.display());
