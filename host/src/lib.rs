@@ -7,6 +7,7 @@ pub mod converter;
 pub mod entries;
 pub mod guard;
 pub mod istio;
+pub mod names;
 mod outage;
 pub mod plan;
 pub mod registry;

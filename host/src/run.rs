@@ -6,14 +6,16 @@ use std::sync::Arc;
 
 use kube::api::ApiResource;
 use reqwest::header::{HeaderValue, USER_AGENT};
+use tokio::task::JoinHandle;
 use tracing::{info, warn};
 
 use crate::controller::{self, Parts, Settled};
 use crate::converter::Converter;
 use crate::converter::source::{Candidate, Digest, Settings, Source, SourceNews, follow};
 use crate::entries::{DirectoryEntries, EntryEvents, KubernetesEntries, OutputError, Shelf, served_version};
-use crate::guard::EmptyHold;
+use crate::guard::{Budget, EmptyHold};
 use crate::istio::{AddressRule, ServiceEntry, VERSIONS};
+use crate::names;
 use crate::registry::AnyRegistry;
 use crate::sink::{KubernetesSink, Sink};
 use crate::watch_dir::DirError;
@@ -36,6 +38,10 @@ pub struct Config {
     pub empty_hold: EmptyHold,
     /// Writes a second, of all entries together.
     pub write_rate: NonZeroU32,
+    /// What is published in the cluster's DNS.
+    pub names: names::Settings,
+    /// Whether istiod is made to allocate again what it gave up.
+    pub repair_vip: bool,
     /// Stop when every entry was looked at.
     pub once: bool,
 }
@@ -77,7 +83,7 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<S
     let mut shutdown = std::pin::pin!(shutdown);
     let module = config.converter.info();
     info!(module = module.name, version = module.version, from = config.converter.origin(), "conversion module loaded");
-    let (events, resource, sink) = tokio::select! {
+    let Opened { events, resource, sink, keeper } = tokio::select! {
         opened = open(&config) => opened?,
         () = &mut shutdown => return Ok(Settled::Done),
     };
@@ -96,9 +102,7 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<S
         once: config.once,
     };
     let settled = controller::run(parts, shutdown).await;
-    if let Some(watch) = watch {
-        watch.abort();
-    }
+    watch.iter().chain(&keeper).for_each(JoinHandle::abort);
     info!("stopped");
     Ok(settled)
 }
@@ -118,7 +122,16 @@ async fn tell_of_others(source: Source, settings: Settings, active: Digest) {
     }
 }
 
-async fn open(config: &Config) -> Result<(EntryEvents, ApiResource, Sink), RunError> {
+/// The side of the entries.
+struct Opened {
+    events: EntryEvents,
+    resource: ApiResource,
+    sink: Sink,
+    /// Keeps the names, where there is a cluster.
+    keeper: Option<JoinHandle<()>>,
+}
+
+async fn open(config: &Config) -> Result<Opened, RunError> {
     let namespace = config.namespace.clone();
     match &config.target {
         Target::Kubernetes => {
@@ -126,16 +139,41 @@ async fn open(config: &Config) -> Result<(EntryEvents, ApiResource, Sink), RunEr
             let resource = served_version(&client).await;
             info!(namespace, version = resource.version, "serving the ServiceEntries of a cluster");
             let events = KubernetesEntries::new(client.clone(), resource.clone(), namespace).events();
-            let sink = KubernetesSink::new(client, resource.clone());
-            Ok((events, resource, Sink::Kubernetes(Box::new(sink))))
+            let (events, keeper) = keep_names(config, &client, &resource, events);
+            let sink = Sink::Kubernetes(Box::new(KubernetesSink::new(client, resource.clone())));
+            Ok(Opened { events, resource, sink, keeper })
         }
         Target::Directory { entries, output } => {
             let shelf = Arc::new(Shelf::new(output)?);
             info!(namespace, entries = %entries.display(), output = %output.display(), "serving the ServiceEntries of a directory");
             let events = DirectoryEntries::new(entries, Arc::clone(&shelf), namespace)?.events();
-            Ok((events, ServiceEntry::resource(VERSIONS[0]), Sink::Directory(shelf)))
+            let resource = ServiceEntry::resource(VERSIONS[0]);
+            Ok(Opened { events, resource, sink: Sink::Directory(shelf), keeper: None })
         }
     }
+}
+
+/// Starts what keeps names and tells of lost virtual IPs, beside the controller and from the same watch.
+fn keep_names(
+    config: &Config,
+    client: &kube::Client,
+    resource: &ApiResource,
+    events: EntryEvents,
+) -> (EntryEvents, Option<JoinHandle<()>>) {
+    if config.once {
+        return (events, None);
+    }
+    let (events, bearers) = names::tap(events, resource.api_version.clone());
+    let options = names::Options {
+        namespace: config.namespace.clone(),
+        entry: resource.clone(),
+        settings: config.names.clone(),
+        repair: config.repair_vip,
+        may_write: Arc::new(|| true),
+        budget: Budget::new(config.write_rate),
+    };
+    let keeper = names::Keeper::new(client.clone(), options);
+    (events, Some(tokio::spawn(keeper.run(bearers))))
 }
 
 async fn connect() -> Result<kube::Client, RunError> {

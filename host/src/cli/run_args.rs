@@ -12,6 +12,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::{LogFormat, ModuleArgs};
 use crate::controller::Settled;
 use crate::guard::EmptyHold;
+use crate::names::{Mode, Settings};
 use crate::registry::{AnyRegistry, DirectoryConfig, DirectoryRegistry, HttpConfig, HttpRegistry, TokenSource};
 use crate::run::{Config, Target, run};
 use crate::watch_dir::WatchOptions;
@@ -87,6 +88,29 @@ pub struct RunArgs {
     #[arg(long, env = "POLARIS2ISTIO_WRITE_RATE", value_name = "N", default_value = "100", help_heading = "Guard")]
     write_rate: NonZeroU32,
 
+    /// What is published in the cluster's DNS for entries whose annotation `aeraki.net/dns` says nothing
+    #[arg(
+        long,
+        env = "POLARIS2ISTIO_DNS",
+        value_name = "MODE",
+        default_value = "off",
+        conflicts_with_all = ["entries", "once"],
+        help_heading = "Names"
+    )]
+    dns: Mode,
+    /// The domain that the cluster's DNS serves
+    #[arg(
+        long,
+        env = "POLARIS2ISTIO_CLUSTER_DOMAIN",
+        value_name = "DOMAIN",
+        default_value = "cluster.local",
+        help_heading = "Names"
+    )]
+    cluster_domain: String,
+    /// Make istiod allocate a virtual IP again where it has given up: status.addresses is set to null
+    #[arg(long, env = "POLARIS2ISTIO_REPAIR_VIP", conflicts_with_all = ["entries", "once"], help_heading = "Names")]
+    repair_vip: bool,
+
     #[command(flatten)]
     module: ModuleArgs,
 
@@ -139,6 +163,8 @@ impl RunArgs {
             addresses: self.module.addresses(),
             empty_hold: self.empty_hold,
             write_rate: self.write_rate,
+            names: Settings { mode: self.dns, cluster_domain: self.cluster_domain.clone() },
+            repair_vip: self.repair_vip,
             once: self.once,
         })
     }

@@ -27,7 +27,8 @@ impl CoreDns {
     async fn try_start(binaries: &MeshBinaries, kubeconfig: &std::path::Path) -> Result<Self, String> {
         let directory = Directory::new("coredns");
         let (port, ready) = (free_port(), free_port());
-        // The time to live is what most clusters have at the least.
+        // The time to live is what most clusters have at the least. What other zones have is for a server upstream to say,
+        // in whose place there is none of anything.
         let corefile = format!(
             ".:{port} {{
     bind 127.0.0.1
@@ -36,6 +37,10 @@ impl CoreDns {
     kubernetes cluster.local in-addr.arpa ip6.arpa {{
         kubeconfig {}
         ttl 5
+        fallthrough in-addr.arpa ip6.arpa
+    }}
+    template ANY ANY . {{
+        rcode NXDOMAIN
     }}
 }}
 ",

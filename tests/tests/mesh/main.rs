@@ -20,7 +20,10 @@ mod churn;
 mod files;
 mod load;
 mod mesh;
+mod names;
+mod rights;
 mod traffic;
+mod trap;
 mod validation;
 mod vip;
 
