@@ -7,6 +7,7 @@ use futures::StreamExt;
 use futures::stream::BoxStream;
 use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::api::discovery::v1::EndpointSlice;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::APIResource;
 use kube::api::{
     Api, ApiResource, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams, Preconditions,
 };
@@ -16,7 +17,7 @@ use kube::{Client, ResourceExt};
 use super::objects::LABEL;
 use super::plan::{Action, Kind, Step};
 use crate::entries::are_ours;
-use crate::istio::MANAGER;
+use crate::istio::{GROUP, MANAGER, PLURAL};
 
 /// The longest time that a request may take.
 const TIMEOUT: Duration = Duration::from_secs(15);
@@ -115,8 +116,16 @@ impl Cluster {
     }
 
     /// The uids of all entries that are there, with whether they carry our labels. An entry that a watch no longer shows may
-    /// be there all the same: the watch says "deleted" of a lost label too, and of all when the CRD goes.
-    pub(super) async fn entries(&self) -> Result<BTreeMap<String, bool>, kube::Error> {
+    /// be there all the same, since the watch says "deleted" of a lost label too; and while their CRD goes, all entries go,
+    /// which is no reason to take the names of a whole mesh away.
+    pub(super) async fn entries(&self) -> Result<BTreeMap<String, bool>, Unlisted> {
+        let kinds = self.client.list_api_group_resources(&self.entry.api_version).await?;
+        // The API server no longer offers to create what it is about to drop.
+        let stays =
+            |kind: &APIResource| kind.name == self.entry.plural && kind.verbs.iter().any(|verb| verb == "create");
+        if !kinds.resources.iter().any(stays) {
+            return Err(Unlisted::Going);
+        }
         let api: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), &self.namespace, &self.entry);
         let list = api.list_metadata(&ListParams::default()).await?;
         let entries = list.items.into_iter();
@@ -133,6 +142,17 @@ impl Cluster {
         let parameters = PatchParams { field_manager: Some(MANAGER.into()), ..PatchParams::default() };
         api.patch_status(name, &parameters, &Patch::Merge(&patch)).await.map(drop)
     }
+}
+
+/// Why the entries cannot be listed.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Unlisted {
+    /// Their CRD is being deleted.
+    #[error("the CRD {PLURAL}.{GROUP} is being deleted, or gone: install Istio's CRDs")]
+    Going,
+    /// The API server did not answer, or not as it should.
+    #[error(transparent)]
+    Kube(#[from] kube::Error),
 }
 
 fn classify(error: &kube::Error) -> Trouble {

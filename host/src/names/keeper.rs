@@ -35,6 +35,9 @@ const ECHO: Duration = Duration::from_secs(5);
 /// Requests at once.
 const WRITERS: usize = 8;
 
+/// What is asked before names of entries that are no longer seen are removed.
+const LISTING: &str = "listing ServiceEntries whose names are to be removed";
+
 /// Whether this process may write now. Asked before every write.
 pub type MayWrite = Arc<dyn Fn() -> bool + Send + Sync>;
 
@@ -166,10 +169,14 @@ impl Keeper {
         let event = match event {
             Ok(event) => event,
             Err(error) => {
-                self.teller.general(format!("names are not kept: {error}; {REMEDY}; retrying"));
+                self.teller.outage(kind.watch(), format!("{error}; {REMEDY}"));
                 return false;
             }
         };
+        // A new start is told before it is tried.
+        if !matches!(event, Event::Init) {
+            self.teller.works(kind.watch());
+        }
         if let Event::Apply(object) | Event::Delete(object) = &event {
             let name = object.metadata.name.clone().unwrap_or_default();
             self.resting.remove(&(kind, name));
@@ -238,15 +245,13 @@ impl Keeper {
         }
         match self.cluster.entries().await {
             Ok(there) => {
-                self.teller.general_over();
+                self.teller.works(LISTING);
                 let unseen = strangers.iter().any(|uid| there.get(uid) == Some(&true));
                 // The watch lags behind: it will show them.
                 if unseen { None } else { Some(strangers) }
             }
             Err(error) => {
-                self.teller.general(format!(
-                    "names of entries that seem to be gone are kept, since the entries cannot be listed: {error}; retrying"
-                ));
+                self.teller.outage(LISTING, error.to_string());
                 None
             }
         }

@@ -14,6 +14,16 @@ pub(super) enum Kind {
     Slice,
 }
 
+impl Kind {
+    /// The watch on it, in words.
+    pub(super) fn watch(self) -> &'static str {
+        match self {
+            Self::Service => "watching the Services of names",
+            Self::Slice => "watching the EndpointSlices of names",
+        }
+    }
+}
+
 /// One request.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Step {

@@ -17,7 +17,8 @@ pub(super) struct Teller {
     refusals: BTreeMap<String, Vec<Refusal>>,
     /// By object.
     troubles: BTreeMap<(Kind, String), Trouble>,
-    watch: BTreeSet<String>,
+    /// By what cannot be done.
+    outages: BTreeMap<&'static str, String>,
 }
 
 impl Teller {
@@ -51,16 +52,19 @@ impl Teller {
         }
     }
 
-    /// Something that concerns no single object.
-    pub(super) fn general(&mut self, text: String) {
-        if self.watch.insert(text.clone()) {
-            warn!("{text}");
+    /// Something cannot be done, whatever the object.
+    pub(super) fn outage(&mut self, what: &'static str, text: String) {
+        if self.outages.get(what) != Some(&text) {
+            warn!("{what}: {text}; retrying, what is published stays");
+            self.outages.insert(what, text);
         }
     }
 
-    /// It works again.
-    pub(super) fn general_over(&mut self) {
-        self.watch.clear();
+    /// It can be done.
+    pub(super) fn works(&mut self, what: &'static str) {
+        if self.outages.remove(what).is_some() {
+            info!("{what}: works again");
+        }
     }
 }
 

@@ -18,6 +18,7 @@ mod world;
 
 mod churn;
 mod files;
+mod keeper;
 mod load;
 mod mesh;
 mod names;

@@ -107,6 +107,8 @@ impl Controller {
             addresses: Default::default(),
             empty_hold: EmptyHold::Never,
             write_rate: NonZeroU32::MAX,
+            names: polaris2istio::names::Settings { mode: Default::default(), cluster_domain: "cluster.local".into() },
+            repair_vip: false,
             once: false,
         };
         let (stop, stopped) = oneshot::channel();
