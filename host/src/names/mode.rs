@@ -16,7 +16,9 @@ pub enum Mode {
     /// Nothing.
     #[default]
     Off,
-    /// The virtual IP, for clients whose traffic passes a sidecar or ztunnel but whose DNS does not.
+    /// The virtual IP, for clients whose traffic passes a sidecar or ztunnel but whose DNS does not. (A sidecar that captures
+    /// no DNS routes HTTP by host, but raw TCP by an address that istiod allocated not at all: `Service.getAllAddressesForProxy`
+    /// in istiod's `pilot/pkg/model/service.go`.)
     Records,
     /// As `records`, and hosts of two labels become aliases.
     Cname,
