@@ -4,8 +4,9 @@ use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use futures::future::BoxFuture;
 use kube::api::ApiResource;
 use reqwest::header::{HeaderValue, USER_AGENT};
 use tokio::sync::{mpsc, watch};
@@ -18,8 +19,9 @@ use crate::converter::swap::{Engine, Setup, StartError, Subject, Subjects};
 use crate::election::{Campaign, Duties, ElectionConfig};
 use crate::entries::{DirectoryEntries, EntryEvents, KubernetesEntries, OutputError, Shelf, served_version};
 use crate::gate::{Gate, Shut};
-use crate::guard::{Holds, Settings as GuardSettings};
+use crate::guard::{Budget, Holds, Settings as GuardSettings};
 use crate::istio::{AddressRule, ServiceEntry, VERSIONS};
+use crate::names;
 use crate::observe::{Events, HttpError, HttpServer, Metrics, Observers, View};
 use crate::registry::AnyRegistry;
 use crate::sink::{KubernetesSink, Sink};
@@ -56,6 +58,10 @@ pub struct Config {
     pub guard: GuardSettings,
     /// Writes a second, of all entries together.
     pub write_rate: NonZeroU32,
+    /// What is published in the cluster's DNS.
+    pub names: names::Settings,
+    /// Whether istiod is made to allocate again what it gave up.
+    pub repair_vip: bool,
     /// Stop when every entry was looked at.
     pub once: bool,
     /// Show what would be written, and write nothing.
@@ -173,7 +179,7 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<S
         let keeper = Arc::new(open_state(&config.state).await?);
         Ok::<_, RunError>((keeper, opened))
     };
-    let (keeper, (events, resource, sink, client)) = tokio::select! {
+    let (keeper, Opened { events, resource, sink, client, names }) = tokio::select! {
         started = start => started?,
         () = &mut shutdown => return Ok(Settled::Done),
     };
@@ -229,6 +235,9 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<S
         tasks.spawn(async move { campaign.run(&duties).await });
     }
     tasks.spawn(swapper.run(engine));
+    if let Some(names) = names {
+        tasks.spawn(names);
+    }
     tasks.spawn(pause(Arc::clone(&keeper), gate));
     tasks.spawn(async move { keeper.follow().await });
     if let Some(socket) = socket {
@@ -325,10 +334,17 @@ async fn open_state(place: &StatePlace) -> Result<Keeper, RunError> {
     }
 }
 
-async fn open(
-    config: &Config,
-    gate: &Arc<Gate>,
-) -> Result<(EntryEvents, ApiResource, Sink, Option<kube::Client>), RunError> {
+/// The side of the entries.
+struct Opened {
+    events: EntryEvents,
+    resource: ApiResource,
+    sink: Sink,
+    client: Option<kube::Client>,
+    /// Keeps the names, where there is a cluster.
+    names: Option<BoxFuture<'static, ()>>,
+}
+
+async fn open(config: &Config, gate: &Arc<Gate>) -> Result<Opened, RunError> {
     let namespace = config.namespace.clone();
     match &config.target {
         Target::Kubernetes => {
@@ -336,16 +352,43 @@ async fn open(
             let resource = served_version(&client).await;
             info!(namespace, version = resource.version, "serving the ServiceEntries of a cluster");
             let events = KubernetesEntries::new(client.clone(), resource.clone(), namespace).events();
-            let sink = KubernetesSink::new(client.clone(), resource.clone());
-            Ok((events, resource, Sink::Kubernetes(Box::new(sink)), Some(client)))
+            let (events, names) = keep_names(config, gate, &client, &resource, events);
+            let sink = Sink::Kubernetes(Box::new(KubernetesSink::new(client.clone(), resource.clone())));
+            Ok(Opened { events, resource, sink, client: Some(client), names })
         }
         Target::Directory { entries, output } => {
             let shelf = Arc::new(Shelf::new(output, Arc::clone(gate))?);
             info!(namespace, entries = %entries.display(), output = %output.display(), "serving the ServiceEntries of a directory");
             let events = DirectoryEntries::new(entries, Arc::clone(&shelf), namespace)?.events();
-            Ok((events, ServiceEntry::resource(VERSIONS[0]), Sink::Directory(shelf), None))
+            let resource = ServiceEntry::resource(VERSIONS[0]);
+            Ok(Opened { events, resource, sink: Sink::Directory(shelf), client: None, names: None })
         }
     }
+}
+
+/// Starts what keeps names and tells of lost virtual IPs, beside the controller and from the same watch.
+fn keep_names(
+    config: &Config,
+    gate: &Arc<Gate>,
+    client: &kube::Client,
+    resource: &ApiResource,
+    events: EntryEvents,
+) -> (EntryEvents, Option<BoxFuture<'static, ()>>) {
+    if config.once {
+        return (events, None);
+    }
+    let (events, bearers) = names::tap(events, resource.api_version.clone());
+    let gate = Arc::clone(gate);
+    let options = names::Options {
+        namespace: config.namespace.clone(),
+        entry: resource.clone(),
+        settings: config.names.clone(),
+        repair: config.repair_vip,
+        may_write: Arc::new(move || gate.check(Instant::now()).is_ok()),
+        budget: Budget::new(config.write_rate),
+    };
+    let keeper = names::Keeper::new(client.clone(), options);
+    (events, Some(Box::pin(keeper.run(bearers))))
 }
 
 /// A client, which says who it is where there are several of us.
