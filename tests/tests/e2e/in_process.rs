@@ -52,6 +52,7 @@ impl InProcess {
             swap_rate: NonZeroU32::MAX,
             observers: Default::default(),
             once: false,
+            observers: Default::default(),
         };
         let run = tokio::spawn(async {
             Controller::new(parts).run(std::future::pending()).await;
