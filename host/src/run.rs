@@ -139,9 +139,6 @@ pub enum RunError {
     Http(#[from] HttpError),
 }
 
-/// When shared state that cannot be read is tried again.
-const STATE_AGAIN: Duration = Duration::from_secs(2);
-
 /// Runs until `shutdown` is done, or with `once` until all is in line.
 pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<Settled, RunError> {
     let mut shutdown = std::pin::pin!(shutdown);
@@ -310,28 +307,16 @@ async fn pause(keeper: Arc<Keeper>, gate: Arc<Gate>) {
     }
 }
 
-/// Reads shared state. Nothing is done before: a module that was refused must not be taken because nobody could say so.
+/// Reads shared state.
 async fn open_state(place: &StatePlace) -> Result<Keeper, RunError> {
-    let mut said = String::new();
-    loop {
-        let store = match place {
-            StatePlace::Nowhere => Store::Memory,
-            StatePlace::File(path) => Store::File(FileStore::new(path)),
-            StatePlace::ConfigMap { namespace, name } => {
-                Store::ConfigMap(Box::new(ConfigMapStore::new(connect(None).await?, namespace, name)))
-            }
-        };
-        match Keeper::open(store).await {
-            Err(error) if error.is_passing() => {
-                if said != error.to_string() {
-                    warn!("waiting for the shared state: {error}");
-                    said = error.to_string();
-                }
-                tokio::time::sleep(STATE_AGAIN).await;
-            }
-            opened => return Ok(opened?),
+    let store = match place {
+        StatePlace::Nowhere => Store::Memory,
+        StatePlace::File(path) => Store::File(FileStore::new(path)),
+        StatePlace::ConfigMap { namespace, name } => {
+            Store::ConfigMap(Box::new(ConfigMapStore::new(connect(None).await?, namespace, name)))
         }
-    }
+    };
+    Ok(Keeper::open(store).await?)
 }
 
 /// The side of the entries.

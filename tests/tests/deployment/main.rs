@@ -29,6 +29,8 @@ const VARIANTS: [Variant; 2] = [
             "polaris.tlsSecret.name=polaris-tls",
             "entriesNamespace=mesh",
             "serviceMonitor.enabled=true",
+            "names.mode=records",
+            "names.repairVip=true",
         ],
     },
 ];
