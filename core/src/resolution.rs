@@ -94,9 +94,9 @@ pub(crate) fn settle(
         diagnostics.add(
             Code::ResolutionPlaceholder,
             field(),
-            format!("spec.resolution is {now}: {becomes}, and istiod has allocated no address for the entry"),
+            format!("spec.resolution is {now}: {becomes}, and istiod allocates no address for the entry before that"),
             &format!(
-                "Write resolution: {name} into the entry's file (a file that says NONE is refused when applied again), and create the entry anew if it is to have an allocated address."
+                "Write resolution: {name} into the entry's file: one that says NONE is refused when applied again, and an allocated address is lost for good whenever an entry says NONE."
             ),
         );
     }

@@ -66,6 +66,22 @@ fn explains_offline() {
 }
 
 #[test]
+fn explains_names() {
+    let (entry, answer) = (example("entries/reviews.yaml"), example("answers/reviews.json"));
+    let arguments = ["explain", "--entry", &entry, "--answer", &answer, "--dns", "records"];
+    check(&arguments, 0, &["warning dns-no-address: host dev.reviews.polaris: no record"], &[]);
+    check(&[&arguments[..6], &["endpoints"]].concat(), 0, &["dns-no-endpoint"], &[]);
+    check(&arguments[..5], 0, &["converted"], &[]);
+}
+
+#[test]
+fn names_need_a_cluster() {
+    let files = ["--answers", "a", "--entries", "b", "--output", "c"];
+    check(&[&files[..], &["--dns", "records"]].concat(), 2, &[], &["--dns"]);
+    check(&[&files[..], &["--repair-vip"]].concat(), 2, &[], &["--repair-vip"]);
+}
+
+#[test]
 fn refuses_an_answer_of_another_service() {
     let (entry, answer) = (example("entries/reviews.yaml"), example("answers/orders.json"));
     check(

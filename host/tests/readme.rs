@@ -101,5 +101,8 @@ fn commands() {
 fn scripts() {
     let read = |path: &str| std::fs::read_to_string(root().join(path)).unwrap();
     assert!(readme().contains("$ tests/run") && read(".ci/run").contains("tests/run"));
+    assert!(readme().contains("tests/fuzz/run") && read("tests/run").contains("tests/fuzz/run"));
+    assert!(readme().contains("deploy/image") && read("tests/run").contains("tests/image"));
+    assert!(readme().contains("tests/deny") && read(".ci/run").contains("tests/deny"));
     assert!(readme().contains("$ deploy/quickstart") && read("tests/run").contains("deploy/quickstart --once"));
 }

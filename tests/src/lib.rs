@@ -19,9 +19,11 @@
     reason = "support for tests: a panic is how a test fails, and it names the place"
 )]
 
+mod backend;
 pub mod guest;
 mod http_client;
 mod poll;
 pub mod servers;
 
+pub use backend::Backend;
 pub use poll::{try_for, wait_for};

@@ -3,17 +3,19 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use polaris2istio_core::model::{Diagnostic, Instance, Subject, Update};
+use polaris2istio_core::model::{Diagnostic, Instance, Severity, Subject, Update};
 use serde::Serialize;
 
 use super::offline::{Offline, OfflineArgs, print, severity};
 use super::output::Output;
 use crate::controller::line;
 use crate::converter::swap::line as endpoint_line;
+use crate::names::{Bearer, Mode, Names, Settings, names};
 
 const EXAMPLES: &str = "\
 Examples:
   polaris2istio explain --entry entry.yaml --answer answer.json
+  polaris2istio explain --entry entry.yaml --answer answer.json --dns records
   polaris2istio explain --entry entry.yaml --answer answer.json -o json | jq '.instances[] | select(.endpoint == null)'
 
 Exit code 1 where the rules reject the entry.";
@@ -24,6 +26,12 @@ Exit code 1 where the rules reject the entry.";
 pub(super) struct ExplainArgs {
     #[command(flatten)]
     offline: OfflineArgs,
+    /// What the controller's --dns is: what the entry's names become is printed too
+    #[arg(long, value_name = "MODE", default_value = "off")]
+    dns: Mode,
+    /// What the controller's --cluster-domain is
+    #[arg(long, value_name = "DOMAIN", default_value = "cluster.local")]
+    cluster_domain: String,
     /// How it is printed
     #[arg(short, long, value_name = "FORMAT", default_value = "text")]
     output: Output,
@@ -65,7 +73,8 @@ struct Reason {
 pub(super) fn explain(args: &ExplainArgs) -> anyhow::Result<ExitCode> {
     let mut offline = args.offline.convert()?;
     let update = offline.update();
-    let explanation = explanation(&offline, update.as_ref());
+    let mut explanation = explanation(&offline, update.as_ref());
+    explanation.notes.extend(args.names(&offline));
     match args.output.data() {
         Some(format) => print(&explanation, format)?,
         None => write_text(&explanation)?,
@@ -73,6 +82,26 @@ pub(super) fn explain(args: &ExplainArgs) -> anyhow::Result<ExitCode> {
     let Some(update) = update else { return Ok(ExitCode::from(1)) };
     args.offline.apply(&offline, update)?;
     Ok(ExitCode::SUCCESS)
+}
+
+impl ExplainArgs {
+    /// What becomes of the entry's names, as it is now.
+    fn names(&self, offline: &Offline) -> Vec<Reason> {
+        let bearer = Bearer::new(&offline.document.entry, "");
+        let settings = Settings { mode: self.dns, cluster_domain: self.cluster_domain.clone() };
+        let Names { records, refusals } = names(&bearer, &settings);
+        let published = records.into_iter().flatten().map(|record| Reason {
+            severity: severity(Severity::Info),
+            code: "dns-record".into(),
+            text: record.to_string(),
+        });
+        let refused = refusals.iter().map(|refusal| Reason {
+            severity: severity(Severity::Warning),
+            code: refusal.code().into(),
+            text: refusal.to_string(),
+        });
+        published.chain(refused).collect()
+    }
 }
 
 fn explanation(offline: &Offline, update: Option<&Update>) -> Explanation {

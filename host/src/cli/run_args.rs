@@ -10,6 +10,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::{ElectionArgs, GuardArgs, LogFormat, ModuleArgs, ObserveArgs, SwapArgs};
 use crate::controller::Settled;
+use crate::names::{Mode, Settings};
 use crate::registry::{
     AnyRegistry, DirectoryConfig, DirectoryRegistry, HttpConfig, HttpRegistry, TlsFiles, TokenSource,
 };
@@ -108,6 +109,29 @@ pub struct RunArgs {
     #[command(flatten)]
     guard: GuardArgs,
 
+    /// What is published in the cluster's DNS for entries whose annotation `aeraki.net/dns` says nothing
+    #[arg(
+        long,
+        env = "POLARIS2ISTIO_DNS",
+        value_name = "MODE",
+        default_value = "off",
+        conflicts_with_all = ["entries", "once"],
+        help_heading = "Names"
+    )]
+    dns: Mode,
+    /// The domain that the cluster's DNS serves
+    #[arg(
+        long,
+        env = "POLARIS2ISTIO_CLUSTER_DOMAIN",
+        value_name = "DOMAIN",
+        default_value = "cluster.local",
+        help_heading = "Names"
+    )]
+    cluster_domain: String,
+    /// Make istiod allocate a virtual IP again where it has given up: status.addresses is set to null
+    #[arg(long, env = "POLARIS2ISTIO_REPAIR_VIP", conflicts_with_all = ["entries", "once"], help_heading = "Names")]
+    repair_vip: bool,
+
     #[command(flatten)]
     module: ModuleArgs,
     #[command(flatten)]
@@ -172,6 +196,8 @@ impl RunArgs {
             addresses: self.module.addresses(),
             guard: self.guard.settings(),
             write_rate: self.guard.write_rate,
+            names: Settings { mode: self.dns, cluster_domain: self.cluster_domain.clone() },
+            repair_vip: self.repair_vip,
             once: self.once,
             dry_run: self.guard.dry_run,
         })

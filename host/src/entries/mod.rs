@@ -8,6 +8,8 @@ mod kubernetes;
 mod merge;
 mod shelf;
 
+use std::collections::BTreeMap;
+
 use futures::stream::BoxStream;
 use kube::runtime::watcher;
 
@@ -31,6 +33,10 @@ fn selector() -> String {
 
 /// Whether an entry has our [`LABELS`].
 fn selected(entry: &ServiceEntry) -> bool {
-    let labels = entry.metadata.labels.as_ref();
-    LABELS.iter().all(|(key, value)| labels.and_then(|labels| labels.get(*key)).is_some_and(|found| found == value))
+    entry.metadata.labels.as_ref().is_some_and(are_ours)
+}
+
+/// Whether [`LABELS`] are among these.
+pub fn are_ours(labels: &BTreeMap<String, String>) -> bool {
+    LABELS.iter().all(|(key, value)| labels.get(*key).is_some_and(|found| found == value))
 }

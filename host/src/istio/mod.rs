@@ -10,5 +10,7 @@ mod view;
 pub use ownership::{Claim, MANAGER, Ownership, Ports};
 pub use pairs::Pairs;
 pub use rules::{AddressRule, EndpointRule, Violation, check};
-pub use service_entry::{Endpoint, GROUP, KIND, Location, PLURAL, Port, Resolution, ServiceEntry, Spec, VERSIONS};
+pub use service_entry::{
+    Endpoint, GROUP, HostAddress, KIND, Location, PLURAL, Port, Resolution, ServiceEntry, Spec, Status, VERSIONS,
+};
 pub use view::Unsupported;

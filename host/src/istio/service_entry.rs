@@ -31,6 +31,9 @@ pub struct ServiceEntry {
     /// What it says.
     #[serde(default, deserialize_with = "null_as_default")]
     pub spec: Spec,
+    /// What istiod says.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub status: Status,
     /// Who declared the fields that this controller writes.
     #[serde(skip)]
     pub ownership: Ownership,
@@ -64,6 +67,25 @@ pub struct Spec {
     /// Namespaces that see the entry.
     #[serde(default, deserialize_with = "null_as_default")]
     pub export_to: Vec<String>,
+}
+
+/// `status` of a ServiceEntry, which istiod writes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+pub struct Status {
+    /// Virtual IPs; empty where istiod has given up on them, none where it has said nothing.
+    #[serde(default)]
+    pub addresses: Option<Vec<HostAddress>>,
+}
+
+/// A virtual IP of a host.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+pub struct HostAddress {
+    /// One of `spec.hosts`.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub host: String,
+    /// An IPv4 or IPv6 address.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub value: String,
 }
 
 /// A service port.

@@ -1,6 +1,7 @@
 //! Keeps the shared document: reads it, changes it as it was read, and tells when another process changed it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::StreamExt;
 use tokio::sync::{Mutex, watch};
@@ -11,6 +12,8 @@ use super::{State, StateError};
 
 /// How often a change is made anew on what another one wrote meanwhile.
 const TRIES: usize = 8;
+/// When a place that does not work is tried again.
+const AGAIN: Duration = Duration::from_secs(2);
 
 /// The document as it was seen last.
 pub struct Keeper {
@@ -21,13 +24,20 @@ pub struct Keeper {
 }
 
 impl Keeper {
-    /// Reads what there is.
+    /// Reads what there is. A place that cannot be read for now is waited for: a module that was refused must not be taken
+    /// because nobody could say so.
     ///
     /// # Errors
     ///
     /// The place cannot be read, or holds something else.
     pub async fn open(store: Store) -> Result<Self, StateError> {
-        let read = store.read().await?;
+        let mut said = String::new();
+        let read = loop {
+            match store.read().await {
+                Err(error) if error.is_passing() => wait(&error, &mut said).await,
+                read => break read?,
+            }
+        };
         let (state, _) = watch::channel(Arc::new(read.state.clone()));
         Ok(Self { store, read: Mutex::new(read), state })
     }
@@ -67,6 +77,21 @@ impl Keeper {
         Err(StateError::Contended)
     }
 
+    /// The same, tried again for as long as it may work later: for what must be written before anything else is done.
+    ///
+    /// # Errors
+    ///
+    /// It will not work by itself.
+    pub async fn update_patiently<T>(&self, change: impl Fn(&mut State, &mut Blobs) -> T) -> Result<T, StateError> {
+        let mut said = String::new();
+        loop {
+            match self.update(&change).await {
+                Err(error) if error.is_passing() => wait(&error, &mut said).await,
+                result => return result,
+            }
+        }
+    }
+
     /// Follows what other processes change, until the future is dropped.
     pub async fn follow(&self) {
         let Store::ConfigMap(map) = &self.store else { return std::future::pending().await };
@@ -101,6 +126,15 @@ impl Keeper {
             changed
         });
     }
+}
+
+/// Says once that it is waited, and waits.
+async fn wait(error: &StateError, said: &mut String) {
+    if *said != error.to_string() {
+        warn!("waiting for the shared state: {error}");
+        *said = error.to_string();
+    }
+    tokio::time::sleep(AGAIN).await;
 }
 
 /// Versions of one object are ordered numbers since Kubernetes 1.35 by promise, and were so before in fact; where they are

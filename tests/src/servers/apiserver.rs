@@ -251,6 +251,13 @@ impl ApiServer {
         self.daemon.log()
     }
 
+    /// Makes it know all kinds of Istio's, as istiod wants it; ServiceEntries may be known already.
+    pub async fn install_all_crds(&self, binaries: &Binaries) {
+        let path = binaries.istio_crds.display().to_string();
+        self.kubectl(&["apply", "--server-side", "--filename", &path], "").await;
+        self.kubectl(&["wait", "--for=condition=Established", "--timeout=60s", "--filename", &path], "").await;
+    }
+
     /// Makes it know ServiceEntries, after [`Self::start_without_crds`].
     pub async fn install_crds(&self, binaries: &Binaries) {
         let all = fs::read_to_string(&binaries.istio_crds).expect("tests/servers/build made the file readable");

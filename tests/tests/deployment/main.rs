@@ -3,6 +3,7 @@
 //! What only a kubelet or a CNI plugin could prove (that probes are made, seccomp and a NetworkPolicy enforced) is checked
 //! against the API server's schema and no further.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a panic is how a test fails")]
+mod life;
 mod normal;
 mod schema;
 mod selectors;
@@ -28,6 +29,8 @@ const VARIANTS: [Variant; 2] = [
             "polaris.tlsSecret.name=polaris-tls",
             "entriesNamespace=mesh",
             "serviceMonitor.enabled=true",
+            "names.mode=records",
+            "names.repairVip=true",
         ],
     },
 ];

@@ -50,7 +50,6 @@ impl InProcess {
             holds: Arc::clone(&holds),
             write_rate: NonZeroU32::MAX,
             swap_rate: NonZeroU32::MAX,
-            observers: Default::default(),
             once: false,
         };
         let run = tokio::spawn(async {

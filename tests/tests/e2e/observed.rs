@@ -180,7 +180,7 @@ fn alerts_fire_when_they_should() {
     let Some(promtool) = servers::promtool() else { return };
     let rules = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/prometheus");
     for arguments in [["check", "rules", "rules.yaml"], ["test", "rules", "rules.test.yaml"]] {
-        let output = Command::new(&promtool).args(arguments).current_dir(&rules).output().unwrap();
+        let output = Command::new(promtool).args(arguments).current_dir(&rules).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
     }
 }

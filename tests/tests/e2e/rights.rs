@@ -1,8 +1,10 @@
 //! The rights that the manifests give are enough, since every test here runs with them, and none is spare.
 
 use polaris2istio_tests::servers::{self, ApiServer, ApiServerOptions, Binaries, Manifests, Polaris, Release};
+use polaris2istio_tests::wait_for;
 use serde_json::{Value, json};
 
+use super::SOON;
 use super::world::{World, by_controller};
 
 /// One verb on one resource, as `namespace resource verb`, where the namespace is `entries` or `own`.
@@ -45,37 +47,98 @@ fn take_away(role: &mut Value, entries: &str, right: &str) {
     }
 }
 
-/// What is lost without a right: the words that the log then has.
-const NEEDED: [(&str, &[&str]); 3] = [
-    ("entries serviceentries list", &["WARN", "403", "cannot list resource"]),
-    ("entries serviceentries patch", &["WARN", "/cart", "403", "grant this identity the verb patch"]),
-    ("entries serviceentries watch", &["WARN", "403", "cannot watch resource"]),
+/// A right, what is lost without it, and the words that the log then has.
+const NEEDED: [(&str, Loss, &[&str]); 13] = [
+    ("entries events create", Loss::Events, &["WARN", "403", "cannot create resource", "events"]),
+    ("entries events patch", Loss::Events, &["WARN", "403", "cannot patch resource", "events"]),
+    ("entries serviceentries list", Loss::Service, &["WARN", "403", "cannot list resource"]),
+    ("entries serviceentries patch", Loss::Service, &["WARN", "/cart", "403", "grant this identity the verb patch"]),
+    ("entries serviceentries watch", Loss::Service, &["WARN", "403", "cannot watch resource"]),
+    ("own configmaps create", Loss::Service, &["WARN", "waiting for the shared state", "cannot create resource"]),
+    ("own configmaps get", Loss::Service, &["WARN", "waiting for the shared state", "cannot get resource"]),
+    ("own configmaps list", Loss::Followed, &["WARN", "shared state cannot be followed", "cannot list resource"]),
+    ("own configmaps update", Loss::Service, &["WARN", "waiting for the shared state", "cannot update resource"]),
+    ("own configmaps watch", Loss::Followed, &["WARN", "shared state cannot be followed", "cannot watch resource"]),
+    ("own leases create", Loss::Service, &["ERROR", "the lease cannot be used", "cannot create resource"]),
+    ("own leases get", Loss::Service, &["ERROR", "the lease cannot be used", "cannot get resource"]),
+    ("own leases update", Loss::Service, &["ERROR", "the lease cannot be used", "cannot update resource"]),
 ];
 
-#[tokio::test]
-async fn no_right_is_spare() {
-    let (Some(servers), Some(binaries)) = (servers::shared().await, servers::binaries()) else { return };
-    let needed: Vec<_> = NEEDED.iter().map(|(right, _)| (*right).to_owned()).collect();
-    assert_eq!(rights(binaries), needed, "each right of the Roles has a proof here that it is needed");
-    let older = ApiServer::start_with(binaries, ApiServerOptions { no_streamed_lists: true }).await;
-    for (right, words) in NEEDED {
-        let api = if right.ends_with(" list") { &older } else { &servers.api };
-        check_needed(api, &servers.polaris, binaries, right, words).await;
-    }
+/// What a missing right costs.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Loss {
+    /// Entries are not served.
+    Service,
+    /// What other replicas decide is not heard of.
+    Followed,
+    /// What an entry's owner must know stands in the log alone.
+    Events,
 }
 
-/// Without the right the entry is not served, and with it, it is.
-async fn check_needed(api: &ApiServer, polaris: &Polaris, binaries: &Binaries, right: &str, words: &[&str]) {
+#[tokio::test(flavor = "multi_thread")]
+async fn no_right_is_spare() {
+    let (Some(servers), Some(binaries)) = (servers::shared().await, servers::binaries()) else { return };
+    let needed: Vec<_> = NEEDED.iter().map(|(right, ..)| (*right).to_owned()).collect();
+    assert_eq!(rights(binaries), needed, "each right of the Roles has a proof here that it is needed");
+    let older = ApiServer::start_with(binaries, ApiServerOptions { no_streamed_lists: true }).await;
+    let checks = NEEDED.map(|(right, loss, words)| {
+        let api = if right.ends_with(" list") { &older } else { &servers.api };
+        check_needed(api, &servers.polaris, binaries, right, loss, words)
+    });
+    futures::future::join_all(checks).await;
+}
+
+/// Without the right the log says so and something is lost, and with it nothing is.
+async fn check_needed(
+    api: &ApiServer,
+    polaris: &Polaris,
+    binaries: &Binaries,
+    right: &str,
+    loss: Loss,
+    words: &[&str],
+) {
     let world = World::new(api, polaris, &right.split(' ').skip(1).collect::<Vec<_>>().join("-")).await;
     let entries = world.namespace.clone();
     Release::install_with(api, binaries, &entries, |object| take_away(object, &entries, right)).await;
+    if right.ends_with(" update") {
+        // What is there already is not created.
+        for kind in [("v1", "ConfigMap", "polaris2istio-state"), ("coordination.k8s.io/v1", "Lease", "polaris2istio")] {
+            let metadata = json!({"name": kind.2, "namespace": world.release.namespace});
+            api.apply(&[json!({"apiVersion": kind.0, "kind": kind.1, "metadata": metadata})], false).await;
+        }
+    }
     world.register("cart", &["10.0.0.1"]).await;
     world.create(&world.entry("cart")).await;
-    let controller = world.controller().start();
-    controller.says(words).await;
-    world.endpoints("cart", &[]).await;
+    let controller = world.controller().flag("leader-election", "true").start();
+    match loss {
+        Loss::Service => {
+            controller.says(words).await;
+            world.endpoints("cart", &[]).await;
+        }
+        Loss::Followed => controller.says(words).await,
+        Loss::Events => {
+            world.endpoints("cart", &["10.0.0.1"]).await;
+            // A repeated Event is a patch of the first.
+            for (times, (external, location)) in (1..).zip([("true", "MESH_EXTERNAL"), ("false", "MESH_INTERNAL")]) {
+                annotate(&world, "maybe").await;
+                wait_for("the bad annotation is told", SOON, || async {
+                    let said = controller.said(&["/cart", "aeraki.net/external"]);
+                    if said >= times { Ok(()) } else { Err(said) }
+                })
+                .await;
+                annotate(&world, external).await;
+                world.until(location, "cart", |entry| entry["spec"]["location"] == location).await;
+            }
+            controller.says(words).await;
+        }
+    }
     Release::install(api, binaries, &entries).await;
     world.endpoints("cart", &["10.0.0.1"]).await;
+}
+
+async fn annotate(world: &World, external: &str) {
+    let patch = json!({"metadata": {"annotations": {"aeraki.net/external": external}}});
+    world.patch("cart", "operator", &patch).await;
 }
 
 /// The other verbs, the other resources and the other namespaces: nothing of them is the controller's.

@@ -53,21 +53,24 @@ async fn secrets_are_not_logged() {
     planted.check("denied", &denied.process.log());
 }
 
+/// What is tried, arguments, environment, and words that are said.
+type Case = (&'static str, &'static [&'static str], &'static [(&'static str, &'static str)], &'static str);
+
 #[test]
 fn secrets_are_not_repeated() {
     let planted = Planted(vec!["pl4nted".to_owned()]);
-    let token = ("POLARIS2ISTIO_POLARIS_TOKEN", "pl4nted");
-    let polaris = ("POLARIS2ISTIO_POLARIS_ADDRESS", "127.0.0.1:1");
-    let unfit = ("POLARIS2ISTIO_POLARIS_TOKEN", "pl4nted\u{7}");
-    let password = ("POLARIS2ISTIO_POLARIS_ADDRESS", "polaris:pl4nted@127.0.0.1:8090");
-    let cases: [(&str, &[&str], &[(&str, &str)], &str); 7] = [
-        ("--help", &["--help"], &[token, password], "POLARIS2ISTIO_POLARIS_TOKEN"),
-        ("-h", &["-h"], &[token, password], "--polaris-token"),
+    const TOKEN: (&str, &str) = ("POLARIS2ISTIO_POLARIS_TOKEN", "pl4nted");
+    const POLARIS: (&str, &str) = ("POLARIS2ISTIO_POLARIS_ADDRESS", "127.0.0.1:1");
+    const UNFIT: (&str, &str) = ("POLARIS2ISTIO_POLARIS_TOKEN", "pl4nted\u{7}");
+    const PASSWORD: (&str, &str) = ("POLARIS2ISTIO_POLARIS_ADDRESS", "polaris:pl4nted@127.0.0.1:8090");
+    let cases: [Case; 7] = [
+        ("--help", &["--help"], &[TOKEN, PASSWORD], "POLARIS2ISTIO_POLARIS_TOKEN"),
+        ("-h", &["-h"], &[TOKEN, PASSWORD], "--polaris-token"),
         ("an unknown flag", &["--polaris-token", "pl4nted", "--no-such-flag"], &[], "no-such-flag"),
-        ("two sources", &["--polaris-token=pl4nted", "--polaris-token-file=x"], &[polaris], "cannot be used with"),
-        ("an unfit token", &["--answers="], &[unfit], "error"),
-        ("a token that no header takes", &[], &[polaris, unfit], "no header can carry"),
-        ("a password in the address", &[], &[token, password], "it holds a user or password"),
+        ("two sources", &["--polaris-token=pl4nted", "--polaris-token-file=x"], &[POLARIS], "cannot be used with"),
+        ("an unfit token", &["--answers="], &[UNFIT], "error"),
+        ("a token that no header takes", &[], &[POLARIS, UNFIT], "no header can carry"),
+        ("a password in the address", &[], &[TOKEN, PASSWORD], "it holds a user or password"),
     ];
     for (what, args, environment, words) in cases {
         let output = run(args, environment);

@@ -112,6 +112,8 @@ spec:
             },
             dry_run: false,
             write_rate: NonZeroU32::MAX,
+            names: polaris2istio::names::Settings { mode: Default::default(), cluster_domain: "cluster.local".into() },
+            repair_vip: false,
             http: polaris2istio::run::HttpPlace::Nowhere,
             metrics_per_entry: false,
             silent_after: None,

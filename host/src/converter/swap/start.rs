@@ -92,7 +92,7 @@ impl Setup {
         if !lost {
             let (rules, Candidate { digest, bytes, .. }) =
                 (named(&active, Timestamp::now()), active.candidate().clone());
-            let carry = keeper.update(|state, blobs| {
+            let carry = keeper.update_patiently(|state, blobs| {
                 if state.module.active.is_none() {
                     state.module.install(rules.clone());
                 }

@@ -132,8 +132,8 @@ impl Swapper {
             let left = canary.until.duration_since(Timestamp::now());
             Instant::now() + Duration::try_from(left).unwrap_or_default()
         });
-        let canary = canary.filter(|_| *self.leads.borrow());
-        [self.again, canary].into_iter().flatten().min()
+        // What failed for now is not tried before its time, whatever is due.
+        self.again.or(canary.filter(|_| *self.leads.borrow()))
     }
 
     async fn is_due(&mut self) {

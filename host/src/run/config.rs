@@ -1,0 +1,93 @@
+//! What a run depends on.
+
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::converter::swap::Setup;
+use crate::election::ElectionConfig;
+use crate::guard::Settings as GuardSettings;
+use crate::istio::AddressRule;
+use crate::names;
+use crate::registry::AnyRegistry;
+
+/// All that a run depends on.
+pub struct Config {
+    /// Where services come from.
+    pub registry: AnyRegistry,
+    /// Where entries are.
+    pub target: Target,
+    /// The namespace whose entries are served.
+    pub namespace: String,
+    /// The modules.
+    pub modules: Setup,
+    /// Entries a second that another module may change.
+    pub swap_rate: NonZeroU32,
+    /// Where what outlives this process is kept.
+    pub state: StatePlace,
+    /// Where commands are taken.
+    pub socket: Option<PathBuf>,
+    /// Where metrics, probes and the status are served.
+    pub http: HttpPlace,
+    /// Give every entry metrics of its own.
+    pub metrics_per_entry: bool,
+    /// After how long without an answer the registry counts as silent; none where it answers only with news.
+    pub silent_after: Option<Duration>,
+    /// How one of several replicas is found that writes; none where this process writes in any case.
+    pub election: Option<ElectionConfig>,
+    /// Addresses that endpoints may have.
+    pub addresses: AddressRule,
+    /// How long and how much the guard holds back.
+    pub guard: GuardSettings,
+    /// Writes a second, of all entries together.
+    pub write_rate: NonZeroU32,
+    /// What is published in the cluster's DNS.
+    pub names: names::Settings,
+    /// Whether istiod is made to allocate again what it gave up.
+    pub repair_vip: bool,
+    /// Stop when every entry was looked at.
+    pub once: bool,
+    /// Show what would be written, and write nothing.
+    pub dry_run: bool,
+}
+
+/// Where metrics, probes and the status are served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HttpPlace {
+    /// Nowhere.
+    Nowhere,
+    /// At the usual port, if that is free.
+    Usual,
+    /// Here, or there is no run.
+    At(SocketAddr),
+}
+
+/// Where entries are read and written.
+pub enum Target {
+    /// The cluster of the kubeconfig's current context, or the one that this pod runs in.
+    Kubernetes,
+    /// Two directories.
+    Directory {
+        /// The operator's files.
+        entries: PathBuf,
+        /// Our results.
+        output: PathBuf,
+    },
+}
+
+/// Where shared state is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StatePlace {
+    /// Nowhere: every start begins anew.
+    Nowhere,
+    /// In a file.
+    File(PathBuf),
+    /// In a ConfigMap.
+    ConfigMap {
+        /// Its namespace.
+        namespace: String,
+        /// Its name.
+        name: String,
+    },
+}

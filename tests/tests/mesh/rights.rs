@@ -1,0 +1,38 @@
+//! The rights that documentation and manifests give a controller: the tests run with these and no others.
+
+use polaris2istio_tests::servers::ApiServer;
+use serde_json::{Value, json};
+
+/// What a user may do: group, resources, verbs.
+pub(crate) type Right = (&'static str, &'static [&'static str], &'static [&'static str]);
+
+/// What every controller needs.
+pub(crate) const ENTRIES: Right = ("networking.istio.io", &["serviceentries"], &["list", "watch", "patch"]);
+/// What names need besides.
+pub(crate) const SERVICES: Right = ("", &["services"], KEEP);
+/// What names need besides.
+pub(crate) const SLICES: Right = ("discovery.k8s.io", &["endpointslices"], KEEP);
+/// What the repair of virtual IPs needs besides.
+pub(crate) const STATUS: Right = ("networking.istio.io", &["serviceentries/status"], &["patch"]);
+
+const KEEP: &[&str] = &["list", "watch", "get", "create", "patch", "delete"];
+
+/// Gives the user `limited` rights in a namespace.
+pub(crate) async fn grant(api: &ApiServer, namespace: &str, rights: &[Right]) {
+    let rules: Vec<Value> = rights
+        .iter()
+        .map(|(group, resources, verbs)| json!({"apiGroups": [group], "resources": resources, "verbs": verbs}))
+        .collect();
+    let authorization = "rbac.authorization.k8s.io";
+    let metadata = json!({"name": "polaris2istio", "namespace": namespace});
+    let role =
+        json!({"apiVersion": format!("{authorization}/v1"), "kind": "Role", "metadata": metadata, "rules": rules});
+    let binding = json!({
+        "apiVersion": format!("{authorization}/v1"), "kind": "RoleBinding", "metadata": metadata,
+        "roleRef": {"apiGroup": authorization, "kind": "Role", "name": "polaris2istio"},
+        "subjects": [{"apiGroup": authorization, "kind": "User", "name": "limited"}],
+    });
+    for object in [role, binding] {
+        api.kubectl(&["apply", "--filename=-"], &object.to_string()).await;
+    }
+}
