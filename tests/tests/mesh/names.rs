@@ -72,7 +72,7 @@ async fn with_address(world: &World, name: &str) -> Vec<IpAddr> {
 /// A controller that may do what names need, and no more.
 async fn controller(mesh: &Mesh, world: &World, dns: &str) -> Start {
     grant(&mesh.api, &world.namespace, &[rights::ENTRIES, rights::SERVICES, rights::SLICES]).await;
-    world.controller().kubeconfig(&mesh.api.kubeconfig(User::Limited)).flag("dns", dns)
+    world.controller().kubeconfig(&mesh.api.kubeconfig(User::Limited)).flag("dns", dns).flag("state", "none")
 }
 
 #[tokio::test]

@@ -27,7 +27,7 @@ async fn a_lost_virtual_ip_is_told_and_repaired() {
 
     let limited = mesh.api.kubeconfig(User::Limited);
     grant(&mesh.api, &world.namespace, &[rights::ENTRIES]).await;
-    let mut controller = world.controller().kubeconfig(&limited).start();
+    let mut controller = world.controller().kubeconfig(&limited).flag("state", "none").start();
     let entry = format!("{}/cart", world.namespace);
     world.endpoints("cart", &["10.0.0.1"]).await;
     controller.says(&["WARN", "vip-trap", &entry, "--repair-vip"]).await;
@@ -42,12 +42,12 @@ async fn a_lost_virtual_ip_is_told_and_repaired() {
     assert_eq!((&cart["spec"]["resolution"], &cart["status"]["addresses"]), (&json!("STATIC"), &json!([])));
 
     // Without the right it says what is missing; with it, the entry has an address again, once and for all.
-    let repairing = world.controller().kubeconfig(&limited).switch("repair-vip");
+    let repairing = world.controller().kubeconfig(&limited).flag("state", "none").switch("repair-vip");
     let controller = repairing.start();
     controller.says(&["WARN", &entry, "not repaired", "serviceentries/status"]).await;
     drop(controller);
     grant(&mesh.api, &world.namespace, &[rights::ENTRIES, rights::STATUS]).await;
-    let controller = world.controller().kubeconfig(&limited).switch("repair-vip").start();
+    let controller = world.controller().kubeconfig(&limited).flag("state", "none").switch("repair-vip").start();
     let cart = world.until("it has an address", "cart", allocated).await;
     controller.says(&["INFO", &entry, "gave the entry a virtual IP again"]).await;
     world.register("cart", &["10.0.0.2"]).await;
