@@ -51,6 +51,7 @@ impl InProcess {
             write_rate: NonZeroU32::MAX,
             swap_rate: NonZeroU32::MAX,
             once: false,
+            observers: Default::default(),
         };
         let run = tokio::spawn(async {
             Controller::new(parts).run(std::future::pending()).await;
