@@ -21,6 +21,11 @@ fn replica(world: &World, duration: &str) -> Start {
     world.controller().flag("leader-election", "true").flag("lease-duration", duration)
 }
 
+/// Where their lease is: in the namespace that the controller is installed in.
+fn lease_namespace(world: &World) -> String {
+    format!("{}-system", world.namespace)
+}
+
 /// Two of them. The first one leads, the second one stands by.
 async fn two(world: &World, duration: &str) -> (Controller, Controller) {
     let leader = replica(world, duration).start();
@@ -153,9 +158,9 @@ async fn a_write_that_is_late_is_refused() {
     world.create(&world.entry("cart")).await;
     world.endpoints("cart", &["10.0.0.1"]).await;
     // Just after a renewal, so that what is held next is not another one.
-    let renewals = api.lease_writes(&world.namespace).await.len();
+    let renewals = api.lease_writes(&lease_namespace(&world)).await.len();
     wait_for("the lease is renewed", SOON, || async {
-        if api.lease_writes(&world.namespace).await.len() > renewals { Ok(()) } else { Err("not yet") }
+        if api.lease_writes(&lease_namespace(&world)).await.len() > renewals { Ok(()) } else { Err("not yet") }
     })
     .await;
     proxy.hold();
@@ -196,13 +201,15 @@ async fn a_right_to_the_lease_that_is_missing_is_named() {
 /// Two installations on one lease would leave one of them idle, which is said.
 #[tokio::test]
 async fn a_lease_of_other_replicas_is_told_from_ours() {
-    let (Some((world, _)), Some((other, _))) = (World::shared("mine").await, World::shared("theirs").await) else {
+    let (Some((world, api)), Some((other, _))) = (World::shared("mine").await, World::shared("theirs").await) else {
         return;
     };
     let lease = format!("{}/shared", other.namespace);
-    let theirs = replica(&other, "2s").flag("lease", &lease).start();
+    // Who was given the right to both.
+    let admin = api.kubeconfig(User::Admin);
+    let theirs = replica(&other, "2s").flag("lease", &lease).kubeconfig(&admin).start();
     theirs.says(&[LEADS]).await;
-    let mine = replica(&world, "2s").flag("lease", &lease).start();
+    let mine = replica(&world, "2s").flag("lease", &lease).kubeconfig(&admin).start();
     mine.says(&["ERROR", "serve the namespace", &other.namespace, "another --lease"]).await;
 }
 
@@ -244,7 +251,7 @@ async fn there_is_one_writer_at_any_moment() {
 /// Which of the replicas holds the lease.
 async fn leader(api: &ApiServer, world: &World, replicas: &[Controller]) -> usize {
     wait_for("one of the replicas leads", SOON, || async {
-        let leases = api.lease_writes(&world.namespace).await;
+        let leases = api.lease_writes(&lease_namespace(world)).await;
         let holder = leases.iter().rev().find(|write| write.code < 300).map(holder).unwrap_or_default();
         let named = |replica: &Controller| replica.leads_as(&holder);
         match replicas.iter().position(|replica| !holder.is_empty() && named(replica)) {
@@ -262,7 +269,7 @@ fn holder(lease: &Write) -> String {
 /// Checks of every write of ours that was taken: whoever sent it held the lease when it arrived and when it was answered.
 async fn check_one_writer(api: &ApiServer, world: &World) {
     let leases: Vec<_> =
-        api.lease_writes(&world.namespace).await.into_iter().filter(|write| write.code < 300).collect();
+        api.lease_writes(&lease_namespace(world)).await.into_iter().filter(|write| write.code < 300).collect();
     let written = writes(api, &world.namespace).await;
     for write in &written {
         // A change of holders happens somewhere between the request for it and its answer.
