@@ -11,8 +11,8 @@ use crate::state::Paused;
 
 const PAUSE: &str = "\
 Examples:
-  kubectl exec -n polaris-system deploy/polaris2istio -- polaris2istio pause --reason 'registry is being restored'
-  kubectl exec -n polaris-system deploy/polaris2istio -- polaris2istio resume
+  kubectl exec -n polaris2istio deploy/polaris2istio -- polaris2istio pause --reason 'registry is being restored'
+  kubectl exec -n polaris2istio deploy/polaris2istio -- polaris2istio resume
 
 The registry is followed meanwhile, so what is written after the end is up to date. A pause outlives a restart.";
 

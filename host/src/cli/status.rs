@@ -15,7 +15,7 @@ const AGAIN: Duration = Duration::from_secs(2);
 
 const EXAMPLES: &str = "\
 Examples:
-  kubectl exec -n polaris-system deploy/polaris2istio -- polaris2istio status
+  kubectl exec -n polaris2istio deploy/polaris2istio -- polaris2istio status
   polaris2istio status -o json | jq '.entries[] | select(.state != \"done\")'
 
 A standby answers as well, but what was written last only the leader knows.";

@@ -17,7 +17,7 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(90);
 pub enum AskError {
     /// Nobody serves the socket, or not in time.
     #[error(
-        "socket {path}: {source}; a controller serves it where it runs with --socket {path}, in a cluster inside its pod: `kubectl exec -n polaris-system deploy/polaris2istio -- polaris2istio status`",
+        "socket {path}: {source}; a controller serves it where it runs with --socket {path}, in a cluster inside its pod: `kubectl exec -n polaris2istio deploy/polaris2istio -- polaris2istio status`",
         path = path.display()
     )]
     Socket {
