@@ -1,10 +1,12 @@
-//! A module that misbehaves as it is told, compiled as a user would compile his.
+//! Components that are not ours: one that misbehaves as it is told, compiled as a user would compile his, and dummies of any
+//! world.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-use wit_component::ComponentEncoder;
+use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
+use wit_parser::{ManglingAndAbi, Resolve};
 
 const TARGET: &str = "wasm32-unknown-unknown";
 
@@ -73,4 +75,20 @@ pub fn build(feature: &str) -> PathBuf {
 /// A core module as a component.
 pub fn encode(module: &[u8]) -> Vec<u8> {
     ComponentEncoder::default().module(module).unwrap().validate(true).encode().unwrap()
+}
+
+/// A core module that fits the first world of this text, and traps whatever is called.
+pub fn dummy_module(wit: &str) -> Vec<u8> {
+    let mut resolve = Resolve::default();
+    let package = resolve.push_str("dummy.wit", wit).unwrap();
+    let world = *resolve.packages[package].worlds.first().expect("a world").1;
+    let mut module =
+        wit_component::dummy_module(&resolve, world, ManglingAndAbi::Legacy(wit_parser::LiftLowerAbi::Sync));
+    embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).unwrap();
+    module
+}
+
+/// The same as a component.
+pub fn dummy(wit: &str) -> Vec<u8> {
+    encode(&dummy_module(wit))
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::Api;
 use kube::api::DeleteParams;
+use polaris2istio::converter::source::Digest;
 use polaris2istio_tests::servers::{Directory, OciOptions, OciRegistry};
 use polaris2istio_tests::{guest, servers, wait_for};
 use serde_json::Value;
@@ -30,7 +31,7 @@ fn quick(start: Start) -> Start {
 
 impl World {
     async fn state(&self) -> Value {
-        let maps: Api<ConfigMap> = Api::namespaced(self.client(), &self.namespace);
+        let maps: Api<ConfigMap> = Api::namespaced(self.client(), &self.release.namespace);
         let map = maps.get_opt("polaris2istio-state").await.unwrap().unwrap_or_default();
         let text = map.data.unwrap_or_default().remove("state.json").unwrap_or_else(|| "null".into());
         serde_json::from_str(&text).unwrap()
@@ -137,17 +138,95 @@ async fn the_last_module_is_carried_by_the_state() {
     put(&directory, "empty");
     controller.start_again();
     let state = world.until_state("the other module waits", |state| state["module"]["candidate"].is_object()).await;
-    let first = polaris2istio::converter::source::Digest::of(&guest::variant("tag-first")).to_string();
+    let first = Digest::of(&guest::variant("tag-first")).to_string();
     assert_eq!(state["module"]["active"]["module"], first);
     assert_eq!(controller.said(&["is not to be had"]), 0);
     world.register("cart", &["10.0.0.7"]).await;
     world.endpoints("cart", &["10.0.0.1", "10.0.0.7"]).await;
     world.until_tagged(&["cart"], "first").await;
     // Someone deletes the ConfigMap: the controller goes on, and the next change writes it anew.
-    let maps: Api<ConfigMap> = Api::namespaced(world.client(), &world.namespace);
+    let maps: Api<ConfigMap> = Api::namespaced(world.client(), &world.release.namespace);
     let _ = maps.delete("polaris2istio-state", &DeleteParams::default()).await.unwrap();
     put(&directory, "tag-second");
     world.until_tagged(&["cart", "still"], "second").await;
-    let second = polaris2istio::converter::source::Digest::of(&guest::variant("tag-second")).to_string();
+    let second = Digest::of(&guest::variant("tag-second")).to_string();
     world.until_state("it is written anew", |state| state["module"]["active"]["module"] == second.as_str()).await;
+}
+
+/// What is wrong with a module, by its behaviour: the first objection, and what is said of an entry.
+const BAD: [(&str, &str, &str); 8] = [
+    ("panic", "fails on 2 entries", "trapped"),
+    ("loop", "fails on 2 entries", "ran longer than"),
+    ("recurse", "fails on 2 entries", "call stack exhausted"),
+    ("allocate", "fails on 2 entries", "bytes of memory"),
+    ("long-output", "fails on 2 entries", "a result of more than"),
+    ("two-faced", "fails on 2 entries", "told that its own content revision"),
+    ("empty", "2 of 2 endpoints (100.0 %) would go", ""),
+    ("reject", "rejects 2 entries", ""),
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bad_modules_cost_no_endpoint() {
+    let Some((world, api)) = World::shared("swap-bad").await else { return };
+    prepare(&world).await;
+    let directory = Directory::new("modules");
+    let path = put(&directory, "tag-first");
+    let _controller = quick(world.controller())
+        .flag("module", &format!("file:{}", path.display()))
+        .flag("module-timeout", "300ms")
+        .start();
+    world.until_tagged(&["cart", "still"], "first").await;
+    let before = writes(api, &world.namespace).await.len();
+    for (behaviour, objection, note) in BAD {
+        put(&directory, behaviour);
+        let digest = Digest::of(&guest::variant(behaviour)).to_string();
+        let is_it = |state: &Value| state["module"]["candidate"]["module"] == digest.as_str();
+        let state = world.until_state(behaviour, is_it).await;
+        let waiting = state["module"]["candidate"].to_string();
+        assert!(waiting.contains(objection) && waiting.contains(note), "{behaviour}: {waiting}");
+    }
+    let whole = guest::variant("tag-second");
+    let wasi = "package acme:rules;\nworld converter { import wasi:cli/environment@0.2.0; }\n\
+                package wasi:cli@0.2.0 { interface environment { get: func() -> string; } }";
+    for (bytes, problem) in [
+        (guest::dummy("package acme:other; world other { export run: func(); }"), "it exports run"),
+        (guest::dummy(wasi), "imports wasi:cli/environment@0.2.0"),
+        (whole[..whole.len() / 2].to_vec(), "not a valid component"),
+    ] {
+        let unfinished = directory.write(".module.wasm", bytes);
+        std::fs::rename(unfinished, &path).unwrap();
+        let last = |state: &Value| state["module"]["history"].as_array().and_then(|all| all.last().cloned());
+        world.until_state(problem, |state| last(state).is_some_and(|event| event.to_string().contains(problem))).await;
+    }
+    assert_eq!(writes(api, &world.namespace).await.len(), before);
+    world.endpoints("cart", &["10.0.0.1"]).await;
+    world.endpoints("still", &["10.0.0.2"]).await;
+    put(&directory, "tag-second");
+    world.until_tagged(&["cart", "still"], "second").await;
+}
+
+/// Of two replicas one is no leader, and either may be told.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_to_any_replica_is_carried_out_by_the_leader() {
+    let Some((world, _)) = World::shared("swap-command").await else { return };
+    prepare(&world).await;
+    let directory = Directory::new("modules");
+    let path = put(&directory, "tag-first");
+    let replicas = [(); 2].map(|()| {
+        quick(world.controller())
+            .flag("leader-election", "true")
+            .flag("module", &format!("file:{}", path.display()))
+            .flag("swap", "review")
+            .socket()
+            .start()
+    });
+    world.until_tagged(&["cart", "still"], "first").await;
+    put(&directory, "tag-second");
+    world.until_state("it waits", |state| state["module"]["candidate"].is_object()).await;
+    replicas[0].verb(&["module", "promote"]);
+    world.until_tagged(&["cart", "still"], "second").await;
+    replicas[1].verb(&["module", "rollback"]);
+    world.until_tagged(&["cart", "still"], "first").await;
+    let leading = replicas.iter().filter(|replica| replica.said(&["this replica writes from now on"]) > 0).count();
+    assert_eq!(leading, 1);
 }
