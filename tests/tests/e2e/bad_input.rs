@@ -90,7 +90,9 @@ async fn rights_that_lack_are_named() {
     let Some((world, api)) = World::shared("rights").await else { return };
     world.register("cart", &["10.0.0.1"]).await;
     world.create(&world.entry("cart")).await;
-    let controller = world.controller().kubeconfig(&api.kubeconfig(User::Limited)).start();
+    let state = format!("configmap:{}/polaris2istio-state", world.namespace);
+    let limited = world.controller().kubeconfig(&api.kubeconfig(User::Limited));
+    let controller = limited.flag("state", &state).start();
     controller.says(&["WARN", "polaris2istio-state", "forbidden", "grant get, watch, create and update on it"]).await;
     grant(api, &world.namespace, &[]).await;
     controller.says(&["WARN", &world.namespace, "403", "watch and list on serviceentries.networking.istio.io"]).await;

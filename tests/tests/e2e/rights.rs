@@ -40,11 +40,14 @@ fn take_away(role: &mut Value, entries: &str, right: &str) {
     if role["kind"] != "Role" || there != (namespace == "entries") {
         return;
     }
-    for rule in role["rules"].as_array_mut().unwrap() {
+    let rules = role["rules"].as_array_mut().unwrap();
+    for rule in rules.iter_mut() {
         if rule["resources"].as_array().unwrap().iter().any(|named| named == resource) {
             rule["verbs"].as_array_mut().unwrap().retain(|named| named != verb);
         }
     }
+    // The API server takes no rule without a verb.
+    rules.retain(|rule| rule["verbs"].as_array().is_some_and(|verbs| !verbs.is_empty()));
 }
 
 /// A right, what is lost without it, and the words that the log then has.
