@@ -165,7 +165,8 @@ impl Tracked {
         let mut bases = self.written.take().map(|written| written.bases).unwrap_or_default();
         bases.push(base.metadata.resource_version.clone());
         self.written = Some(Written { bases, entry: Arc::new(entry) });
-        self.pace.wrote(hash(format!("{:?}", (&desired.endpoints, &desired.ports))), now);
+        let Desired { resolution, location, ports, endpoints, annotations, revision: _ } = desired;
+        self.pace.wrote(hash(format!("{:?}", (resolution, location, ports, endpoints, annotations))), now);
         self.refused = None;
         self.failures = 0;
         self.urgent = false;

@@ -58,7 +58,8 @@ impl ConfigMapStore {
 
     /// The document, whenever it changes.
     pub(super) fn changes(&self) -> impl Stream<Item = Result<Read, StateError>> + Send + use<'_> {
-        let config = watcher::Config::default().fields(&format!("metadata.name={}", self.name)).streaming_lists();
+        // Listed and then watched: of one object there is nothing to stream.
+        let config = watcher::Config::default().fields(&format!("metadata.name={}", self.name));
         let events = watcher(self.api.clone(), config).default_backoff().applied_objects();
         events.map(|event| match event {
             Ok(map) => self.parse(map),

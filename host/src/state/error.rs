@@ -21,7 +21,7 @@ pub enum StateError {
     },
     /// The API server does not let us.
     #[error(
-        "ConfigMap {name}: forbidden: {detail}; grant get, watch, create and update on it by a Role, or give --state none"
+        "ConfigMap {name}: forbidden: {detail}; grant get, list, watch, create and update on it by a Role, or give --state none"
     )]
     Forbidden {
         /// `namespace/name`.

@@ -93,7 +93,9 @@ async fn rights_that_lack_are_named() {
     let state = format!("configmap:{}/polaris2istio-state", world.namespace);
     let limited = world.controller().kubeconfig(&api.kubeconfig(User::Limited));
     let controller = limited.flag("state", &state).start();
-    controller.says(&["WARN", "polaris2istio-state", "forbidden", "grant get, watch, create and update on it"]).await;
+    controller
+        .says(&["WARN", "polaris2istio-state", "forbidden", "grant get, list, watch, create and update on it"])
+        .await;
     grant(api, &world.namespace, &[]).await;
     controller.says(&["WARN", &world.namespace, "403", "watch and list on serviceentries.networking.istio.io"]).await;
     grant(api, &world.namespace, &["watch", "list"]).await;
@@ -111,7 +113,7 @@ async fn rights_that_lack_are_named() {
 /// controller needs.
 async fn grant(api: &ApiServer, namespace: &str, verbs: &[&str]) {
     let client = api.client().await;
-    let state = ["get", "watch", "create", "update"];
+    let state = ["get", "list", "watch", "create", "update"];
     let mut rules = vec![json!({"apiGroups": [""], "resources": ["configmaps"], "verbs": state})];
     if !verbs.is_empty() {
         rules.push(json!({"apiGroups": ["networking.istio.io"], "resources": ["serviceentries"], "verbs": verbs}));

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::guest::{cargo, root, target};
 
 /// What the module is made of, and what cargo reads besides to know the workspace.
-const PARTS: [&str; 9] = [
+const PARTS: [&str; 10] = [
     "core",
     "host",
     "wit",
@@ -16,6 +16,7 @@ const PARTS: [&str; 9] = [
     "tests/src",
     "tests/Cargo.toml",
     "tests/benches",
+    "tests/fuzz",
     "Cargo.toml",
     "Cargo.lock",
 ];
