@@ -146,7 +146,10 @@ impl Look<'_> {
         self.say(&outcome, &content);
         match outcome.verdict {
             Verdict::Rejected => self.end(Settled::Failed, Action::await_change()),
-            Verdict::Unchanged => self.settled(),
+            Verdict::Unchanged => {
+                self.tracked.by = Some(by);
+                self.settled()
+            }
             Verdict::Update(mut update) => {
                 let content_revision = update.content_revision.take();
                 let origins = Origins::of(&update, &content);
@@ -189,9 +192,6 @@ impl Look<'_> {
                 self.solved(Matter::Conversion);
                 if self.tracked.over("trouble") {
                     info!(entry = self.title, "the module works on this entry again");
-                }
-                if given.outcome.verdict != Verdict::Rejected {
-                    self.tracked.by = Some(Arc::clone(&given.by));
                 }
                 Some(given)
             }
@@ -279,6 +279,8 @@ impl Look<'_> {
                 _ => {}
             }
         }
+        // Not before it is written: what has to be tried again is still a change from the module before.
+        self.tracked.by = Some(Arc::clone(&by));
         if held {
             self.tracked.unpublish();
             let again = decision.again.map_or_else(Action::await_change, Action::requeue);

@@ -27,7 +27,7 @@ pub(super) struct Tracked {
     round: u64,
     pub(super) guard: Guard,
     pub(super) pace: Pace,
-    /// Who gave the last outcome.
+    /// Who gave what the entry was last given.
     pub(super) by: Option<Arc<Identity>>,
     /// What the module gave for what the entry holds.
     published: Option<Published>,
