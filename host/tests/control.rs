@@ -62,6 +62,7 @@ impl Mesh {
             sink: Sink::Directory(shelf),
             gate: Arc::clone(&gate),
             addresses: Default::default(),
+            names: None,
             guard: Settings::default(),
             holds: Arc::clone(&holds),
             write_rate: NonZeroU32::MAX,

@@ -42,6 +42,7 @@ use crate::entries::EntryEvents;
 use crate::gate::Gate;
 use crate::guard::{Budget, Holds, Settings};
 use crate::istio::{AddressRule, ServiceEntry};
+use crate::names;
 use crate::observe::Observers;
 use crate::registry::{Pace, Registry};
 use crate::sink::Sink;
@@ -69,6 +70,8 @@ pub struct Parts<R> {
     pub gate: Arc<Gate>,
     /// Addresses that no endpoint may have, whatever the module says.
     pub addresses: AddressRule,
+    /// What is published in the cluster's DNS; none where nothing ever is.
+    pub names: Option<names::Settings>,
     /// How long and how much the guard holds back.
     pub guard: Settings,
     /// What is held; its fleet limit is that of `guard`.
@@ -106,6 +109,7 @@ impl<R: Registry> Controller<R> {
             converter: parts.converter,
             changes: RateLimiter::direct(Quota::per_second(parts.swap_rate)),
             addresses: parts.addresses,
+            names: parts.names,
             guard: parts.guard,
             holds: parts.holds,
             budget: Budget::new(parts.write_rate),

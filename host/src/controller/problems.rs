@@ -5,6 +5,7 @@ use std::time::Instant;
 use super::reconcile::Look;
 use super::report::Matter;
 use crate::gate::Shut;
+use crate::names::{Bearer, Refusal, names, trap};
 
 impl Look<'_> {
     /// Notes a problem, or with no words that there is none; its owner is told by an Event when that changes.
@@ -17,6 +18,23 @@ impl Look<'_> {
             self.context.observers.events.problem(self.live, matter, &words);
         }
         self.note(matter, words);
+    }
+
+    /// Notes what keeps the entry's names from being published, and whether it lost its virtual IP; both by the entry alone.
+    /// The log has it from those who keep the names.
+    pub(super) fn names(&mut self) {
+        let Some(settings) = &self.context.names else { return };
+        let bearer = Bearer::new(self.live, &self.context.resource.api_version);
+        let (passing, lasting): (Vec<_>, Vec<_>) =
+            names(&bearer, settings).refusals.into_iter().partition(Refusal::is_passing);
+        self.problem(Matter::Name, join(&lasting));
+        // For the status alone: every new entry begins like that.
+        match passing.as_slice() {
+            [] => drop(self.tracked.report.problems.remove(&Matter::NamePending)),
+            passing => self.note(Matter::NamePending, join(passing)),
+        }
+        let trapped = if bearer.trapped() { trap::WORDS } else { "" };
+        self.problem(Matter::VirtualIp, trapped.into());
     }
 
     /// Notes a problem that is not the entry's own.
@@ -45,4 +63,8 @@ impl Look<'_> {
     fn leads(&self) -> bool {
         !self.context.gate.reasons(Instant::now()).contains(&Shut::Standby)
     }
+}
+
+fn join(refusals: &[Refusal]) -> String {
+    refusals.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }

@@ -22,6 +22,7 @@ use crate::converter::swap::{Given, Identity, Live, Memory, Turn};
 use crate::gate::Gate;
 use crate::guard::{Budget, Holds, Listing, Origins, Settings};
 use crate::istio::{AddressRule, ServiceEntry, check};
+use crate::names;
 use crate::observe::Observers;
 use crate::outage::Outage;
 use crate::plan::{Apply, Desired, Plan, REVISION, holds, plan};
@@ -48,6 +49,8 @@ pub(super) struct Context {
     /// Entries a second that another module may change.
     pub(super) changes: DefaultDirectRateLimiter,
     pub(super) addresses: AddressRule,
+    /// What is published in the cluster's DNS; none where nothing ever is.
+    pub(super) names: Option<names::Settings>,
     pub(super) guard: Settings,
     pub(super) holds: Arc<Holds>,
     pub(super) budget: Budget,
@@ -122,6 +125,7 @@ struct Converted {
 
 impl Look<'_> {
     async fn run(mut self) -> Action {
+        self.names();
         let Some(service) = binding(self.live) else { return self.unbound().await };
         let Some(heard) = self.context.services.current(&service) else {
             // Nothing is written for a service before the registry has answered for it.

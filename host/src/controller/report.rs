@@ -40,6 +40,12 @@ pub enum Matter {
     Fight,
     /// A write waits for the end of a pause.
     Paused,
+    /// A name cannot be published in the cluster's DNS.
+    Name,
+    /// A name is not published yet.
+    NamePending,
+    /// istiod took the entry's virtual IP away.
+    VirtualIp,
 }
 
 /// One entry, after the last look.
@@ -146,7 +152,7 @@ pub(super) fn text(outcome: &Outcome, service: &Service, picked: impl Fn(&Diagno
 
 impl Matter {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 11] = [
         Self::Rejected,
         Self::Annotation,
         Self::Conversion,
@@ -155,6 +161,9 @@ impl Matter {
         Self::Contested,
         Self::Fight,
         Self::Paused,
+        Self::Name,
+        Self::NamePending,
+        Self::VirtualIp,
     ];
 
     /// One word, as metrics and the status have it.
@@ -168,6 +177,9 @@ impl Matter {
             Self::Contested => "contested",
             Self::Fight => "fight",
             Self::Paused => "paused",
+            Self::Name => "name",
+            Self::NamePending => "name-pending",
+            Self::VirtualIp => "virtual-ip",
         }
     }
 }

@@ -102,6 +102,11 @@ impl From<UnknownMode> for Refusal {
 }
 
 impl Refusal {
+    /// Whether it passes by itself, as it does for every new entry.
+    pub fn is_passing(&self) -> bool {
+        matches!(self, Self::NoAddress { .. } | Self::NoEndpoint { .. })
+    }
+
     /// A stable name, for logs and `explain`.
     pub fn code(&self) -> &'static str {
         match self {

@@ -13,6 +13,9 @@ use super::client::Cluster;
 /// Between two repairs of one entry: if the first did not help, the next hardly will.
 const PAUSE: Duration = Duration::from_secs(60);
 
+/// What happened to such an entry.
+pub const WORDS: &str = "istiod took the entry's virtual IP away (status.addresses is empty) when its resolution was NONE, or it had spec.addresses or the opt-out label, be it for a moment; it does not allocate again by itself";
+
 /// The trapped entries that were told of, by uid, and when each was last repaired.
 #[derive(Default)]
 pub(super) struct Traps {
@@ -68,9 +71,5 @@ fn tell(bearer: &Bearer, repair: bool) {
     } else {
         "run with --repair-vip, or set status.addresses to null by hand, or delete and create the entry"
     };
-    warn!(
-        entry = bearer.title(),
-        code = "vip-trap",
-        "istiod took the entry's virtual IP away (status.addresses is empty) when its resolution was NONE, or it had spec.addresses or the opt-out label, be it for a moment; it does not allocate again by itself: {remedy}"
-    );
+    warn!(entry = bearer.title(), code = "vip-trap", "{WORDS}: {remedy}");
 }

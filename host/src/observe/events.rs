@@ -82,6 +82,8 @@ fn words_for(matter: Matter) -> (&'static str, &'static str) {
         Matter::Contested => ("FieldConflict", "Write"),
         Matter::Fight => ("ContentFlaps", "Write"),
         Matter::Paused => ("Paused", "Write"),
+        Matter::Name | Matter::NamePending => ("NameNotPublished", "Publish"),
+        Matter::VirtualIp => ("VirtualIpLost", "Allocate"),
     }
 }
 

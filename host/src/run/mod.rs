@@ -90,6 +90,7 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<S
         sink,
         gate: Arc::clone(&gate),
         addresses: config.addresses,
+        names: names.is_some().then_some(config.names),
         guard: config.guard,
         holds: Arc::clone(&holds),
         write_rate: config.write_rate,

@@ -46,6 +46,7 @@ impl InProcess {
             sink: Sink::Kubernetes(Box::new(KubernetesSink::new(client, resource))),
             gate: Arc::clone(&gate),
             addresses: Default::default(),
+            names: None,
             guard: Settings::default(),
             holds: Arc::clone(&holds),
             write_rate: NonZeroU32::MAX,

@@ -3,9 +3,11 @@
 use polaris2istio_tests::servers::{
     ApiServer, Envoy, Istiod, IstiodOptions, MeshBinaries, Polaris, PolarisOptions, binaries, free_port, mesh_binaries,
 };
+use polaris2istio_tests::wait_for;
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
+use super::SOON;
 use super::entry::Entry;
 use super::world::World;
 
@@ -43,6 +45,18 @@ impl Mesh {
     /// A sidecar.
     pub(crate) async fn envoy(&self) -> Envoy {
         Envoy::start(self.binaries, &self.istiod).await
+    }
+
+    /// Waits until an entry has an Event of this reason.
+    pub(crate) async fn told(&self, namespace: &str, name: &str, reason: &str) {
+        let events = ["get", "events.events.k8s.io", "--namespace", namespace, "--output=json"];
+        wait_for(&format!("{name} has the Event {reason}"), SOON, || async {
+            let text = self.api.kubectl(&events, "").await;
+            let all: Value = serde_json::from_str(&text).unwrap();
+            let of = |event: &&Value| event["regarding"]["name"] == name && event["reason"] == reason;
+            if all["items"].as_array().unwrap().iter().any(|event| of(&event)) { Ok(()) } else { Err(text) }
+        })
+        .await;
     }
 
     /// Applies objects of any kind, as an operator does.

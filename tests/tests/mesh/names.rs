@@ -71,7 +71,7 @@ async fn with_address(world: &World, name: &str) -> Vec<IpAddr> {
 
 /// A controller that may do what names need, and no more.
 async fn controller(mesh: &Mesh, world: &World, dns: &str) -> Start {
-    grant(&mesh.api, &world.namespace, &[rights::ENTRIES, rights::SERVICES, rights::SLICES]).await;
+    grant(&mesh.api, &world.namespace, &[rights::ENTRIES, rights::EVENTS, rights::SERVICES, rights::SLICES]).await;
     world.controller().kubeconfig(&mesh.api.kubeconfig(User::Limited)).flag("dns", dns).flag("state", "none")
 }
 
@@ -157,7 +157,7 @@ async fn names_without_rights_cost_nothing_else() {
     for kind in ["Services", "EndpointSlices"] {
         controller.says(&["WARN", &format!("watching the {kind} of names"), "forbidden", "grant this identity"]).await;
     }
-    grant(&mesh.api, &world.namespace, &[rights::ENTRIES, rights::SERVICES, rights::SLICES]).await;
+    grant(&mesh.api, &world.namespace, &[rights::ENTRIES, rights::EVENTS, rights::SERVICES, rights::SLICES]).await;
     let vip = with_address(&world, "cart").await;
     resolves(&pod(&dns, "default"), &format!("dev.cart.{}", world.namespace), Some(&vip), SOON).await;
     controller.says(&["INFO", "watching the Services of names", "works again"]).await;
@@ -194,6 +194,7 @@ async fn aliases_and_endpoints() {
     controller.says(&["WARN", "dns-annotation", "/odd", "recrods"]).await;
     world.create(&mode("elsewhere", "records").with(&json!({"spec": {"hosts": ["dev.elsewhere.other"]}}))).await;
     controller.says(&["WARN", "dns-host", "/elsewhere", "does not end in"]).await;
+    mesh.told(namespace, "elsewhere", "NameNotPublished").await;
 
     // A Service of somebody else's is left alone.
     let theirs = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "shop", "namespace": namespace},

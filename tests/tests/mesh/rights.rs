@@ -8,6 +8,8 @@ pub(crate) type Right = (&'static str, &'static [&'static str], &'static [&'stat
 
 /// What every controller needs.
 pub(crate) const ENTRIES: Right = ("networking.istio.io", &["serviceentries"], &["list", "watch", "patch"]);
+/// What owners are told by.
+pub(crate) const EVENTS: Right = ("events.k8s.io", &["events"], &["create", "patch"]);
 /// What names need besides.
 pub(crate) const SERVICES: Right = ("", &["services"], KEEP);
 /// What names need besides.

@@ -26,11 +26,14 @@ async fn a_lost_virtual_ip_is_told_and_repaired() {
     world.create(&bound("written").with(&json!({"spec": {"addresses": ["240.240.88.1"]}}))).await;
 
     let limited = mesh.api.kubeconfig(User::Limited);
-    grant(&mesh.api, &world.namespace, &[rights::ENTRIES]).await;
-    let mut controller = world.controller().kubeconfig(&limited).flag("state", "none").start();
+    grant(&mesh.api, &world.namespace, &[rights::ENTRIES, rights::EVENTS]).await;
+    let mut controller = world.controller().kubeconfig(&limited).flag("state", "none").http().start();
     let entry = format!("{}/cart", world.namespace);
     world.endpoints("cart", &["10.0.0.1"]).await;
     controller.says(&["WARN", "vip-trap", &entry, "--repair-vip"]).await;
+    mesh.told(&world.namespace, "cart", "VirtualIpLost").await;
+    let (_, status) = controller.get("/status").await;
+    assert!(status.contains("\"virtual-ip\""), "{status}");
     world.endpoints("fresh", &["10.0.0.1"]).await;
     world.patch("written", "kubectl", &json!({"spec": {"addresses": null}})).await;
     for name in ["fresh", "written"] {
