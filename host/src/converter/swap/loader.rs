@@ -20,8 +20,12 @@ pub(super) struct Loader {
 }
 
 impl Loader {
-    /// A module that was in use, from the cache or from the shared state.
+    /// A module that was in use: from this binary, the cache or the shared state.
     pub(super) async fn find(&self, digest: Digest) -> Option<Candidate> {
+        let embedded = Candidate::embedded();
+        if embedded.digest == digest {
+            return Some(embedded);
+        }
         let cached = self.cache.as_ref().and_then(|cache| cache.module(digest, self.size_limit));
         let bytes = match cached {
             Some(bytes) => bytes.into(),

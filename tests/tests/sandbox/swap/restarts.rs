@@ -1,6 +1,9 @@
 //! What outlives a restart.
 
-use super::{Swaps, active, candidate, digest};
+use polaris2istio::converter::source::{Candidate, Source};
+
+use super::{Swaps, active, candidate, digest, name};
+use crate::world::World;
 
 /// A new release brings another embedded module; here another file while nothing runs. It goes through the same change.
 #[tokio::test(flavor = "multi_thread")]
@@ -51,6 +54,23 @@ async fn a_source_that_is_gone_costs_nothing() {
     assert!(
         matches!(swaps.status().await.active, Some(named) if named.identity.module.to_string() == digest("tag-one"))
     );
+}
+
+/// The default rules were in use, and are in every binary that has the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_embedded_module_is_never_lost() {
+    let world = World::new();
+    world.entry(&name(0));
+    world.answer(&name(0), None, &["10.0.0.1"]);
+    let running = world.start(|config| config.modules.source = Source::Embedded);
+    let swaps = Swaps { world, running };
+    swaps.until_addresses(0, &["10.0.0.1"]).await;
+    swaps.offer("empty");
+    let swaps = swaps.restart(|_, _| {}).await;
+    let ledger = swaps.until("it waits", |ledger| ledger.candidate.is_some()).await;
+    assert_eq!(active(&ledger), Candidate::embedded().digest.to_string());
+    swaps.world.answer(&name(0), None, &["10.0.0.1", "10.0.0.2"]);
+    swaps.until_addresses(0, &["10.0.0.1", "10.0.0.2"]).await;
 }
 
 /// Neither the one nor the other: the process says so and ends, and nothing is written.
