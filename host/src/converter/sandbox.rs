@@ -83,6 +83,8 @@ fn config(limits: &Limits) -> Config {
         // and half of one with ten.
         .linear_memory_keep_resident(KEPT_MEMORY)
         .table_keep_resident(KEPT_TABLE)
+        // Places that the module before had are not kept warm beside those of the one in use.
+        .max_unused_warm_slots(places)
         // From Linux 6.7 on, the kernel tells which pages there are to wipe.
         .pagemap_scan(Enabled::Auto);
     let mut config = Config::new();

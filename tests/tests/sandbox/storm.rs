@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use polaris2istio::converter::source::{Candidate, Digest};
-use polaris2istio::converter::swap::{Live, Memory};
+use polaris2istio::converter::swap::{Live, Memory, compile};
 use polaris2istio::converter::{Converter, Limits};
 use polaris2istio_core::model::{Entry, Instance, Location, MeshLocation, Resolution, Service, Verdict};
 use polaris2istio_tests::guest;
@@ -52,12 +52,9 @@ pub(crate) async fn storm(changes: usize) -> Storm {
     for number in 1..=changes {
         compiling.store(true, Ordering::Release);
         let (active, next) = (live.active(), candidate(number));
-        let rules = tokio::task::spawn_blocking(move || {
-            // As large as modules usually are.
-            drop(active.beside(&Candidate::embedded(), Vec::new()).unwrap());
-            Arc::new(active.beside(&next, Vec::new()).unwrap())
-        });
-        let rules = rules.await.unwrap();
+        // As large as modules usually are.
+        drop(compile(&active, Candidate::embedded(), Vec::new()).await.unwrap());
+        let rules = compile(&active, next, Vec::new()).await.unwrap();
         compiling.store(false, Ordering::Release);
         let begun = Instant::now();
         live.switch(rules, Duration::from_secs(60));

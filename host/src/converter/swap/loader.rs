@@ -57,8 +57,12 @@ impl Loader {
     }
 }
 
-/// Checks and compiles a candidate beside the calls that run.
-pub(super) async fn compile(
+/// Checks and compiles a candidate beside the calls that run, on a thread of low priority.
+///
+/// # Errors
+///
+/// It is no module of ours.
+pub async fn compile(
     beside: &Arc<Converter>,
     candidate: Candidate,
     parameters: Parameters,

@@ -25,6 +25,7 @@ pub use endpoint_change::{Altered, EndpointChange, line};
 pub use identity::Identity;
 pub use ledger::{Canary, Event, Happening, Ledger, Named, Refused, Waiting};
 pub use live::{Given, Live, Memory, Turn};
+pub use loader::compile;
 pub use policy::{Decision, Policy};
 pub use report::{EntryChange, Report};
 pub use said::Said;
