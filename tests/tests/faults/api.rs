@@ -13,6 +13,9 @@ use super::stage::Stage;
 /// How long a fault is held.
 const HELD: Duration = Duration::from_secs(6);
 
+/// The same for one that a request's time ends.
+const HELD_LONG: Duration = Duration::from_secs(20);
+
 /// What an overloaded API server adds to each answer.
 const SLOW: Duration = Duration::from_secs(2);
 
@@ -28,7 +31,7 @@ pub(crate) const ROWS: [Row; 13] = [
     Row::new("API server: 429", |stage| every(stage, Deed::refuse(429, "TooManyRequests")).boxed_local()).backs_off(),
     Row::new("API server: 500s", |stage| every(stage, Deed::refuse(500, "InternalError")).boxed_local()).backs_off(),
     Row::new("API server: slow", |stage| every(stage, Deed::Delay(SLOW)).boxed_local()),
-    Row::new("API server: black hole", |stage| every(stage, Deed::Hang).boxed_local()).backs_off(),
+    Row::new("API server: black hole", |stage| black_hole(stage).boxed_local()).backs_off(),
     Row::new("API server: watch goes silent", |stage| silent(stage).boxed_local()).quick(),
     Row::new("API server: webhook refusing", |stage| webhook(stage).boxed_local()).backs_off(),
     Row::new("API server: policy refusing", |stage| policy(stage).boxed_local()).backs_off(),
@@ -71,6 +74,15 @@ async fn every(stage: &mut Stage<'_>, deed: Deed) {
     stage.kube.clear();
 }
 
+/// Longer than the fifteen seconds that a write has.
+async fn black_hole(stage: &mut Stage<'_>) {
+    stage.kube.all(Deed::Hang);
+    stage.kube.cut();
+    stage.hold(HELD_LONG).await;
+    stage.kube.clear();
+}
+
+/// Its connection stays, and nothing comes: no bookmark, and none of the changes of our own writes.
 async fn silent(stage: &mut Stage<'_>) {
     stage.kube.silence();
     stage.hold(HELD).await;
@@ -128,7 +140,11 @@ async fn policy(stage: &mut Stage<'_>) {
     });
     stage.servers.api.apply(&[policy, binding], false).await;
     refused(stage).await;
-    stage.servers.api.kubectl(&["delete", "validatingadmissionpolicybinding,validatingadmissionpolicy", &name], "").await;
+    stage
+        .servers
+        .api
+        .kubectl(&["delete", "validatingadmissionpolicybinding,validatingadmissionpolicy", &name], "")
+        .await;
 }
 
 /// The controller of this row, and nobody else, in a policy's language.

@@ -4,7 +4,7 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -43,6 +43,8 @@ struct Shared {
     rule: watch::Sender<Option<Rule>>,
     /// Whether nothing of a watch gets through.
     silent: watch::Sender<bool>,
+    /// Requests, and parts of watches, that met the fault.
+    struck: AtomicUsize,
     /// Requests that wait for the end of the fault.
     waiting: watch::Sender<usize>,
     connections: Mutex<JoinSet<()>>,
@@ -63,6 +65,7 @@ impl Gate {
             client: client.build().unwrap(),
             rule: watch::Sender::new(None),
             silent: watch::Sender::new(false),
+            struck: AtomicUsize::new(0),
             waiting: watch::Sender::new(0),
             connections: Mutex::default(),
         });
@@ -86,7 +89,12 @@ impl Gate {
     }
 
     /// The fault is over.
+    ///
+    /// # Panics
+    ///
+    /// When nothing has met it: then the row would show nothing.
     pub(crate) fn clear(&self) {
+        assert!(self.shared.struck.load(Ordering::Relaxed) > 0, "the fault has met no request");
         self.shared.rule.send_replace(None);
         self.shared.silent.send_replace(false);
     }
@@ -132,13 +140,20 @@ async fn serve(client: TcpStream, shared: Arc<Shared>) {
     }
 }
 
-async fn answer(request: Request<Incoming>, shared: &Arc<Shared>, reset: &AtomicBool) -> Result<Response<Body>, Failure> {
+async fn answer(
+    request: Request<Incoming>,
+    shared: &Arc<Shared>,
+    reset: &AtomicBool,
+) -> Result<Response<Body>, Failure> {
     let (head, body) = request.into_parts();
     let body = body.collect().await?.to_bytes();
     let asked = Asked { method: &head.method, uri: &head.uri, body: &body };
     let watches = asked.watches();
     let rule = shared.rule.borrow().clone();
     let deed = rule.map_or(Deed::Pass, |rule| rule(&asked));
+    if !matches!(deed, Deed::Pass) {
+        shared.struck.fetch_add(1, Ordering::Relaxed);
+    }
     match &deed {
         Deed::Hang => shared.until_over().await,
         Deed::Delay(time) => sleep(*time).await,
@@ -183,12 +198,15 @@ impl Shared {
     }
 
     /// A body whose parts wait while watches are silent.
-    fn watched(&self, body: reqwest::Body) -> Body {
-        let silent = self.silent.subscribe();
-        let parts = stream::unfold((body, silent), |(mut body, mut silent)| async move {
+    fn watched(self: &Arc<Self>, body: reqwest::Body) -> Body {
+        let parts = stream::unfold((body, Arc::clone(self)), |(mut body, shared)| async move {
             let part = body.frame().await?;
+            let mut silent = shared.silent.subscribe();
+            if *silent.borrow() {
+                shared.struck.fetch_add(1, Ordering::Relaxed);
+            }
             let _ = silent.wait_for(|silent| !silent).await;
-            Some((part.map_err(Failure::from), (body, silent)))
+            Some((part.map_err(Failure::from), (body, shared)))
         });
         StreamBody::new(parts).boxed_unsync()
     }

@@ -45,16 +45,22 @@ async fn main() -> ExitCode {
     let rows: Vec<_> = rows.into_iter().filter(|row| wanted(row, &arguments)).collect();
     let Some(binaries) = servers::binaries() else { return ExitCode::SUCCESS };
     let mut servers = Servers::start(binaries).await;
-    let mut verdicts = Vec::new();
     println!("{}", Verdict::head());
-    for row in &rows {
-        let verdict = row.check(&mut servers).await;
-        println!("{verdict}");
-        verdicts.push(verdict);
+    let (mut good, mut bad) = (0, 0);
+    for row in rows.iter().filter(|row| row.can_run()) {
+        let verdict = row.run(&mut servers).await;
+        match &verdict {
+            Some(verdict) => println!("{verdict}"),
+            None => {
+                println!("{:34} not played to its end", row.name);
+                // They may be as the row left them.
+                servers = Servers::start(binaries).await;
+            }
+        }
+        *if verdict.is_some_and(|verdict| verdict.good()) { &mut good } else { &mut bad } += 1;
     }
-    let bad = verdicts.iter().filter(|verdict| !verdict.good()).count();
-    println!("{} faults, {bad} out of bounds", verdicts.len());
-    if bad == 0 && !verdicts.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    println!("{good} faults within their bounds, {bad} not");
+    if bad == 0 && good > 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// What the arguments choose. Flags of cargo's own harness, which it may pass to all tests, choose nothing.

@@ -5,7 +5,9 @@ use std::process::Command;
 use std::time::Duration;
 
 use futures::FutureExt as _;
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use polaris2istio_tests::servers::{Directory, OciOptions, OciRegistry};
+use serde_json::Value;
 
 use super::controller::Start;
 use super::deed::Deed;
@@ -35,9 +37,9 @@ const MANY_FILES: u32 = 1_024;
 pub(crate) const ROWS: [Row; 8] = [
     Row::new("process: SIGSTOP 30 s", |stage| freeze(stage).boxed_local()),
     Row::new("process: SIGKILL during a write", |stage| kill(stage).boxed_local()).quick(),
-    Row::new("process: clock jumps by 2 h", |stage| clock(stage).boxed_local()),
-    Row::new("process: disk full for the cache", |stage| cache(stage).boxed_local()),
-    Row::new("process: disk full for the log", |stage| log(stage).boxed_local()).quick(),
+    Row::new("process: clock jumps by 2 h", |stage| clock(stage).boxed_local()).needs(clock_can_be_faked),
+    Row::new("process: disk full for the cache", |stage| cache(stage).boxed_local()).needs(Disk::can_be),
+    Row::new("process: disk full for the log", |stage| log(stage).boxed_local()).needs(Disk::can_be).quick(),
     Row::new("process: no file descriptors left", |stage| descriptors(stage).boxed_local())
         .with(|start| start.http())
         .backs_off()
@@ -63,7 +65,6 @@ async fn kill(stage: &mut Stage<'_>) {
 
 /// Forward, and then as far back; only what is told the time of day, as a step of NTP would.
 async fn clock(stage: &mut Stage<'_>) {
-    assert!(Path::new(FAKE_TIME).exists(), "the clock needs Debian's package libfaketime");
     let directory = Directory::new("clock");
     let offset = directory.write("offset", "+0");
     let start = replica(stage.start())
@@ -77,6 +78,18 @@ async fn clock(stage: &mut Stage<'_>) {
         directory.write("offset", jump);
         stage.hold(HELD).await;
     }
+    let jumped = Timestamp::now() + SignedDuration::from_hours(1);
+    assert!(stage.controller.log().iter().any(|line| time_of(line) > Some(jumped)), "its clock has jumped");
+}
+
+/// When a line was logged, by the clock of who logged it.
+fn time_of(line: &str) -> Option<Timestamp> {
+    let line: Value = serde_json::from_str(line).ok()?;
+    line["timestamp"].as_str()?.parse().ok()
+}
+
+fn clock_can_be_faked() -> Result<(), &'static str> {
+    if Path::new(FAKE_TIME).exists() { Ok(()) } else { Err("Debian's package libfaketime is missing") }
 }
 
 /// The controller starts with a module that cannot be kept.
@@ -87,6 +100,7 @@ async fn cache(stage: &mut Stage<'_>) {
     let start = stage.start().flag("module", &format!("oci://{}/rules:v1", registry.address()));
     stage.replace(start.flag("module-cache", &disk.path().display().to_string())).await;
     stage.hold(HELD).await;
+    Stage::says(&stage.controller, "os error 28").await;
     disk.free();
     // Neither the disk nor the registry is needed once the module is there.
     drop(registry);
@@ -110,6 +124,7 @@ async fn descriptors(stage: &mut Stage<'_>) {
     stage.registry.cut();
     stage.hold(HELD).await;
     limit(id, MANY_FILES);
+    Stage::says(&stage.controller, "os error 24").await;
 }
 
 /// Sets how many files a process may have open.

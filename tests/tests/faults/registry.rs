@@ -15,6 +15,9 @@ use super::stage::{CHURNED, Stage};
 /// How long a fault is held.
 const HELD: Duration = Duration::from_secs(6);
 
+/// The same for those that a request's time ends: longer than the ten seconds that it has.
+const HELD_LONG: Duration = Duration::from_secs(15);
+
 /// What an overloaded Polaris adds to each answer.
 const SLOW: Duration = Duration::from_secs(3);
 
@@ -24,9 +27,9 @@ pub(crate) const ROWS: [Row; 15] = [
     Row::new("registry: kill -9", |stage| kill(stage).boxed_local()).backs_off().quick(),
     Row::new("registry: restart empty", |stage| restart_empty(stage).boxed_local()).quick(),
     Row::new("registry: restart slow", |stage| restart_slow(stage).boxed_local()).backs_off(),
-    Row::new("registry: black hole", |stage| every(stage, Deed::Hang).boxed_local()).backs_off(),
+    Row::new("registry: black hole", |stage| every_long(stage, Deed::Hang).boxed_local()).backs_off(),
     Row::new("registry: reset mid-body", |stage| every(stage, Deed::Cut).boxed_local()).backs_off().quick(),
-    Row::new("registry: 1 byte/s", |stage| every(stage, Deed::Trickle).boxed_local()).backs_off(),
+    Row::new("registry: 1 byte/s", |stage| every_long(stage, Deed::Trickle).boxed_local()).backs_off(),
     Row::new("registry: wrong content type", |stage| every(stage, web_page()).boxed_local()).backs_off().quick(),
     Row::new("registry: garbage", |stage| every(stage, garbage()).boxed_local()).backs_off(),
     Row::new("registry: 429", |stage| every(stage, limited()).boxed_local()).backs_off(),
@@ -70,6 +73,13 @@ async fn restart_slow(stage: &mut Stage<'_>) {
 async fn every(stage: &mut Stage<'_>, deed: Deed) {
     stage.registry.all(deed);
     stage.hold(HELD).await;
+    stage.registry.clear();
+}
+
+/// The same, beyond the time that a request has.
+async fn every_long(stage: &mut Stage<'_>, deed: Deed) {
+    stage.registry.all(deed);
+    stage.hold(HELD_LONG).await;
     stage.registry.clear();
 }
 
@@ -128,5 +138,6 @@ async fn one_of_two(stage: &mut Stage<'_>) {
     let both = format!("{},{}", stage.registry.address(), stage.world.polaris);
     stage.replace(stage.start().flag("polaris-address", &both)).await;
     stage.registry.all(Deed::Hang);
+    stage.registry.holds().await;
     stage.hold(HELD).await;
 }

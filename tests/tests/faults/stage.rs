@@ -49,7 +49,8 @@ pub(crate) struct Servers {
 impl Servers {
     /// Starts them.
     pub(crate) async fn start(binaries: &'static Binaries) -> Self {
-        let (api, polaris) = tokio::join!(ApiServer::start(binaries), Polaris::start(binaries, PolarisOptions::default()));
+        let (api, polaris) =
+            tokio::join!(ApiServer::start(binaries), Polaris::start(binaries, PolarisOptions::default()));
         Self { api, polaris, binaries }
     }
 }
@@ -97,7 +98,20 @@ impl<'a> Stage<'a> {
         }
         let sampler = Sampler::start(world.entries.clone(), Arc::clone(&known));
         let others = Vec::new();
-        Self { servers, world, registry, kube, controller, others, known, sampler, disk: None, kubeconfig, change, churned: 0 }
+        Self {
+            servers,
+            world,
+            registry,
+            kube,
+            controller,
+            others,
+            known,
+            sampler,
+            disk: None,
+            kubeconfig,
+            change,
+            churned: 0,
+        }
     }
 
     /// Stops the controller in good order, and starts another in its place.

@@ -33,7 +33,8 @@ impl Verdict {
     ) -> Self {
         let seen = stage.sampler.seen();
         let written = writes(&stage.servers.api, &stage.world.namespace).await;
-        let mut books = Books { known: &stage.known.lock().unwrap(), last: BTreeMap::new(), lost: 0, wrong: Vec::new() };
+        let mut books =
+            Books { known: &stage.known.lock().unwrap(), last: BTreeMap::new(), lost: 0, wrong: Vec::new() };
         for write in &written {
             books.enter(&write.name, &write.body);
         }
@@ -53,7 +54,10 @@ impl Verdict {
 
     /// The line above the rows.
     pub(crate) fn head() -> String {
-        format!("{:34} {:>5} {:>5} {:>7} {:>6} {:>9} {:>6} {:>5}", "fault", "looks", "lost", "writes", "wrong", "recovered", "bound", "exits")
+        format!(
+            "{:34} {:>5} {:>5} {:>7} {:>6} {:>9} {:>6} {:>5}",
+            "fault", "looks", "lost", "writes", "wrong", "recovered", "bound", "exits"
+        )
     }
 }
 
