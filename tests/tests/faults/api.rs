@@ -39,8 +39,9 @@ pub(crate) const ROWS: [Row; 13] = [
     Row::new("API server: etcd paused", |stage| etcd(stage).boxed_local()).backs_off(),
 ];
 
+/// It waits for open watches when it is told to stop, and is killed when its time is over, as in a pod.
 async fn stop(stage: &mut Stage<'_>) {
-    stage.servers.api.stop().await;
+    let _ = tokio::time::timeout(HELD, stage.servers.api.stop()).await;
     stage.hold(HELD).await;
     stage.servers.api.start_again().await;
 }

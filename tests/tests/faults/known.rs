@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The services of a row. Copies would disagree, so there is one, behind a lock.
-#[derive(Default)]
+/// The services of a row. There is one of it, behind a lock.
+#[derive(Clone, Default)]
 pub(crate) struct Known(BTreeMap<String, Service>);
 
 /// One of them.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Service {
     /// Listed from the start to the end: never to be missing.
     steady: BTreeSet<String>,
@@ -35,6 +35,11 @@ impl Known {
     pub(crate) fn lost(&self, service: &str, endpoints: &[&str]) -> usize {
         let steady = self.0.get(service).into_iter().flat_map(|known| &known.steady);
         steady.filter(|host| !endpoints.contains(&host.as_str())).count()
+    }
+
+    /// Whether this one is never to be missing.
+    pub(crate) fn stays(&self, service: &str, host: &str) -> bool {
+        self.0.get(service).is_some_and(|known| known.steady.contains(host))
     }
 
     /// Whether one of these was never listed.

@@ -1,14 +1,15 @@
 //! Faults of the registry, and of what lies before it.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures::FutureExt as _;
 use serde_json::json;
 
 use super::deed::Deed;
+use super::gate::Gate;
 use super::row::Row;
 use super::stage::{CHURNED, Stage};
 
@@ -17,6 +18,9 @@ const HELD: Duration = Duration::from_secs(6);
 
 /// The same for those that a request's time ends: longer than the ten seconds that it has.
 const HELD_LONG: Duration = Duration::from_secs(15);
+
+/// How long a replica of Polaris does not know what another one does.
+const BEHIND: Duration = Duration::from_secs(1);
 
 /// What an overloaded Polaris adds to each answer.
 const SLOW: Duration = Duration::from_secs(3);
@@ -117,20 +121,22 @@ async fn flapping(stage: &mut Stage<'_>) {
     stage.registry.clear();
 }
 
-/// A second server that lags behind, say: every other answer is from before an instance came, which is listed all the time.
+/// The first of two servers has told of an instance, and fails; the second one is behind for a second, as replicas are.
 async fn old_after_new(stage: &mut Stage<'_>) {
     let old = stage.world.admin.discover(&stage.world.namespace, CHURNED).await.0;
+    let second = Gate::before(&format!("http://{}", stage.world.polaris), None).await;
+    let both = format!("{},{}", stage.registry.address(), second.address());
+    stage.replace(stage.start().flag("polaris-address", &both)).await;
     stage.add(CHURNED, "10.0.8.1").await;
     let old = Bytes::from(old.to_string());
-    let asked = AtomicU64::new(0);
-    stage.registry.set(move |question| {
-        match question.service(CHURNED) && asked.fetch_add(1, Ordering::Relaxed).is_multiple_of(2) {
-            true => Deed::Reply(200, "application/json", old.clone()),
-            false => Deed::Pass,
-        }
+    let first = OnceLock::new();
+    second.set(move |question| match question.service(CHURNED) && first.get_or_init(Instant::now).elapsed() < BEHIND {
+        true => Deed::Reply(200, "application/json", old.clone()),
+        false => Deed::Pass,
     });
+    stage.registry.all(failed());
     stage.idle(HELD).await;
-    stage.registry.clear();
+    second.clear();
 }
 
 /// The first of two answers nothing at all, to the end: the other one is to do.

@@ -57,6 +57,8 @@ async fn look(entries: Api<DynamicObject>, known: Arc<Mutex<Known>>, seen: Arc<M
     pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         pace.tick().await;
+        // What must be there when the question is sent, not what must be once the answer is here.
+        let known = known.lock().unwrap().clone();
         // While the API server is away there is nothing to see, and nothing that could be lost.
         let Ok(Ok(list)) = timeout(PATIENCE, entries.list(&ListParams::default())).await else { continue };
         let lost: usize = list.items.iter().map(|entry| lost(&known, &serde_json::to_value(entry).unwrap())).sum();
@@ -66,12 +68,12 @@ async fn look(entries: Api<DynamicObject>, known: Arc<Mutex<Known>>, seen: Arc<M
     }
 }
 
-fn lost(known: &Mutex<Known>, entry: &Value) -> usize {
+fn lost(known: &Known, entry: &Value) -> usize {
     let endpoints = addresses(entry);
     // One that is new has none yet; whether a write took all of them, the audit log says.
     if endpoints.is_empty() && entry["metadata"]["name"] == super::stage::LATE {
         return 0;
     }
     let service = annotation(entry, "aeraki.net/polarisService").unwrap_or_default();
-    known.lock().unwrap().lost(service, &endpoints)
+    known.lost(service, &endpoints)
 }
