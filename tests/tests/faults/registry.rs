@@ -145,5 +145,6 @@ async fn one_of_two(stage: &mut Stage<'_>) {
     stage.replace(stage.start().flag("polaris-address", &both)).await;
     stage.registry.all(Deed::Hang);
     stage.registry.holds().await;
-    stage.hold(HELD).await;
+    // A server that is silent is left once a request's time is over.
+    stage.hold(HELD_LONG).await;
 }
