@@ -127,7 +127,12 @@ fn start_logging(format: LogFormat, filter: &str) {
     // once, by whoever asked.
     let filter = EnvFilter::try_new(format!("kube_runtime=warn,kube_client=off,{filter}"))
         .unwrap_or_else(|_| EnvFilter::new("info"));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        // A line that cannot be written is lost. To say so on standard error, which is what just failed, would be a panic.
+        .log_internal_errors(false);
     match format {
         LogFormat::Json => builder.json().init(),
         LogFormat::Text => builder.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).init(),

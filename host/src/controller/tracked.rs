@@ -16,8 +16,9 @@ use crate::registry::ServiceKey;
 
 /// How often a module is asked without `published`, so that one that is stuck on `unchanged` is found out.
 const FULL_EVERY: Duration = Duration::from_secs(600);
-/// When content that was refused for good is tried again.
-const REFUSED_RETRY: Duration = Duration::from_secs(300);
+/// When content that was refused is tried again: at first, and at the longest after doubling. It would be refused for good by
+/// the API server's own rules; but a webhook or a policy that refuses has the same words, and may be mended any time.
+const REFUSED_RETRY: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(30));
 
 /// One entry.
 #[derive(Default)]
@@ -85,6 +86,8 @@ struct Refused {
     desired: Desired,
     version: Option<String>,
     at: Instant,
+    /// Until it is tried again.
+    wait: Duration,
 }
 
 impl Tracked {
@@ -174,15 +177,17 @@ impl Tracked {
 
     /// Notes that the server refused this content for this state of the entry.
     pub(super) fn refuse(&mut self, desired: Desired, live: &ServiceEntry, now: Instant) -> Duration {
-        self.refused = Some(Refused { desired, version: live.metadata.resource_version.clone(), at: now });
-        REFUSED_RETRY
+        let (first, longest) = REFUSED_RETRY;
+        let wait = self.refused.as_ref().map_or(first, |refused| (refused.wait * 2).min(longest));
+        self.refused = Some(Refused { desired, version: live.metadata.resource_version.clone(), at: now, wait });
+        wait
     }
 
     /// How long this content need not be tried, since it was refused for this state of the entry.
     pub(super) fn refused(&self, desired: &Desired, live: &ServiceEntry, now: Instant) -> Option<Duration> {
         let refused = self.refused.as_ref()?;
         let same = refused.version == live.metadata.resource_version && refused.desired == *desired;
-        let rest = (refused.at + REFUSED_RETRY).saturating_duration_since(now);
+        let rest = (refused.at + refused.wait).saturating_duration_since(now);
         (same && !rest.is_zero()).then_some(rest)
     }
 

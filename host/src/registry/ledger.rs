@@ -3,7 +3,7 @@
 //! Both kinds of registry tell it every answer; it lets through what changed. What the receiver has not taken yet is replaced
 //! by what is newer, service by service, so a slow receiver costs neither memory nor a stalled follower.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use polaris2istio_core::model::Service;
@@ -119,6 +119,15 @@ impl Ledger {
             self.publish(service, at, recovered);
         }
         changed
+    }
+
+    /// Whether an answer lacks an instance that the last one listed.
+    pub(super) fn would_lose(&self, service: &ServiceKey, answer: &Service) -> bool {
+        let Some(Reported::Listed(last)) = self.known.get(service).and_then(|known| known.content.as_ref()) else {
+            return false;
+        };
+        let listed: HashSet<_> = answer.instances.iter().map(|instance| &instance.id).collect();
+        last.instances.iter().any(|instance| !listed.contains(&instance.id))
     }
 
     /// The registry said that the last answer stands. Returns false where there is none.

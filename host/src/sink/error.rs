@@ -11,7 +11,7 @@ pub enum SinkError {
     Gone,
     /// The content was refused for good: the same would be refused again.
     #[error(
-        "refused for good: {detail}; it is tried again when the entry or the service changes, and every few minutes"
+        "refused for good: {detail}; it is tried again when the entry or the service changes, and every half minute"
     )]
     Refused {
         /// What the server said.

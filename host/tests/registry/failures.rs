@@ -1,6 +1,6 @@
 //! Following over HTTP when something goes wrong.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use polaris2istio::registry::{HttpConfig, News};
 
@@ -178,6 +178,21 @@ async fn another_server_is_asked_when_one_is_at_fault() {
     check_failover("a store error", code(500_001)).await;
     check_failover("a proxy's 502", html(502)).await;
     check_failover("silence", Reply::Hang).await;
+}
+
+/// Replicas are apart by up to a second, so what the next one does not list yet is not gone; what it still does not list later is.
+#[tokio::test]
+async fn a_server_that_is_behind_takes_nothing_away() {
+    let both = |asked: &Asked| Reply::polaris(listed(asked.name(), "r2", &[("a", "10.0.0.1"), ("b", "10.0.0.2")]));
+    let (first, second) = (Fake::start(both).await, Fake::start(fine).await);
+    let mut following = follow_http(quick(&[&first, &second]), &["cart"]);
+    following.hosts("cart", &["10.0.0.1", "10.0.0.2"]).await;
+    let turned = Instant::now();
+    first.rule(|_| code(500_001));
+    second.wait_for_more(3).await;
+    following.quiet();
+    following.hosts("cart", &["10.0.0.1"]).await;
+    assert!(turned.elapsed() > Duration::from_secs(1), "{:?}", turned.elapsed());
 }
 
 #[tokio::test]

@@ -63,7 +63,7 @@ pub struct ApiServerOptions {
 pub struct ApiServer {
     // Dropped in this order: the processes before their files.
     daemon: Daemon,
-    _etcd: Etcd,
+    etcd: Etcd,
     directory: Directory,
     kubectl: &'static Path,
     authority: PathBuf,
@@ -99,7 +99,7 @@ impl ApiServer {
         }
         let daemon = Daemon::new(program);
         let authority = certificates.authority;
-        let mut server = Self { daemon, _etcd: etcd, directory, kubectl: &binaries.kubectl, authority, port };
+        let mut server = Self { daemon, etcd, directory, kubectl: &binaries.kubectl, authority, port };
         // Once, and not whenever one is asked for: other tests may be reading it.
         for user in [User::Admin, User::Limited] {
             server.write_kubeconfig(user.name(), &token(user));
@@ -133,6 +133,16 @@ impl ApiServer {
         if let Err(reason) = self.try_start_again().await {
             panic!("kube-apiserver did not start again: {reason}");
         }
+    }
+
+    /// Freezes its etcd, as a disk that hangs would: requests wait, and some are given up.
+    pub fn freeze_store(&self) {
+        self.etcd.signal("STOP");
+    }
+
+    /// Lets its etcd go on.
+    pub fn thaw_store(&self) {
+        self.etcd.signal("CONT");
     }
 
     /// The path of a kubeconfig for a user.

@@ -10,7 +10,7 @@ use crate::http_client::http_client;
 /// A running etcd with data of its own.
 pub(super) struct Etcd {
     // Dropped in this order: the process before its files.
-    _process: Process,
+    process: Process,
     _directory: Directory,
     url: String,
 }
@@ -40,7 +40,12 @@ impl Etcd {
             answer.error_for_status().map(drop).map_err(|error| error.to_string())
         })
         .await?;
-        Ok(Self { _process: process, _directory: directory, url })
+        Ok(Self { process, _directory: directory, url })
+    }
+
+    /// Sends it a signal, by its name without SIG.
+    pub(super) fn signal(&self, name: &str) {
+        self.process.signal(name);
     }
 
     pub(super) fn url(&self) -> &str {

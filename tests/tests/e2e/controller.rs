@@ -19,6 +19,7 @@ pub(crate) struct Start {
     switches: Vec<&'static str>,
     kubeconfig: PathBuf,
     environment: Vec<(&'static str, String)>,
+    log: Option<PathBuf>,
 }
 
 impl Start {
@@ -26,7 +27,7 @@ impl Start {
     pub(crate) fn new(release: &Release, polaris: &str, namespace: &str) -> Self {
         let flags = BTreeMap::new();
         let (kubeconfig, environment) = (release.kubeconfig.clone(), Vec::new());
-        let start = Self { flags, switches: Vec::new(), kubeconfig, environment };
+        let start = Self { flags, switches: Vec::new(), kubeconfig, environment, log: None };
         start
             .env("POD_NAMESPACE", &release.namespace)
             .flag("polaris-address", polaris)
@@ -61,6 +62,11 @@ impl Start {
         Self { kubeconfig: kubeconfig.into(), ..self }
     }
 
+    /// Logs to a file elsewhere.
+    pub(crate) fn log(self, path: &Path) -> Self {
+        Self { log: Some(path.into()), ..self }
+    }
+
     /// Takes commands, of [`Controller::verb`].
     pub(crate) fn socket(self) -> Self {
         self.flag("socket", SOCKET)
@@ -78,6 +84,7 @@ impl Start {
         let flags = flags.chain(self.switches.iter().map(|name| format!("--{name}")));
         let program = Program::new(&binary(), directory.path()).args(flags).env("KUBECONFIG", self.kubeconfig);
         let program = self.environment.into_iter().fold(program, |program, (name, value)| program.env(name, value));
+        let program = if let Some(log) = self.log { program.log(log) } else { program };
         Controller { process: program.start(), program, directory }
     }
 }

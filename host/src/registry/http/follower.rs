@@ -205,6 +205,10 @@ impl Follower {
                     let asked = (*job.service).clone();
                     return Err(RegistryError::WrongService { origin: origin(), asked, answered });
                 }
+                // What a server that was just turned to does not list may not have reached it yet: it is asked again.
+                if self.servers.may_lag(received) && self.ledger.would_lose(&job.service, &service) {
+                    return Ok("listed");
+                }
                 let revision = service.revision.clone();
                 let changed = self.ledger.answered(&job.service, Content::Listed(service), received);
                 self.schedule.revised(&job.service, job.epoch, revision, changed, received);

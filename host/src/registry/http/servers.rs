@@ -18,6 +18,9 @@ use crate::registry::{RegistryError, ServiceKey};
 /// How many services, at most, must fail before failures that one service may cause are held against the server.
 const STRIKES: usize = 5;
 
+/// How far a server may be behind another one: a tick of a second, and some time for a loaded machine.
+const LAG: Duration = Duration::from_secs(2);
+
 /// After this long without a halt, the waits start small again.
 const CALM: Duration = Duration::from_secs(60);
 
@@ -31,6 +34,8 @@ pub(super) struct Servers {
     strikes: BTreeSet<Arc<ServiceKey>>,
     /// How many servers in a row were found down.
     down: usize,
+    /// When another server was turned to.
+    turned: Option<Instant>,
     halt: Option<Halt>,
     waits: (Duration, Duration),
     limited_waits: (Duration, Duration),
@@ -67,6 +72,7 @@ impl Servers {
             generation: 0,
             strikes: BTreeSet::new(),
             down: 0,
+            turned: None,
             halt: None,
             waits: config.backoff,
             limited_waits: config.limited_backoff,
@@ -79,6 +85,11 @@ impl Servers {
     /// The server to ask, with its generation.
     pub(super) fn current(&self) -> Option<(Arc<Address>, u64)> {
         Some((Arc::clone(self.addresses.get(self.current)?), self.generation))
+    }
+
+    /// Whether the server may not know yet what the one before it has told.
+    pub(super) fn may_lag(&self, now: Instant) -> bool {
+        self.turned.is_some_and(|turned| now.duration_since(turned) < LAG)
     }
 
     /// How long nothing may be asked, while halted.
@@ -141,6 +152,7 @@ impl Servers {
     fn leave(&mut self, error: RegistryError, now: Instant) -> Consequence {
         self.down += 1;
         self.current = (self.current + 1) % self.addresses.len().max(1);
+        self.turned = (self.addresses.len() > 1).then_some(now);
         if self.down < self.addresses.len() {
             self.withdraw_trust();
             if self.halt.is_none() {

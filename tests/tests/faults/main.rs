@@ -1,0 +1,79 @@
+//! A table of named faults, made against the real servers; of each: endpoints lost, wrong writes, time to recover, exits.
+//!
+//! Without arguments the quick rows are run, with `--all` all of them, and with words those whose names contain one of them.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a panic is how a test fails")]
+
+#[path = "../e2e/controller.rs"]
+#[allow(dead_code, reason = "shared with the end-to-end tests")]
+mod controller;
+#[path = "../e2e/entry.rs"]
+#[allow(dead_code, reason = "shared with the end-to-end tests")]
+mod entry;
+#[path = "../e2e/world.rs"]
+#[allow(dead_code, reason = "shared with the end-to-end tests")]
+mod world;
+
+mod api;
+mod deed;
+mod disk;
+mod gate;
+mod known;
+mod process;
+mod registry;
+mod row;
+mod sampler;
+mod stage;
+mod verdict;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use polaris2istio::converter::source::{Settings, Source, fetch};
+use polaris2istio_tests::servers;
+
+use row::Row;
+use stage::Servers;
+use verdict::Verdict;
+
+/// How long anything may take that is no part of a row's figures.
+const SOON: Duration = Duration::from_secs(60);
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let arguments: Vec<_> = std::env::args().skip(1).collect();
+    let rows: Vec<_> = registry::ROWS.into_iter().chain(api::ROWS).chain(process::ROWS).collect();
+    let rows: Vec<_> = rows.into_iter().filter(|row| wanted(row, &arguments)).collect();
+    let Some(binaries) = servers::binaries() else { return ExitCode::SUCCESS };
+    let mut servers = Servers::start(binaries).await;
+    println!("{}", Verdict::head());
+    let (mut good, mut bad) = (0, 0);
+    for row in rows.iter().filter(|row| row.can_run()) {
+        let verdict = row.run(&mut servers).await;
+        match &verdict {
+            Some(verdict) => println!("{verdict}"),
+            None => {
+                println!("{:34} not played to its end", row.name);
+                // They may be as the row left them.
+                servers = Servers::start(binaries).await;
+            }
+        }
+        *if verdict.is_some_and(|verdict| verdict.good()) { &mut good } else { &mut bad } += 1;
+    }
+    println!("{good} faults within their bounds, {bad} not");
+    if bad == 0 && good > 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// What the arguments choose. Flags of cargo's own harness, which it may pass to all tests, choose nothing.
+fn wanted(row: &Row, arguments: &[String]) -> bool {
+    let words: Vec<_> = arguments.iter().filter(|argument| !argument.starts_with("--")).collect();
+    let all = arguments.iter().any(|argument| argument == "--all");
+    match words[..] {
+        [] => all || row.quick,
+        _ => words.iter().any(|word| row.name.contains(word.as_str())),
+    }
+}
+
+/// The module that the program embeds.
+async fn embedded() -> bytes::Bytes {
+    fetch(&Source::Embedded, &Settings::default()).await.unwrap().bytes
+}
