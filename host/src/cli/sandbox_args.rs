@@ -9,7 +9,7 @@ use ipnet::IpNet;
 use polaris2istio_core::parameters::{ADDRESS_CIDRS, ALLOW_LOOPBACK};
 
 use crate::converter::source::{OciSettings, PlainHttp, Settings, Source, fetch};
-use crate::converter::{Converter, Limits, Parameters};
+use crate::converter::{Converter, Limits, Parameters, check_key};
 use crate::istio::AddressRule;
 
 /// Limits and parameters of modules, and the ways to them.
@@ -119,12 +119,9 @@ impl SandboxArgs {
 
 /// A pair, or nothing: a block of YAML ends with an empty line.
 fn parameter(text: &str) -> Result<String, String> {
-    let own = |key: &str, flag: &str| Err(format!("{key} is a rule of the host too; give {flag} instead"));
     match text.split_once('=') {
         None if text.trim().is_empty() => Ok(String::new()),
         None | Some(("", _)) => Err("give KEY=VALUE, such as env=prod".into()),
-        Some((key @ ALLOW_LOOPBACK, _)) => own(key, "--allow-loopback"),
-        Some((key @ ADDRESS_CIDRS, _)) => own(key, "--address-cidrs"),
-        Some(_) => Ok(text.into()),
+        Some((key, _)) => check_key(key).map(|()| text.into()),
     }
 }

@@ -31,7 +31,7 @@ pub use facts::Facts;
 pub use limits::Limits;
 use module::Module;
 pub use module::PACKAGE;
-pub use parameters_file::{ParametersFile, ParametersFollower};
+pub use parameters_file::{ParametersFile, ParametersFollower, check_key};
 use sandbox::Sandbox;
 use source::Candidate;
 use swap::Identity;

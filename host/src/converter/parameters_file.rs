@@ -79,17 +79,24 @@ fn parse(bytes: &[u8]) -> Result<Parameters, String> {
             Value::Bool(flag) => flag.to_string(),
             _ => return Err(format!("{key}: not a text; write `{key}: value`")),
         };
-        let flag = match key.as_str() {
-            ALLOW_LOOPBACK => "--allow-loopback",
-            ADDRESS_CIDRS => "--address-cidrs",
-            _ => {
-                parameters.push((key, value));
-                continue;
-            }
-        };
-        return Err(format!("{key} is a rule of the host too; give {flag} instead"));
+        check_key(&key)?;
+        parameters.push((key, value));
     }
     Ok(parameters)
+}
+
+/// Whether a parameter is the operator's to set for the module alone.
+///
+/// # Errors
+///
+/// The host has a rule of that name, which a flag sets for both.
+pub fn check_key(key: &str) -> Result<(), String> {
+    let flag = match key {
+        ALLOW_LOOPBACK => "--allow-loopback",
+        ADDRESS_CIDRS => "--address-cidrs",
+        _ => return Ok(()),
+    };
+    Err(format!("{key} is a rule of the host too; give {flag} instead"))
 }
 
 #[cfg(test)]

@@ -2,8 +2,8 @@
 
 use polaris2istio_core::model::{Outcome, Request, Severity, Update, Verdict};
 
-use crate::converter::Converter;
 use crate::converter::contract::breach;
+use crate::converter::{CallError, Converter};
 use crate::istio::{AddressRule, ServiceEntry};
 
 /// A module's answer, as it would fare.
@@ -21,18 +21,29 @@ pub enum Said {
 impl Said {
     /// Asks a module, more than once, since a part of the contract shows only then.
     pub fn of(converter: &Converter, request: &Request, live: &ServiceEntry, addresses: &AddressRule) -> Self {
-        let outcome = match converter.ask(request) {
-            Ok(outcome) => outcome,
-            Err(error) => return Self::Failed(error.to_string()),
-        };
-        match breach(converter, request, &outcome, live, addresses) {
+        Self::checked(converter, request, converter.ask(request), live, addresses)
+    }
+
+    /// The same for a module that gave its first answer already.
+    pub(super) fn checked(
+        converter: &Converter,
+        request: &Request,
+        answer: Result<Outcome, CallError>,
+        live: &ServiceEntry,
+        addresses: &AddressRule,
+    ) -> Self {
+        match answer.as_ref().ok().and_then(|outcome| breach(converter, request, outcome, live, addresses)) {
             Some(breach) => Self::Failed(format!("breaks the contract: {breach}")),
-            None => Self::judged(outcome),
+            None => Self::judged(answer),
         }
     }
 
     /// The answer itself, where it is known to keep the contract.
-    pub fn judged(outcome: Outcome) -> Self {
+    pub(super) fn judged(answer: Result<Outcome, CallError>) -> Self {
+        let outcome = match answer {
+            Ok(outcome) => outcome,
+            Err(error) => return Self::Failed(error.to_string()),
+        };
         match outcome.verdict {
             Verdict::Update(update) => Self::Update(update),
             Verdict::Unchanged | Verdict::Rejected => {

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use polaris2istio_core::model::{Outcome, Request, Service, Update};
+use polaris2istio_core::model::{Request, Service, Update};
 use tokio::runtime::Handle;
 
 use super::{Comparison, Report, Said};
-use crate::converter::{CallError, Converter};
+use crate::converter::Converter;
 use crate::istio::{AddressRule, ServiceEntry};
 
 /// A candidate that fails this often is not tried any further: each try of one that hangs takes its whole time-out.
@@ -82,28 +82,22 @@ fn compare(
     times: &mut (Duration, Duration),
 ) -> Option<(Comparison, usize)> {
     let live = &subject.live;
-    let request = |rules: &Converter| -> Option<Request> {
-        let parameters = rules.identity().parameters();
-        Some(Request { service: (*subject.service).clone(), entry: live.view().ok()?, parameters, published: None })
+    let mut request = Request {
+        service: (*subject.service).clone(),
+        entry: live.view().ok()?,
+        parameters: Vec::new(),
+        published: None,
     };
-    let timed = |rules: &Converter, time: &mut Duration| -> Option<Result<Outcome, CallError>> {
-        let request = request(rules)?;
+    let mut timed = |rules: &Converter, time: &mut Duration| {
+        request.parameters = rules.identity().parameters();
         let begun = Instant::now();
-        let result = rules.ask(&request);
+        let answer = rules.ask(&request);
         *time += begun.elapsed();
-        Some(result)
+        answer
     };
-    let before = match active {
-        Some(active) => Some(match timed(active, &mut times.0)? {
-            Ok(outcome) => Said::judged(outcome),
-            Err(error) => Said::Failed(error.to_string()),
-        }),
-        None => None,
-    };
-    let after = match timed(candidate, &mut times.1)? {
-        Ok(_) => Said::of(candidate, &request(candidate)?, live, addresses),
-        Err(error) => Said::Failed(error.to_string()),
-    };
+    let before = active.map(|active| Said::judged(timed(active, &mut times.0)));
+    let answer = timed(candidate, &mut times.1);
+    let after = Said::checked(candidate, &request, answer, live, addresses);
     let before = before.unwrap_or_else(|| held(live, &after));
     let endpoints = if let Said::Update(update) = &before { update.endpoints.len() } else { 0 };
     Some((Comparison::of(live.title(), before, after), endpoints))
