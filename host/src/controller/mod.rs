@@ -15,6 +15,7 @@ mod report;
 mod services;
 mod stopped;
 mod tracked;
+mod write;
 
 use std::convert::Infallible;
 use std::num::NonZeroU32;

@@ -15,7 +15,7 @@ use tracing::{error, info, warn};
 use super::binding::{binding, empty_service};
 use super::diagnostics;
 use super::holding::Facts;
-use super::report::{Board, Matter, WriteReport, text};
+use super::report::{Board, Matter, text};
 use super::services::{Heard, Known, Services};
 use super::tracked::{Entries, Settled, Tracked};
 use crate::converter::swap::{Given, Identity, Live, Memory, Turn};
@@ -25,9 +25,9 @@ use crate::istio::{AddressRule, ServiceEntry, check};
 use crate::names;
 use crate::observe::Observers;
 use crate::outage::Outage;
-use crate::plan::{Apply, Desired, Plan, REVISION, holds, plan};
+use crate::plan::{Desired, Plan, REVISION, holds, plan};
 use crate::registry::ServiceKey;
-use crate::sink::{Sink, SinkError};
+use crate::sink::Sink;
 
 /// Requests to the sink at once.
 pub(super) const WRITERS: u32 = 16;
@@ -294,117 +294,6 @@ impl Look<'_> {
         self.settled()
     }
 
-    /// Performs an apply. Returns when to look again where it was not performed.
-    async fn apply(
-        &mut self,
-        apply: &Apply,
-        desired: &Desired,
-        service: String,
-        answered: tokio::time::Instant,
-        at_once: bool,
-    ) -> Option<Action> {
-        let now = Instant::now();
-        if let Some(rest) = self.tracked.refused(desired, self.live, now) {
-            return Some(self.end(Settled::Failed, Action::requeue(rest)));
-        }
-        if !at_once {
-            let wait = self.tracked.pace.wait(now);
-            if !wait.is_zero() {
-                return Some(Action::requeue(wait));
-            }
-            self.context.budget.take(self.tracked.urgent).await;
-        }
-        let Ok(_writer) = self.context.writers.acquire().await else { return Some(Action::await_change()) };
-        let begun = Instant::now();
-        // Again, since a writer may have waited for its turn.
-        if self.context.gate.check(begun).is_err() || self.is_stale() {
-            return Some(Action::requeue(Duration::ZERO));
-        }
-        let result = self.send(apply).await;
-        self.context.observers.metrics.wrote(result.as_ref().err(), begun.elapsed(), &apply.change);
-        match result {
-            Ok(entry) => {
-                self.propagated(answered);
-                self.solved(Matter::Write);
-                self.solved(Matter::Paused);
-                self.tracked.report.written = Some(WriteReport { at: Instant::now(), change: apply.change.clone() });
-                self.tracked.over("stopped");
-                self.tracked.wrote(self.live, entry, desired, Instant::now());
-                self.context.outage.over();
-                let change = &apply.change;
-                info!(
-                    entry = self.title,
-                    service,
-                    added = change.added,
-                    removed = change.removed,
-                    changed = change.changed,
-                    fields = change.fields.join(","),
-                    revision = desired.revision,
-                    took_ms = begun.elapsed().as_millis() as u64,
-                    since_answer_ms = answered.elapsed().as_millis() as u64,
-                    "entry written"
-                );
-                self.tell_fight();
-                None
-            }
-            Err(error) => Some(self.not_written(error, desired)),
-        }
-    }
-
-    /// A look that began before this process led is about answers that do not count any more.
-    fn is_stale(&self) -> bool {
-        self.context.services.round() != self.round
-    }
-
-    /// Sends an apply. It is given up before the right to write may lapse.
-    async fn send(&self, apply: &Apply) -> Result<ServiceEntry, SinkError> {
-        let sent = self.context.sink.apply(apply);
-        let Some(until) = self.context.gate.until() else { return sent.await };
-        let late = |_| Err(SinkError::Unavailable { detail: "no answer before the lease's end".into() });
-        tokio::time::timeout_at(until.into(), sent).await.unwrap_or_else(late)
-    }
-
-    pub(super) fn not_written(&mut self, error: SinkError, desired: &Desired) -> Action {
-        let again = match &error {
-            // The watch brings the newer state; this is for the case that it brought it already.
-            SinkError::Stale => return Action::requeue(Duration::from_millis(50)),
-            SinkError::Gone => return Action::await_change(),
-            SinkError::Refused { .. } => {
-                self.problem(Matter::Write, error.to_string());
-                if self.tracked.says("refused", error.to_string()) {
-                    error!(entry = self.title, "not written: {error}");
-                }
-                self.tracked.refuse(desired.clone(), self.live, Instant::now())
-            }
-            SinkError::Forbidden { .. } | SinkError::Unavailable { .. } => {
-                self.note(Matter::Write, error.to_string());
-                self.context.outage.say(self.title, &error);
-                self.tracked.failures += 1;
-                back_off(self.tracked.failures)
-            }
-        };
-        self.end(Settled::Failed, Action::requeue(again))
-    }
-
-    /// Two writers that undo each other's work: the other one is to be named.
-    fn tell_fight(&mut self) {
-        if !self.tracked.pace.flaps() {
-            self.tracked.over("fight");
-            self.solved(Matter::Fight);
-            return;
-        }
-        let managers: Vec<_> = self.live.ownership.others_of_spec("endpoints").map(str::to_owned).collect();
-        if self.tracked.says("fight", &managers) {
-            let by = if managers.is_empty() {
-                "instances that come and go, or a writer that is gone from managedFields".into()
-            } else {
-                format!("the field manager `{}`", managers.join("`, `"))
-            };
-            warn!(entry = self.title, "its content goes back and forth, by {by}; writes are spaced out up to 10 s");
-            self.problem(Matter::Fight, format!("the content goes back and forth, by {by}"));
-        }
-    }
-
     fn settled(&mut self) -> Action {
         let full = self.tracked.full_in(self.title, Instant::now());
         self.end(Settled::Done, Action::requeue(full))
@@ -422,10 +311,4 @@ impl Look<'_> {
         self.tracked.settled = Some(settled);
         action
     }
-}
-
-/// Half a second, doubled with every failure up to half a minute, spread so that a thousand entries do not come at once.
-fn back_off(failures: u32) -> Duration {
-    let step = Duration::from_millis(500).saturating_mul(1 << failures.min(6)).min(Duration::from_secs(30));
-    step.mul_f64(rand::random_range(0.5..1.0))
 }
