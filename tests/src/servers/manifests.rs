@@ -18,17 +18,19 @@ const SHIPPED: (&str, &str) = ("polaris2istio", "polaris");
 pub struct Manifests(pub Vec<Value>);
 
 impl Manifests {
-    /// What a directory below `deploy/kustomize` renders to.
-    pub fn kustomize(binaries: &Binaries, directory: &str) -> Self {
+    /// What a directory renders to; a relative path is one below `deploy/kustomize`.
+    pub fn kustomize(binaries: &Binaries, directory: impl AsRef<Path>) -> Self {
         let path = deploy().join("kustomize").join(directory);
         Self::read(&run(Command::new(&binaries.kubectl).arg("kustomize").arg(path)))
     }
 
-    /// What the chart renders to, as the release `polaris2istio` in the namespace of that name, with these values.
-    pub fn helm(binaries: &Binaries, values: &[&str]) -> Self {
+    /// What the chart renders to, as the release `polaris2istio` in the namespace of that name, with a file of values.
+    pub fn helm(binaries: &Binaries, values: Option<&Path>) -> Self {
         let mut command = Command::new(&binaries.helm);
         command.args(["template", "polaris2istio", "--namespace", SHIPPED.0]).arg(deploy().join("helm"));
-        command.args(values.iter().flat_map(|value| ["--set", *value]));
+        values.into_iter().for_each(|file| {
+            command.arg("--values").arg(file);
+        });
         Self::read(&run(&mut command))
     }
 
