@@ -61,6 +61,22 @@ impl Manifests {
         tokio::task::spawn_blocking(move || run(&mut command)).await.expect("helm ends well")
     }
 
+    /// Runs lines of a shell in a directory, as an administrator who has kubectl and helm and changes no file in his editor.
+    ///
+    /// # Panics
+    ///
+    /// When one of them fails.
+    pub async fn run_script(binaries: &Binaries, api: &ApiServer, directory: &Path, script: &str) -> String {
+        let tools =
+            [&binaries.kubectl, &binaries.helm].map(|tool| tool.parent().expect("a tool is in a directory").into());
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let path = std::env::join_paths(tools.into_iter().chain(std::env::split_paths(&path)));
+        let mut command = Command::new("sh");
+        command.args(["-euc", script]).current_dir(directory).env("PATH", path.expect("no tool's path has a colon"));
+        command.env("KUBECONFIG", api.kubeconfig(User::Admin)).env("EDITOR", "true");
+        tokio::task::spawn_blocking(move || run(&mut command)).await.expect("the shell ends well")
+    }
+
     /// The definition of ServiceMonitors.
     pub fn service_monitor_crd(binaries: &Binaries) -> Self {
         Self::read(

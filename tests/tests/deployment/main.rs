@@ -3,8 +3,10 @@
 //! What only a kubelet or a CNI plugin could prove (that probes are made, seccomp and a NetworkPolicy enforced) is checked
 //! against the API server's schema and no further.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a panic is how a test fails")]
+mod example;
 mod life;
 mod normal;
+mod readme;
 mod schema;
 mod selectors;
 
@@ -13,14 +15,18 @@ use std::path::{Path, PathBuf};
 use polaris2istio_tests::servers::{self, Binaries, Manifests};
 use serde_json::Value;
 
-/// A way to install: a directory of `variants`, with a kustomization and the values of the chart for the same.
+/// A way to install: a directory of `variants`, with a kustomization and the values of the chart for the same. That of `all` is
+/// the example with all that it offers, so that what it offers is true.
 struct Variant(&'static str);
 
-const VARIANTS: [Variant; 3] = [Variant("base"), Variant("all"), Variant("flags")];
+const VARIANTS: [Variant; 4] = [Variant("base"), Variant("example"), Variant("all"), Variant("flags")];
 
 impl Variant {
     fn kustomize(&self, binaries: &Binaries) -> Manifests {
-        Manifests::kustomize(binaries, self.path())
+        match self.0 {
+            "all" => example::with_all(binaries),
+            _ => Manifests::kustomize(binaries, self.path()),
+        }
     }
 
     fn helm(&self, binaries: &Binaries) -> Manifests {
