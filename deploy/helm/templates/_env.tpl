@@ -28,8 +28,8 @@ POLARIS2ISTIO_POLARIS_CERT_FILE: /etc/polaris2istio/tls/tls.crt
 POLARIS2ISTIO_POLARIS_KEY_FILE: /etc/polaris2istio/tls/tls.key
 {{- end }}
 {{- end }}
-{{- if ne .Values.names.mode "off" }}
-POLARIS2ISTIO_DNS: {{ .Values.names.mode | quote }}
+{{- with include "polaris2istio.dns" . }}
+POLARIS2ISTIO_DNS: {{ . | quote }}
 {{- end }}
 {{- if .Values.names.repairVip }}
 POLARIS2ISTIO_REPAIR_VIP: "true"

@@ -16,3 +16,9 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- if contains "polaris2istio" .Release.Name }}{{ .Release.Name | trunc 63 | trimSuffix "-" }}
 {{- else }}{{ printf "%s-polaris2istio" .Release.Name | trunc 63 | trimSuffix "-" }}{{ end }}
 {{- end }}
+
+{{/* What is published in DNS, or nothing; YAML reads a bare `off` as false. */}}
+{{- define "polaris2istio.dns" -}}
+{{- $mode := toString .Values.names.mode }}
+{{- if not (has $mode (list "off" "false")) }}{{ $mode }}{{ end }}
+{{- end }}
