@@ -22,3 +22,17 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- $mode := toString .Values.names.mode }}
 {{- if not (has $mode (list "off" "false")) }}{{ $mode }}{{ end }}
 {{- end }}
+
+{{/* The ports in the address of Polaris, read as the controller reads it, separated by commas. */}}
+{{- define "polaris2istio.polarisPorts" -}}
+{{- $ports := list }}
+{{- $address := get (include "polaris2istio.env" . | fromYaml) "POLARIS2ISTIO_POLARIS_ADDRESS" }}
+{{- range toString $address | splitList "," }}
+{{- with trim . }}
+{{- $default := lower . | hasPrefix "https://" | ternary "443" "8090" }}
+{{- $port := trimSuffix "/" . | regexFind ":[0-9]+$" | trimPrefix ":" }}
+{{- $ports = append $ports ($port | default $default) }}
+{{- end }}
+{{- end }}
+{{- $ports | uniq | join "," }}
+{{- end }}

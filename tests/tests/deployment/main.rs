@@ -19,7 +19,8 @@ use serde_json::Value;
 /// the example with all that it offers, so that what it offers is true.
 struct Variant(&'static str);
 
-const VARIANTS: [Variant; 4] = [Variant("base"), Variant("example"), Variant("all"), Variant("flags")];
+const VARIANTS: [Variant; 5] =
+    [Variant("base"), Variant("example"), Variant("all"), Variant("flags"), Variant("ports")];
 
 impl Variant {
     fn kustomize(&self, binaries: &Binaries) -> Manifests {
