@@ -10,6 +10,7 @@ pub mod entries;
 pub mod gate;
 pub mod guard;
 pub mod istio;
+mod lenient;
 pub mod names;
 pub mod observe;
 mod outage;

@@ -16,3 +16,23 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- if contains "polaris2istio" .Release.Name }}{{ .Release.Name | trunc 63 | trimSuffix "-" }}
 {{- else }}{{ printf "%s-polaris2istio" .Release.Name | trunc 63 | trimSuffix "-" }}{{ end }}
 {{- end }}
+
+{{/* What is published in DNS, or nothing; YAML reads a bare `off` as false. */}}
+{{- define "polaris2istio.dns" -}}
+{{- $mode := toString .Values.names.mode }}
+{{- if not (has $mode (list "off" "false")) }}{{ $mode }}{{ end }}
+{{- end }}
+
+{{/* The ports in the address of Polaris, read as the controller reads it, separated by commas. */}}
+{{- define "polaris2istio.polarisPorts" -}}
+{{- $ports := list }}
+{{- $address := get (include "polaris2istio.env" . | fromYaml) "POLARIS2ISTIO_POLARIS_ADDRESS" }}
+{{- range toString $address | splitList "," }}
+{{- with trim . }}
+{{- $default := lower . | hasPrefix "https://" | ternary "443" "8090" }}
+{{- $port := trimSuffix "/" . | regexFind ":[0-9]+$" | trimPrefix ":" }}
+{{- $ports = append $ports ($port | default $default) }}
+{{- end }}
+{{- end }}
+{{- $ports | uniq | join "," }}
+{{- end }}

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::control::{Command, Reply};
 use crate::converter::swap::Ledger;
+use crate::lenient;
 
 /// All that is shared.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -15,10 +16,10 @@ pub struct State {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub paused: Option<Paused>,
     /// A command that a replica was given and the leader is to carry out.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "lenient::option")]
     pub request: Option<Sent>,
     /// The leader's answer to the last one.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "lenient::option")]
     pub answer: Option<Answered>,
 }
 

@@ -14,3 +14,6 @@ pub use error::StateError;
 pub use file::FileStore;
 pub use keeper::Keeper;
 pub use store::Store;
+
+#[cfg(test)]
+mod versions;

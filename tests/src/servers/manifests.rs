@@ -18,17 +18,19 @@ const SHIPPED: (&str, &str) = ("polaris2istio", "polaris");
 pub struct Manifests(pub Vec<Value>);
 
 impl Manifests {
-    /// What a directory below `deploy/kustomize` renders to.
-    pub fn kustomize(binaries: &Binaries, directory: &str) -> Self {
+    /// What a directory renders to; a relative path is one below `deploy/kustomize`.
+    pub fn kustomize(binaries: &Binaries, directory: impl AsRef<Path>) -> Self {
         let path = deploy().join("kustomize").join(directory);
         Self::read(&run(Command::new(&binaries.kubectl).arg("kustomize").arg(path)))
     }
 
-    /// What the chart renders to, as the release `polaris2istio` in the namespace of that name, with these values.
-    pub fn helm(binaries: &Binaries, values: &[&str]) -> Self {
+    /// What the chart renders to, as the release `polaris2istio` in the namespace of that name, with a file of values.
+    pub fn helm(binaries: &Binaries, values: Option<&Path>) -> Self {
         let mut command = Command::new(&binaries.helm);
         command.args(["template", "polaris2istio", "--namespace", SHIPPED.0]).arg(deploy().join("helm"));
-        command.args(values.iter().flat_map(|value| ["--set", *value]));
+        values.into_iter().for_each(|file| {
+            command.arg("--values").arg(file);
+        });
         Self::read(&run(&mut command))
     }
 
@@ -57,6 +59,22 @@ impl Manifests {
             };
         }
         tokio::task::spawn_blocking(move || run(&mut command)).await.expect("helm ends well")
+    }
+
+    /// Runs lines of a shell in a directory, as an administrator who has kubectl and helm and changes no file in his editor.
+    ///
+    /// # Panics
+    ///
+    /// When one of them fails.
+    pub async fn run_script(binaries: &Binaries, api: &ApiServer, directory: &Path, script: &str) -> String {
+        let tools =
+            [&binaries.kubectl, &binaries.helm].map(|tool| tool.parent().expect("a tool is in a directory").into());
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let path = std::env::join_paths(tools.into_iter().chain(std::env::split_paths(&path)));
+        let mut command = Command::new("sh");
+        command.args(["-euc", script]).current_dir(directory).env("PATH", path.expect("no tool's path has a colon"));
+        command.env("KUBECONFIG", api.kubeconfig(User::Admin)).env("EDITOR", "true");
+        tokio::task::spawn_blocking(move || run(&mut command)).await.expect("the shell ends well")
     }
 
     /// The definition of ServiceMonitors.

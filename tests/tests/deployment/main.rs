@@ -3,45 +3,39 @@
 //! What only a kubelet or a CNI plugin could prove (that probes are made, seccomp and a NetworkPolicy enforced) is checked
 //! against the API server's schema and no further.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a panic is how a test fails")]
+mod example;
 mod life;
 mod normal;
+mod readme;
 mod schema;
 mod selectors;
+
+use std::path::{Path, PathBuf};
 
 use polaris2istio_tests::servers::{self, Binaries, Manifests};
 use serde_json::Value;
 
-/// A way to install: a directory of kustomize, and the values of the chart for the same.
-struct Variant {
-    kustomize: &'static str,
-    helm: &'static [&'static str],
-}
+/// A way to install: a directory of `variants`, with a kustomization and the values of the chart for the same. That of `all` is
+/// the example with all that it offers, so that what it offers is true.
+struct Variant(&'static str);
 
-const VARIANTS: [Variant; 2] = [
-    Variant { kustomize: "base", helm: &["namespace.create=true"] },
-    Variant {
-        kustomize: "overlays/example",
-        helm: &[
-            "namespace.create=true",
-            "image.repository=registry.example.com/polaris2istio",
-            r"polaris.address=https://polaris-a.example.com:8090\,https://polaris-b.example.com:8090",
-            "polaris.tokenSecret.name=polaris-token",
-            "polaris.tlsSecret.name=polaris-tls",
-            "entriesNamespace=mesh",
-            "serviceMonitor.enabled=true",
-            "names.mode=records",
-            "names.repairVip=true",
-        ],
-    },
-];
+const VARIANTS: [Variant; 5] =
+    [Variant("base"), Variant("example"), Variant("all"), Variant("flags"), Variant("ports")];
 
 impl Variant {
     fn kustomize(&self, binaries: &Binaries) -> Manifests {
-        Manifests::kustomize(binaries, self.kustomize)
+        match self.0 {
+            "all" => example::with_all(binaries),
+            _ => Manifests::kustomize(binaries, self.path()),
+        }
     }
 
     fn helm(&self, binaries: &Binaries) -> Manifests {
-        Manifests::helm(binaries, self.helm)
+        Manifests::helm(binaries, Some(&self.path().join("values.yaml")))
+    }
+
+    fn path(&self) -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/deployment/variants").join(self.0)
     }
 }
 
@@ -51,10 +45,10 @@ fn kustomize_and_helm_render_the_same() {
     for variant in VARIANTS {
         let (kustomize, helm) = (normal::normal(variant.kustomize(binaries)), normal::normal(variant.helm(binaries)));
         let keys = |objects: &normal::Objects| objects.keys().cloned().collect::<Vec<_>>();
-        assert_eq!(keys(&kustomize), keys(&helm), "{}", variant.kustomize);
+        assert_eq!(keys(&kustomize), keys(&helm), "{}", variant.0);
         for (key, object) in &kustomize {
             let (only_left, only_right) = (lines_beyond(object, &helm[key]), lines_beyond(&helm[key], object));
-            assert_eq!(object, &helm[key], "{} {key}: {only_left:#?} {only_right:#?}", variant.kustomize);
+            assert_eq!(object, &helm[key], "{} {key}: {only_left:#?} {only_right:#?}", variant.0);
         }
     }
 }

@@ -85,7 +85,7 @@ fn every_variable_is_one_that_the_binary_knows() {
 #[test]
 fn versions_are_the_workspaces() {
     let Some(binaries) = servers::binaries() else { return };
-    for manifests in [base(binaries), Manifests::helm(binaries, &[])] {
+    for manifests in [base(binaries), Manifests::helm(binaries, None)] {
         let image = &one(&manifests, "Deployment")["spec"]["template"]["spec"]["containers"][0]["image"];
         assert_eq!(image, concat!("polaris2istio:", env!("CARGO_PKG_VERSION")));
     }

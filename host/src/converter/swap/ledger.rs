@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{Identity, Report};
+use crate::lenient;
 use crate::percent::Percent;
 
 /// Events that are kept.
@@ -26,12 +27,13 @@ pub struct Ledger {
     /// Is tried on a share of the entries.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub canary: Option<Canary>,
-    /// Waits for a person.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Waits for a person. One that cannot be read is compared anew.
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "lenient::option")]
     pub candidate: Option<Waiting>,
     /// Are not taken up again by themselves.
     pub refused: Vec<Refused>,
     /// The last that happened, the oldest first.
+    #[serde(deserialize_with = "lenient::list")]
     pub history: VecDeque<Event>,
 }
 

@@ -1,6 +1,8 @@
 //! What outlives a restart.
 
 use polaris2istio::converter::source::{Candidate, Source};
+use polaris2istio::converter::swap::Command;
+use serde_json::{Value, json};
 
 use super::{Swaps, active, candidate, digest, name};
 use crate::world::World;
@@ -40,6 +42,38 @@ async fn a_lost_module_is_not_replaced_blindly() {
     swaps.offer("tag-two");
     swaps.until_tagged("two", 3).await;
     swaps.until_addresses(0, &["10.0.0.1", "10.0.0.2", "10.0.0.9"]).await;
+}
+
+/// A rollback of the controller: the state was written by a later release, with a candidate that this one cannot read. It goes on
+/// with the module that was in use, compares anew what waits, and knows what was refused.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_state_of_a_later_release_is_gone_on_with() {
+    let keep = |config: &mut polaris2istio::run::Config, world: &crate::world::World| {
+        config.modules.settings.cache = Some(world.path("cache"));
+    };
+    let swaps = Swaps::start(3, keep).await;
+    swaps.offer("tag-two");
+    swaps.until_tagged("two", 3).await;
+    swaps.command(Command::Rollback).await.unwrap();
+    swaps.until_tagged("one", 3).await;
+    swaps.offer("empty");
+    swaps.until("it waits", |ledger| ledger.candidate.is_some()).await;
+    let swaps = swaps
+        .restart(|config, world| {
+            keep(config, world);
+            let state = std::fs::read(world.path("state.json")).unwrap();
+            let mut state: Value = serde_json::from_slice(&state).unwrap();
+            state["module"]["active"]["addedLater"] = json!(["of a later release"]);
+            state["module"]["history"][0]["what"] = json!("tried-elsewhere");
+            state["module"]["candidate"]["report"]["largest"][0]["status"] = json!("doubtful");
+            std::fs::write(world.path("state.json"), state.to_string()).unwrap();
+        })
+        .await;
+    let ledger = swaps.until("it waits again", |ledger| ledger.candidate.is_some()).await;
+    assert_eq!((active(&ledger), candidate(&ledger)), (digest("tag-one"), digest("empty")));
+    assert_eq!(ledger.refused[0].identity.module.to_string(), digest("tag-two"));
+    swaps.refresh(3, "10.0.0.9").await;
+    assert_eq!(swaps.tags().get("one"), Some(&3));
 }
 
 /// The source is gone, and the module goes on from the cache.
