@@ -2,14 +2,19 @@
 //!
 //! `cargo build --release && cargo bench -p polaris2istio-tests --bench propagation` (about a quarter of an hour). It prints
 //! figures and judges nothing: machines differ. `-- fill 1000 10000` runs the part with many services alone, with as many.
+//!
+//! With many services the registry is one in this process (`crowd`); the API server is a real one always.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a benchmark may fail loudly")]
+
+mod crowd;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use futures::{StreamExt as _, stream};
 use kube::api::{Api, DynamicObject, PostParams};
 use polaris2istio_tests::servers::{
-    self, ApiServer, Directory, Instance, Polaris, PolarisOptions, Process, Program, User,
+    self, Admin, ApiServer, Directory, Instance, Polaris, PolarisOptions, Process, Program, User,
 };
 use polaris2istio_tests::wait_for;
 use serde_json::json;
@@ -18,6 +23,8 @@ use serde_json::json;
 const ROUNDS: usize = 50;
 /// Instances of a service before that.
 const INSTANCES: u8 = 5;
+/// Entries that are created at once.
+const AT_ONCE: usize = 16;
 /// How long an idle controller is watched.
 const IDLE: Duration = Duration::from_secs(60);
 
@@ -28,10 +35,11 @@ async fn main() {
     let services: &[usize] = if std::env::args().any(|argument| argument == "fill") { &[] } else { &[1, 200] };
     for &services in services {
         let (api, polaris) = start(binaries).await;
-        let bench = Bench::new(&api, &polaris, services).await;
+        let bench = Bench::new(&api, polaris.http_address(), services).await;
+        bench.register(&polaris.admin()).await;
         let controller = bench.controller();
         bench.filled().await;
-        let mut times = bench.propagation().await;
+        let mut times = bench.propagation(&polaris.admin()).await;
         times.sort();
         println!(
             "{services} services: register acknowledged -> entry holds it: median {:.2} s, p99 {:.2} s, worst {:.2} s of {ROUNDS}; {}",
@@ -49,8 +57,8 @@ async fn main() {
 
 /// What a controller of so many services takes: to fill them, to follow them, and to start again.
 async fn size(binaries: &'static servers::Binaries, services: usize) {
-    let (api, polaris) = start(binaries).await;
-    let bench = Bench::new(&api, &polaris, services).await;
+    let api = ApiServer::start(binaries).await;
+    let bench = Bench::new(&api, crowd::start(INSTANCES).await, services).await;
     let begun = Instant::now();
     let mut controller = bench.controller();
     bench.filled().await;
@@ -75,7 +83,7 @@ async fn start(binaries: &'static servers::Binaries) -> (ApiServer, Polaris) {
 /// Services with their entries, on servers of their own: Polaris reads every row ever written each second.
 struct Bench<'a> {
     api: &'a ApiServer,
-    polaris: &'a Polaris,
+    registry: String,
     entries: Api<DynamicObject>,
     namespace: String,
     services: usize,
@@ -85,27 +93,30 @@ struct Bench<'a> {
 }
 
 impl<'a> Bench<'a> {
-    async fn new(api: &'a ApiServer, polaris: &'a Polaris, services: usize) -> Self {
+    async fn new(api: &'a ApiServer, registry: String, services: usize) -> Self {
         let namespace = api.create_namespace("bench").await;
         let entries = api.service_entries(&namespace).await;
-        let admin = polaris.admin();
-        let instances: Vec<_> = (0..services)
-            .flat_map(|service| (1..=INSTANCES).map(move |host| instance(service, &format!("10.0.0.{host}"))))
-            .collect();
+        let fresh = &entries;
+        let create = |service| async move {
+            fresh.create(&PostParams::default(), &entry(service)).await.unwrap();
+        };
+        stream::iter(0..services).for_each_concurrent(AT_ONCE, create).await;
+        let directory = Directory::new("bench");
+        let http = format!("127.0.0.1:{}", servers::free_port());
+        Self { api, registry, entries, namespace, services, directory, http }
+    }
+
+    async fn register(&self, admin: &Admin) {
+        let hosts = |service| (1..=INSTANCES).map(move |host| instance(service, &format!("10.0.0.{host}")));
+        let instances: Vec<_> = (0..self.services).flat_map(hosts).collect();
         for some in instances.chunks(20) {
             admin.register_all(some).await;
         }
-        for service in 0..services {
-            entries.create(&PostParams::default(), &entry(service)).await.unwrap();
-        }
-        let directory = Directory::new("bench");
-        let http = format!("127.0.0.1:{}", servers::free_port());
-        Self { api, polaris, entries, namespace, services, directory, http }
     }
 
     fn controller(&self) -> Process {
         Program::new(&binary(), self.directory.path())
-            .args(["--polaris-address", &self.polaris.http_address(), "--namespace", &self.namespace])
+            .args(["--polaris-address", &self.registry, "--namespace", &self.namespace])
             .args(["--http-address", &self.http])
             .env("KUBECONFIG", self.api.kubeconfig(User::Admin))
             .start()
@@ -154,8 +165,7 @@ impl<'a> Bench<'a> {
         );
     }
 
-    async fn propagation(&self) -> Vec<Duration> {
-        let admin = self.polaris.admin();
+    async fn propagation(&self, admin: &Admin) -> Vec<Duration> {
         let mut times = Vec::new();
         for round in 0..ROUNDS {
             // Registrations must not march in step with the polls.
