@@ -186,7 +186,7 @@ impl RunArgs {
             namespace: self.namespace.clone(),
             state: self.swap.state(&target, &self.namespace),
             socket: self.swap.socket(),
-            election: self.election.config(&target, &self.namespace, self.once),
+            election: self.election.config(&target, &self.namespace, self.once || self.guard.dry_run),
             modules: self.swap.setup(&self.module),
             swap_rate: self.swap.rate(),
             http: self.observe.http(self.once),
