@@ -1,6 +1,6 @@
 //! What a look finds wrong with an entry: noted for the status, and told to its owner when it changes.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::reconcile::Look;
 use super::report::Matter;
@@ -49,6 +49,23 @@ impl Look<'_> {
         {
             self.context.observers.events.solved(self.live, matter, &words);
         }
+    }
+
+    /// No write waits any more, and none is to be tried again: it was made, or is not needed.
+    pub(super) fn nothing_waits(&mut self) {
+        self.solved(Matter::Write);
+        self.solved(Matter::Paused);
+        self.tracked.over("stopped");
+    }
+
+    /// Notes that the content has not gone back and forth for long. Returns when that is to be looked at again.
+    pub(super) fn quiet(&mut self) -> Option<Duration> {
+        let rest = self.tracked.pace.flaps(Instant::now());
+        if rest.is_none() {
+            self.tracked.over("fight");
+            self.solved(Matter::Fight);
+        }
+        rest
     }
 
     /// Measures the way from an answer to its write: only the first write for an answer that came while the entry was

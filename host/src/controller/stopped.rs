@@ -29,7 +29,8 @@ impl Stopped {
         matches!(self, Self::Gate(closed) if closed.0.contains(&Shut::Standby))
     }
 
-    fn is_pause(&self) -> bool {
+    /// Whether a person stopped them, and has to let them go on.
+    pub(super) fn is_pause(&self) -> bool {
         match self {
             Self::Gate(closed) => closed.0.contains(&Shut::Paused),
             Self::Entry => true,
@@ -78,6 +79,11 @@ impl Look<'_> {
 
     /// Says once what is not written. When the gate opens, or the entry changes, it is looked at again.
     pub(super) async fn show(&mut self, stopped: &Stopped, apply: &Apply, desired: &Desired) -> Action {
+        let change = &apply.change;
+        if stopped.is_pause() {
+            let words = format!("a write waits: {} endpoints more, {} less; {stopped}", change.added, change.removed);
+            self.problem(Matter::Paused, words);
+        }
         let news = self.tracked.says("stopped", format!("{stopped} {desired:?}"));
         if !news || stopped.stands_by() {
             // A standby's log would repeat the leader's.
@@ -95,7 +101,6 @@ impl Look<'_> {
                 return self.not_written(error, desired);
             }
         }
-        let change = &apply.change;
         info!(
             entry = self.title,
             added = change.added,
@@ -104,10 +109,6 @@ impl Look<'_> {
             fields = change.fields.join(","),
             "would be written; {stopped}"
         );
-        if stopped.is_pause() {
-            let words = format!("a write waits: {} endpoints more, {} less; {stopped}", change.added, change.removed);
-            self.problem(Matter::Paused, words);
-        }
         self.end(Settled::Done, Action::await_change())
     }
 }

@@ -9,6 +9,7 @@ use polaris2istio_tests::{guest, wait_for};
 use serde_json::{Value, json};
 
 use super::SOON;
+use super::controller::Controller;
 use super::entry::addresses;
 use super::in_process::InProcess;
 use super::world::{World, by_controller, writes};
@@ -156,6 +157,65 @@ async fn a_paused_entry_is_rehearsed_and_not_written() {
     assert_eq!(addresses(&world.get("cart").await.unwrap()), [""; 0]);
     world.patch("cart", "operator", &json!({"metadata": {"annotations": {"aeraki.net/paused": null}}})).await;
     world.endpoints("cart", &FIVE[..1]).await;
+}
+
+/// What a pause kept back is told only while it waits: also where what had changed is as it was before.
+#[tokio::test]
+async fn a_pause_that_nothing_waits_for_is_no_problem() {
+    let Some((world, api)) = World::shared("no-wait").await else { return };
+    let controller = world.controller().http().socket().start();
+    world.register("cart", &FIVE[..1]).await;
+    world.create(&world.entry("cart")).await;
+    world.create(&world.entry("own").annotated("aeraki.net/polarisService", "cart")).await;
+    world.endpoints("own", &FIVE[..1]).await;
+    world.endpoints("cart", &FIVE[..1]).await;
+    let paused = |value: Value| json!({"metadata": {"annotations": {"aeraki.net/paused": value}}});
+    world.patch("own", "operator", &paused("true".into())).await;
+    controller.verb(&["pause"]);
+    for waits in [true, false, true, false] {
+        match waits {
+            true => world.register("cart", &FIVE[1..2]).await,
+            false => world.deregister("cart", &FIVE[1..2]).await,
+        }
+        let (state, matters): (_, &[&str]) = if waits { ("done", &["paused"]) } else { ("done", &[]) };
+        for name in ["cart", "own"] {
+            until_status(&controller, &world, name, state, matters).await;
+        }
+    }
+    controller.verb(&["resume"]);
+    world.patch("own", "operator", &paused(Value::Null)).await;
+    for name in ["cart", "own"] {
+        until_status(&controller, &world, name, "done", &[]).await;
+    }
+    assert_eq!(writes(api, &world.namespace).await.len(), 2);
+}
+
+/// Waits until the status has an entry in this state, with these problems and no others.
+async fn until_status(controller: &Controller, world: &World, name: &str, state: &str, expected: &[&str]) {
+    let title = format!("{}/{name}", world.namespace);
+    wait_for(&format!("{title} is {state} with the problems {expected:?}"), SOON * 2, || async {
+        let status: Value = serde_json::from_str(&controller.get("/status").await.1).unwrap();
+        let entries = status["entries"].as_array().unwrap();
+        let entry = entries.iter().find(|entry| entry["entry"] == title).cloned().unwrap_or_default();
+        let problems = entry["problems"].as_array().into_iter().flatten();
+        let matters: Vec<_> = problems.map(|problem| &problem["matter"]).collect();
+        if matters == expected && entry["state"] == state { Ok(()) } else { Err(entry) }
+    })
+    .await;
+}
+
+/// Content that went back and forth is a problem until it has rested for a while, a minute.
+#[tokio::test]
+async fn a_fight_that_is_over_is_no_problem() {
+    let Some((world, _)) = World::shared("peace").await else { return };
+    let controller = world.controller().http().start();
+    world.register("cart", &FIVE[..1]).await;
+    world.create(&world.entry("cart")).await;
+    world.endpoints("cart", &FIVE[..1]).await;
+    world.patch("cart", "rival", &json!({"spec": {"endpoints": [{"address": "10.9.9.9"}]}})).await;
+    until_status(&controller, &world, "cart", "done", &["fight"]).await;
+    world.endpoints("cart", &FIVE[..1]).await;
+    until_status(&controller, &world, "cart", "done", &[]).await;
 }
 
 #[tokio::test]
