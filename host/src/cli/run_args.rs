@@ -170,7 +170,8 @@ impl RunArgs {
         // What still blocks (a call, a name look-up) must not keep the process.
         runtime.shutdown_background();
         Ok(match settled {
-            Settled::Done => ExitCode::SUCCESS,
+            // A pause is what someone wanted.
+            Settled::Done | Settled::Paused => ExitCode::SUCCESS,
             Settled::Failed => ExitCode::from(1),
             Settled::Held => ExitCode::from(3),
         })

@@ -37,6 +37,17 @@ impl Stopped {
         }
     }
 
+    /// How a look ends at an entry that would be written. A dry run and a standby are done with it: the one has shown it, and
+    /// the other leaves it to the leader.
+    fn settled(&self) -> Settled {
+        match self {
+            Self::Gate(closed) if closed.0.iter().all(|reason| matches!(reason, Shut::DryRun | Shut::Standby)) => {
+                Settled::Done
+            }
+            _ => Settled::Paused,
+        }
+    }
+
     /// Whether a person wants to see what would be written, and so whether it would be taken.
     fn is_rehearsal(&self) -> bool {
         !self.stands_by()
@@ -87,7 +98,7 @@ impl Look<'_> {
         let news = self.tracked.says("stopped", format!("{stopped} {desired:?}"));
         if !news || stopped.stands_by() {
             // A standby's log would repeat the leader's.
-            return self.end(Settled::Done, Action::await_change());
+            return self.end(stopped.settled(), Action::await_change());
         }
         if stopped.is_rehearsal() {
             if let Some(rest) = self.tracked.refused(desired, self.live, Instant::now()) {
@@ -109,6 +120,6 @@ impl Look<'_> {
             fields = change.fields.join(","),
             "would be written; {stopped}"
         );
-        self.end(Settled::Done, Action::await_change())
+        self.end(stopped.settled(), Action::await_change())
     }
 }

@@ -62,6 +62,8 @@ pub(super) struct Tracked {
 pub enum Settled {
     /// It holds what it should.
     Done,
+    /// It would be written, and a person has to let writes go on.
+    Paused,
     /// Endpoints are held that would have disappeared.
     Held,
     /// It could not be served; the log says why.
