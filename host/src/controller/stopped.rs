@@ -7,11 +7,11 @@ use std::time::Instant;
 use kube::runtime::controller::Action;
 use tracing::{info, warn};
 
-use super::binding::PAUSED;
 use super::reconcile::Look;
 use super::report::Matter;
 use super::tracked::Settled;
 use crate::gate::{Closed, Shut};
+use crate::guard::PAUSED;
 use crate::plan::{Apply, Desired};
 
 /// Who stopped the writes.
