@@ -2,8 +2,11 @@
 
 use std::time::{Duration, Instant};
 
+use tracing::warn;
+
 use super::reconcile::Look;
 use super::report::Matter;
+use super::stopped::paused;
 use crate::gate::Shut;
 use crate::names::{Bearer, Refusal, names, trap};
 
@@ -49,6 +52,29 @@ impl Look<'_> {
         {
             self.context.observers.events.solved(self.live, matter, &words);
         }
+    }
+
+    /// Reads the annotations that are not for the module. At the start of a look: it may come to no guard and to no write.
+    pub(super) fn annotations(&mut self) {
+        let (_, mut problems) = self.context.guard.of_entry(self.live);
+        problems.extend(paused(self.live).err());
+        if self.tracked.says("annotations", &problems) {
+            problems.iter().for_each(|problem| warn!(entry = self.title, "{problem}"));
+        }
+        self.tracked.annotations[0] = problems.join("; ");
+        self.tell_annotations();
+    }
+
+    /// Takes what the module says of annotations; it has been logged with all that the module says.
+    pub(super) fn modules_annotations(&mut self, words: String) {
+        self.tracked.annotations[1] = words;
+        self.tell_annotations();
+    }
+
+    fn tell_annotations(&mut self) {
+        let told = self.tracked.annotations.iter().filter(|words| !words.is_empty()).cloned();
+        let words = told.collect::<Vec<_>>().join("; ");
+        self.problem(Matter::Annotation, words);
     }
 
     /// No write waits any more, and none is to be tried again: it was made, or is not needed.

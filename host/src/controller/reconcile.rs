@@ -126,6 +126,7 @@ struct Converted {
 impl Look<'_> {
     async fn run(mut self) -> Action {
         self.names();
+        self.annotations();
         if !self.stopped().is_some_and(|stopped| stopped.is_pause()) {
             self.solved(Matter::Paused);
         }
@@ -228,7 +229,7 @@ impl Look<'_> {
             let rejected = outcome.verdict == Verdict::Rejected;
             self.problem(Matter::Rejected, text(outcome, content, |one| rejected && one.severity == Severity::Error));
             let annotation = |one: &Diagnostic| !rejected && matches!(one.subject, Subject::Annotation(_));
-            self.problem(Matter::Annotation, text(outcome, content, annotation));
+            self.modules_annotations(text(outcome, content, annotation));
         }
         let lines: Vec<_> =
             outcome.diagnostics.iter().map(|diagnostic| diagnostics::line(diagnostic, content)).collect();

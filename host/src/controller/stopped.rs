@@ -5,13 +5,14 @@ use std::fmt;
 use std::time::Instant;
 
 use kube::runtime::controller::Action;
-use tracing::{info, warn};
+use tracing::info;
 
 use super::reconcile::Look;
 use super::report::Matter;
 use super::tracked::Settled;
 use crate::gate::{Closed, Shut};
 use crate::guard::PAUSED;
+use crate::istio::ServiceEntry;
 use crate::plan::{Apply, Desired};
 
 /// Who stopped the writes.
@@ -67,25 +68,24 @@ impl fmt::Display for Stopped {
     }
 }
 
+/// Whether the entry's own annotation stops its writes; what it says where that is neither yes nor no, which stops them too.
+pub(super) fn paused(entry: &ServiceEntry) -> Result<bool, String> {
+    match entry.annotation(PAUSED) {
+        None | Some("false") => Ok(false),
+        Some("true") => Ok(true),
+        Some(text) => {
+            Err(format!("annotation {PAUSED}: `{text}` is neither `true` nor `false`; nothing is written until it is"))
+        }
+    }
+}
+
 impl Look<'_> {
     /// Whether this entry may be written now.
-    pub(super) fn stopped(&mut self) -> Option<Stopped> {
+    pub(super) fn stopped(&self) -> Option<Stopped> {
         if let Err(closed) = self.context.gate.check(Instant::now()) {
             return Some(Stopped::Gate(closed));
         }
-        match self.live.annotation(PAUSED) {
-            None | Some("false") => None,
-            Some("true") => Some(Stopped::Entry),
-            Some(text) => {
-                if self.tracked.says("paused", text) {
-                    warn!(
-                        entry = self.title,
-                        "annotation {PAUSED}: `{text}` is neither `true` nor `false`; nothing is written until it is"
-                    );
-                }
-                Some(Stopped::Entry)
-            }
-        }
+        (paused(self.live) != Ok(false)).then_some(Stopped::Entry)
     }
 
     /// Says once what is not written. When the gate opens, or the entry changes, it is looked at again.

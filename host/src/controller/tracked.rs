@@ -45,6 +45,8 @@ pub(super) struct Tracked {
     said: HashMap<&'static str, u64>,
     /// Answers after this one have not led to a write yet that would be measured.
     pub(super) measured: Option<tokio::time::Instant>,
+    /// What is wrong with annotations: with ours by the last look, and with others by the module's last answer.
+    pub(super) annotations: [String; 2],
     /// For those who look on.
     pub(super) report: EntryReport,
     /// The holds that were told.

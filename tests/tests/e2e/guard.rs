@@ -209,6 +209,30 @@ async fn until_status(controller: &Controller, world: &World, name: &str, state:
     .await;
 }
 
+/// Annotations that steer the guard are told of at once, also where there is nothing to hold and nothing to write, and beside
+/// what the module says of others.
+#[tokio::test]
+async fn an_annotation_that_cannot_be_read_is_told_at_once() {
+    let Some((world, _)) = World::shared("unread").await else { return };
+    let controller = world.controller().http().start();
+    world.register("cart", &FIVE[..1]).await;
+    world.create(&world.entry("cart")).await;
+    world.endpoints("cart", &FIVE[..1]).await;
+    for (key, value) in [("emptyHold", "soon"), ("paused", "yes"), ("removalHold", "-1s")] {
+        let annotations = |value: Value| json!({"metadata": {"annotations": {format!("aeraki.net/{key}"): value}}});
+        world.patch("cart", "operator", &annotations(value.into())).await;
+        until_status(&controller, &world, "cart", "done", &["annotation"]).await;
+        world.patch("cart", "operator", &json!({"metadata": {"annotations": {"note": key}}})).await;
+        world.patch("cart", "operator", &annotations(Value::Null)).await;
+        until_status(&controller, &world, "cart", "done", &[]).await;
+        assert_eq!(controller.said(&["WARN", "/cart", key, value]), 1, "{key}");
+    }
+    // What the module says of another one does not replace it.
+    let both = json!({"metadata": {"annotations": {"aeraki.net/emptyHold": "soon", "aeraki.net/external": "perhaps"}}});
+    world.patch("cart", "operator", &both).await;
+    until_status(&controller, &world, "cart", "failed", &["rejected", "annotation"]).await;
+}
+
 /// Content that went back and forth is a problem until it has rested for a while, a minute.
 #[tokio::test]
 async fn a_fight_that_is_over_is_no_problem() {
