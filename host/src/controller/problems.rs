@@ -16,9 +16,11 @@ impl Look<'_> {
         if words.is_empty() {
             return self.solved(matter);
         }
-        // The one who writes speaks, and nobody says the same twice.
-        if self.tracked.report.problems.get(&matter) != Some(&words) && self.leads() {
+        // The one who writes speaks, and says the same once in his term: another one may have spoken between two terms.
+        let told = (words.clone(), self.round);
+        if self.leads() && self.tracked.told.get(&matter) != Some(&told) {
             self.context.observers.events.problem(self.live, matter, &words);
+            self.tracked.told.insert(matter, told);
         }
         self.note(matter, words);
     }
@@ -47,8 +49,9 @@ impl Look<'_> {
 
     /// Notes that there is no such problem, any more.
     pub(super) fn solved(&mut self, matter: Matter) {
-        if let Some(words) = self.tracked.report.problems.remove(&matter)
-            && self.leads()
+        self.tracked.report.problems.remove(&matter);
+        if self.leads()
+            && let Some((words, _)) = self.tracked.told.remove(&matter)
         {
             self.context.observers.events.solved(self.live, matter, &words);
         }

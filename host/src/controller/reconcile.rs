@@ -225,7 +225,9 @@ impl Look<'_> {
 
     fn say(&mut self, outcome: &Outcome, content: &Service) {
         self.tracked.report.take(outcome);
-        if outcome.verdict != Verdict::Unchanged {
+        if outcome.verdict == Verdict::Unchanged {
+            self.solved(Matter::Rejected);
+        } else {
             let rejected = outcome.verdict == Verdict::Rejected;
             self.problem(Matter::Rejected, text(outcome, content, |one| rejected && one.severity == Severity::Error));
             let annotation = |one: &Diagnostic| !rejected && matches!(one.subject, Subject::Annotation(_));

@@ -1,13 +1,13 @@
 //! What the controller remembers of one entry between two looks at it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasher, Hash};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use kube::runtime::reflector::ObjectRef;
 
-use super::report::EntryReport;
+use super::report::{EntryReport, Matter};
 use crate::converter::swap::{Identity, Memory};
 use crate::guard::{Guard, Kind, Pace};
 use crate::istio::ServiceEntry;
@@ -47,6 +47,8 @@ pub(super) struct Tracked {
     pub(super) measured: Option<tokio::time::Instant>,
     /// What is wrong with annotations: with ours by the last look, and with others by the module's last answer.
     pub(super) annotations: [String; 2],
+    /// What was told by Events and is not over, and in which round it was.
+    pub(super) told: BTreeMap<Matter, (String, u64)>,
     /// For those who look on.
     pub(super) report: EntryReport,
     /// The holds that were told.
@@ -110,14 +112,16 @@ impl Tracked {
         seen
     }
 
-    /// Whoever begins to write begins with holds of his own, and says what there is to say.
+    /// Whoever begins to write begins with holds of his own, and says what there is to say. What this process has told in an
+    /// earlier term is kept until a look finds it over, so that its Event does not stay the last word. What a former leader
+    /// told is not known here: its Events expire.
     pub(super) fn enter(&mut self, round: u64) {
         self.measured.get_or_insert_with(tokio::time::Instant::now);
         if std::mem::replace(&mut self.round, round) != round {
             self.guard.anew();
             self.held.clear();
             self.said.clear();
-            self.report.problems.clear();
+            self.report.problems.retain(|matter, _| self.told.contains_key(matter));
         }
     }
 
