@@ -1,7 +1,7 @@
 //! What the controller remembers of one entry between two looks at it.
 
 use std::collections::{BTreeMap, HashMap};
-use std::hash::{BuildHasher, Hash};
+use std::hash::Hash;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -10,6 +10,7 @@ use kube::runtime::reflector::ObjectRef;
 use super::report::{EntryReport, Matter};
 use crate::converter::swap::{Identity, Memory};
 use crate::guard::{Guard, Kind, Pace};
+use crate::hash::hash;
 use crate::istio::ServiceEntry;
 use crate::plan::{self, Desired};
 use crate::registry::ServiceKey;
@@ -177,7 +178,7 @@ impl Tracked {
         bases.push(base.metadata.resource_version.clone());
         self.written = Some(Written { bases, entry: Arc::new(entry) });
         let Desired { resolution, location, ports, endpoints, annotations, revision: _ } = desired;
-        self.pace.wrote(hash(format!("{:?}", (resolution, location, ports, endpoints, annotations))), now);
+        self.pace.wrote(hash((resolution, location, ports, endpoints, annotations)), now);
         self.refused = None;
         self.failures = 0;
         self.urgent = false;
@@ -209,11 +210,6 @@ impl Tracked {
     pub(super) fn over(&mut self, matter: &'static str) -> bool {
         self.said.remove(matter).is_some()
     }
-}
-
-/// A hash for comparing within this process.
-fn hash(value: impl Hash) -> u64 {
-    std::hash::BuildHasherDefault::<std::hash::DefaultHasher>::default().hash_one(value)
 }
 
 /// All entries.
