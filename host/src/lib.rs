@@ -9,6 +9,7 @@ pub mod election;
 pub mod entries;
 pub mod gate;
 pub mod guard;
+mod hash;
 pub mod istio;
 mod lenient;
 pub mod names;

@@ -14,7 +14,7 @@ const LEASE: &str = "polaris2istio";
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Replicas")]
 pub struct ElectionArgs {
-    /// Write only while this process holds the lease; not with --entries or --once, which write at once
+    /// Write only while this process holds the lease; not with --entries or --once, which write at once, nor --dry-run
     #[arg(long, env = "POLARIS2ISTIO_LEADER_ELECTION", value_name = "BOOL", default_value = "true", action = ArgAction::Set)]
     leader_election: bool,
     /// The Lease, as `[NAMESPACE/]NAME`; the namespace is the pod's, outside of one that of the entries
@@ -26,8 +26,9 @@ pub struct ElectionArgs {
 }
 
 impl ElectionArgs {
-    pub(super) fn config(&self, target: &Target, entries: &str, once: bool) -> Option<ElectionConfig> {
-        if !self.leader_election || once || matches!(target, Target::Directory { .. }) {
+    /// None for a run that takes no part, because it is for itself or there is nobody beside it.
+    pub(super) fn config(&self, target: &Target, entries: &str, for_itself: bool) -> Option<ElectionConfig> {
+        if !self.leader_election || for_itself || matches!(target, Target::Directory { .. }) {
             return None;
         }
         let (namespace, name) = match self.lease.split_once('/') {

@@ -170,7 +170,8 @@ impl RunArgs {
         // What still blocks (a call, a name look-up) must not keep the process.
         runtime.shutdown_background();
         Ok(match settled {
-            Settled::Done => ExitCode::SUCCESS,
+            // A pause is what someone wanted.
+            Settled::Done | Settled::Paused => ExitCode::SUCCESS,
             Settled::Failed => ExitCode::from(1),
             Settled::Held => ExitCode::from(3),
         })
@@ -186,7 +187,7 @@ impl RunArgs {
             namespace: self.namespace.clone(),
             state: self.swap.state(&target, &self.namespace),
             socket: self.swap.socket(),
-            election: self.election.config(&target, &self.namespace, self.once),
+            election: self.election.config(&target, &self.namespace, self.once || self.guard.dry_run),
             modules: self.swap.setup(&self.module),
             swap_rate: self.swap.rate(),
             http: self.observe.http(self.once),

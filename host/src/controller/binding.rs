@@ -9,8 +9,6 @@ use crate::registry::ServiceKey;
 pub const NAMESPACE: &str = "aeraki.net/polarisNamespace";
 /// The annotation that names the service.
 pub const SERVICE: &str = "aeraki.net/polarisService";
-/// The annotation that stops all writes to one entry.
-pub const PAUSED: &str = "aeraki.net/paused";
 
 /// The service that an entry names; none where an annotation is missing or empty. Whether the names are fit is for the
 /// rules to say.

@@ -34,10 +34,7 @@ impl Look<'_> {
             // What would have been written was not, or someone else wrote: what the entry holds is what counts.
             self.tracked.guard.anew();
         }
-        let (settings, problems) = self.context.guard.of_entry(self.live);
-        if self.tracked.says("overrides", &problems) {
-            problems.iter().for_each(|problem| warn!(entry = self.title, "{problem}"));
-        }
+        let (settings, _) = self.context.guard.of_entry(self.live);
         let now = Instant::now();
         let seen = Seen {
             live: self.live,

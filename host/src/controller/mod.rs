@@ -32,7 +32,7 @@ use kube::runtime::reflector::{ObjectRef, Store, store::Writer};
 use tokio::sync::{Semaphore, mpsc, watch};
 use tracing::{info, warn};
 
-pub use binding::{NAMESPACE, PAUSED, SERVICE, binding, empty_service};
+pub use binding::{NAMESPACE, SERVICE, binding, empty_service};
 pub use diagnostics::line;
 pub use handle::{Handle, Snapshot};
 pub use report::{EntryReport, Matter, WriteReport};

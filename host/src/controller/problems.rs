@@ -1,9 +1,12 @@
 //! What a look finds wrong with an entry: noted for the status, and told to its owner when it changes.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+use tracing::warn;
 
 use super::reconcile::Look;
 use super::report::Matter;
+use super::stopped::paused;
 use crate::gate::Shut;
 use crate::names::{Bearer, Refusal, names, trap};
 
@@ -13,9 +16,11 @@ impl Look<'_> {
         if words.is_empty() {
             return self.solved(matter);
         }
-        // The one who writes speaks, and nobody says the same twice.
-        if self.tracked.report.problems.get(&matter) != Some(&words) && self.leads() {
+        // The one who writes speaks, and says the same once in his term: another one may have spoken between two terms.
+        let told = (words.clone(), self.round);
+        if self.leads() && self.tracked.told.get(&matter) != Some(&told) {
             self.context.observers.events.problem(self.live, matter, &words);
+            self.tracked.told.insert(matter, told);
         }
         self.note(matter, words);
     }
@@ -44,11 +49,52 @@ impl Look<'_> {
 
     /// Notes that there is no such problem, any more.
     pub(super) fn solved(&mut self, matter: Matter) {
-        if let Some(words) = self.tracked.report.problems.remove(&matter)
-            && self.leads()
+        self.tracked.report.problems.remove(&matter);
+        if self.leads()
+            && let Some((words, _)) = self.tracked.told.remove(&matter)
         {
             self.context.observers.events.solved(self.live, matter, &words);
         }
+    }
+
+    /// Reads the annotations that are not for the module. At the start of a look: it may come to no guard and to no write.
+    pub(super) fn annotations(&mut self) {
+        let (_, mut problems) = self.context.guard.of_entry(self.live);
+        problems.extend(paused(self.live).err());
+        if self.tracked.says("annotations", &problems) {
+            problems.iter().for_each(|problem| warn!(entry = self.title, "{problem}"));
+        }
+        self.tracked.annotations[0] = problems.join("; ");
+        self.tell_annotations();
+    }
+
+    /// Takes what the module says of annotations; it has been logged with all that the module says.
+    pub(super) fn modules_annotations(&mut self, words: String) {
+        self.tracked.annotations[1] = words;
+        self.tell_annotations();
+    }
+
+    fn tell_annotations(&mut self) {
+        let told = self.tracked.annotations.iter().filter(|words| !words.is_empty()).cloned();
+        let words = told.collect::<Vec<_>>().join("; ");
+        self.problem(Matter::Annotation, words);
+    }
+
+    /// No write waits any more, and none is to be tried again: it was made, or is not needed.
+    pub(super) fn nothing_waits(&mut self) {
+        self.solved(Matter::Write);
+        self.solved(Matter::Paused);
+        self.tracked.over("stopped");
+    }
+
+    /// Notes that the content has not gone back and forth for long. Returns when that is to be looked at again.
+    pub(super) fn quiet(&mut self) -> Option<Duration> {
+        let rest = self.tracked.pace.flaps(Instant::now());
+        if rest.is_none() {
+            self.tracked.over("fight");
+            self.solved(Matter::Fight);
+        }
+        rest
     }
 
     /// Measures the way from an answer to its write: only the first write for an answer that came while the entry was

@@ -126,6 +126,10 @@ struct Converted {
 impl Look<'_> {
     async fn run(mut self) -> Action {
         self.names();
+        self.annotations();
+        if !self.stopped().is_some_and(|stopped| stopped.is_pause()) {
+            self.solved(Matter::Paused);
+        }
         let Some(service) = binding(self.live) else { return self.unbound().await };
         let Some(heard) = self.context.services.current(&service) else {
             // Nothing is written for a service before the registry has answered for it.
@@ -149,7 +153,10 @@ impl Look<'_> {
         self.waits = turn == Turn::Waits;
         self.say(&outcome, &content);
         match outcome.verdict {
-            Verdict::Rejected => self.end(Settled::Failed, Action::await_change()),
+            Verdict::Rejected => {
+                self.nothing_waits();
+                self.end(Settled::Failed, Action::await_change())
+            }
             Verdict::Unchanged => {
                 self.tracked.by = Some(by);
                 self.settled()
@@ -218,11 +225,13 @@ impl Look<'_> {
 
     fn say(&mut self, outcome: &Outcome, content: &Service) {
         self.tracked.report.take(outcome);
-        if outcome.verdict != Verdict::Unchanged {
+        if outcome.verdict == Verdict::Unchanged {
+            self.solved(Matter::Rejected);
+        } else {
             let rejected = outcome.verdict == Verdict::Rejected;
             self.problem(Matter::Rejected, text(outcome, content, |one| rejected && one.severity == Severity::Error));
             let annotation = |one: &Diagnostic| !rejected && matches!(one.subject, Subject::Annotation(_));
-            self.problem(Matter::Annotation, text(outcome, content, annotation));
+            self.modules_annotations(text(outcome, content, annotation));
         }
         let lines: Vec<_> =
             outcome.diagnostics.iter().map(|diagnostic| diagnostics::line(diagnostic, content)).collect();
@@ -282,21 +291,25 @@ impl Look<'_> {
                 Some(again) if stopped.is_none() || !held => return again,
                 _ => {}
             }
+        } else {
+            self.nothing_waits();
         }
         // Not before it is written: what has to be tried again is still a change from the module before.
         self.tracked.by = Some(Arc::clone(&by));
         if held {
             self.tracked.unpublish();
-            let again = decision.again.map_or_else(Action::await_change, Action::requeue);
-            return self.end(Settled::Held, again);
+            let again = decision.again.into_iter().chain(self.quiet()).min();
+            return self.end(Settled::Held, again.map_or_else(Action::await_change, Action::requeue));
         }
         self.tracked.publish(by, &service, desired, content_revision, now);
         self.settled()
     }
 
     fn settled(&mut self) -> Action {
+        self.nothing_waits();
         let full = self.tracked.full_in(self.title, Instant::now());
-        self.end(Settled::Done, Action::requeue(full))
+        let again = self.quiet().map_or(full, |quiet| quiet.min(full));
+        self.end(Settled::Done, Action::requeue(again))
     }
 
     pub(super) fn end(&mut self, settled: Settled, action: Action) -> Action {
@@ -309,6 +322,10 @@ impl Look<'_> {
             self.tracked.measured = self.tracked.measured.max(self.tracked.report.answered);
         }
         self.tracked.settled = Some(settled);
-        action
+        match self.quiet() {
+            // What is looked at again anyway is so within this time.
+            Some(quiet) if action == Action::await_change() => Action::requeue(quiet),
+            _ => action,
+        }
     }
 }

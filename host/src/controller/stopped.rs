@@ -5,13 +5,14 @@ use std::fmt;
 use std::time::Instant;
 
 use kube::runtime::controller::Action;
-use tracing::{info, warn};
+use tracing::info;
 
-use super::binding::PAUSED;
 use super::reconcile::Look;
 use super::report::Matter;
 use super::tracked::Settled;
 use crate::gate::{Closed, Shut};
+use crate::guard::PAUSED;
+use crate::istio::ServiceEntry;
 use crate::plan::{Apply, Desired};
 
 /// Who stopped the writes.
@@ -29,10 +30,22 @@ impl Stopped {
         matches!(self, Self::Gate(closed) if closed.0.contains(&Shut::Standby))
     }
 
-    fn is_pause(&self) -> bool {
+    /// Whether a person stopped them, and has to let them go on.
+    pub(super) fn is_pause(&self) -> bool {
         match self {
             Self::Gate(closed) => closed.0.contains(&Shut::Paused),
             Self::Entry => true,
+        }
+    }
+
+    /// How a look ends at an entry that would be written. A dry run and a standby are done with it: the one has shown it, and
+    /// the other leaves it to the leader.
+    fn settled(&self) -> Settled {
+        match self {
+            Self::Gate(closed) if closed.0.iter().all(|reason| matches!(reason, Shut::DryRun | Shut::Standby)) => {
+                Settled::Done
+            }
+            _ => Settled::Paused,
         }
     }
 
@@ -55,33 +68,37 @@ impl fmt::Display for Stopped {
     }
 }
 
+/// Whether the entry's own annotation stops its writes; what it says where that is neither yes nor no, which stops them too.
+pub(super) fn paused(entry: &ServiceEntry) -> Result<bool, String> {
+    match entry.annotation(PAUSED) {
+        None | Some("false") => Ok(false),
+        Some("true") => Ok(true),
+        Some(text) => {
+            Err(format!("annotation {PAUSED}: `{text}` is neither `true` nor `false`; nothing is written until it is"))
+        }
+    }
+}
+
 impl Look<'_> {
     /// Whether this entry may be written now.
-    pub(super) fn stopped(&mut self) -> Option<Stopped> {
+    pub(super) fn stopped(&self) -> Option<Stopped> {
         if let Err(closed) = self.context.gate.check(Instant::now()) {
             return Some(Stopped::Gate(closed));
         }
-        match self.live.annotation(PAUSED) {
-            None | Some("false") => None,
-            Some("true") => Some(Stopped::Entry),
-            Some(text) => {
-                if self.tracked.says("paused", text) {
-                    warn!(
-                        entry = self.title,
-                        "annotation {PAUSED}: `{text}` is neither `true` nor `false`; nothing is written until it is"
-                    );
-                }
-                Some(Stopped::Entry)
-            }
-        }
+        (paused(self.live) != Ok(false)).then_some(Stopped::Entry)
     }
 
     /// Says once what is not written. When the gate opens, or the entry changes, it is looked at again.
     pub(super) async fn show(&mut self, stopped: &Stopped, apply: &Apply, desired: &Desired) -> Action {
+        let change = &apply.change;
+        if stopped.is_pause() {
+            let words = format!("a write waits: {} endpoints more, {} less; {stopped}", change.added, change.removed);
+            self.problem(Matter::Paused, words);
+        }
         let news = self.tracked.says("stopped", format!("{stopped} {desired:?}"));
         if !news || stopped.stands_by() {
             // A standby's log would repeat the leader's.
-            return self.end(Settled::Done, Action::await_change());
+            return self.end(stopped.settled(), Action::await_change());
         }
         if stopped.is_rehearsal() {
             if let Some(rest) = self.tracked.refused(desired, self.live, Instant::now()) {
@@ -95,7 +112,6 @@ impl Look<'_> {
                 return self.not_written(error, desired);
             }
         }
-        let change = &apply.change;
         info!(
             entry = self.title,
             added = change.added,
@@ -104,10 +120,6 @@ impl Look<'_> {
             fields = change.fields.join(","),
             "would be written; {stopped}"
         );
-        if stopped.is_pause() {
-            let words = format!("a write waits: {} endpoints more, {} less; {stopped}", change.added, change.removed);
-            self.problem(Matter::Paused, words);
-        }
-        self.end(Settled::Done, Action::await_change())
+        self.end(stopped.settled(), Action::await_change())
     }
 }

@@ -1,15 +1,16 @@
 //! What the controller remembers of one entry between two looks at it.
 
-use std::collections::HashMap;
-use std::hash::{BuildHasher, Hash};
+use std::collections::{BTreeMap, HashMap};
+use std::hash::Hash;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use kube::runtime::reflector::ObjectRef;
 
-use super::report::EntryReport;
+use super::report::{EntryReport, Matter};
 use crate::converter::swap::{Identity, Memory};
 use crate::guard::{Guard, Kind, Pace};
+use crate::hash::hash;
 use crate::istio::ServiceEntry;
 use crate::plan::{self, Desired};
 use crate::registry::ServiceKey;
@@ -45,6 +46,10 @@ pub(super) struct Tracked {
     said: HashMap<&'static str, u64>,
     /// Answers after this one have not led to a write yet that would be measured.
     pub(super) measured: Option<tokio::time::Instant>,
+    /// What is wrong with annotations: with ours by the last look, and with others by the module's last answer.
+    pub(super) annotations: [String; 2],
+    /// What was told by Events and is not over, and in which round it was.
+    pub(super) told: BTreeMap<Matter, (String, u64)>,
     /// For those who look on.
     pub(super) report: EntryReport,
     /// The holds that were told.
@@ -62,6 +67,8 @@ pub(super) struct Tracked {
 pub enum Settled {
     /// It holds what it should.
     Done,
+    /// It would be written, and a person has to let writes go on.
+    Paused,
     /// Endpoints are held that would have disappeared.
     Held,
     /// It could not be served; the log says why.
@@ -106,14 +113,16 @@ impl Tracked {
         seen
     }
 
-    /// Whoever begins to write begins with holds of his own, and says what there is to say.
+    /// Whoever begins to write begins with holds of his own, and says what there is to say. What this process has told in an
+    /// earlier term is kept until a look finds it over, so that its Event does not stay the last word. What a former leader
+    /// told is not known here: its Events expire.
     pub(super) fn enter(&mut self, round: u64) {
         self.measured.get_or_insert_with(tokio::time::Instant::now);
         if std::mem::replace(&mut self.round, round) != round {
             self.guard.anew();
             self.held.clear();
             self.said.clear();
-            self.report.problems.clear();
+            self.report.problems.retain(|matter, _| self.told.contains_key(matter));
         }
     }
 
@@ -169,7 +178,7 @@ impl Tracked {
         bases.push(base.metadata.resource_version.clone());
         self.written = Some(Written { bases, entry: Arc::new(entry) });
         let Desired { resolution, location, ports, endpoints, annotations, revision: _ } = desired;
-        self.pace.wrote(hash(format!("{:?}", (resolution, location, ports, endpoints, annotations))), now);
+        self.pace.wrote(hash((resolution, location, ports, endpoints, annotations)), now);
         self.refused = None;
         self.failures = 0;
         self.urgent = false;
@@ -201,11 +210,6 @@ impl Tracked {
     pub(super) fn over(&mut self, matter: &'static str) -> bool {
         self.said.remove(matter).is_some()
     }
-}
-
-/// A hash for comparing within this process.
-fn hash(value: impl Hash) -> u64 {
-    std::hash::BuildHasherDefault::<std::hash::DefaultHasher>::default().hash_one(value)
 }
 
 /// All entries.

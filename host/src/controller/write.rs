@@ -44,10 +44,8 @@ impl Look<'_> {
         match result {
             Ok(entry) => {
                 self.propagated(answered);
-                self.solved(Matter::Write);
-                self.solved(Matter::Paused);
+                self.nothing_waits();
                 self.tracked.report.written = Some(WriteReport { at: Instant::now(), change: apply.change.clone() });
-                self.tracked.over("stopped");
                 self.tracked.wrote(self.live, entry, desired, Instant::now());
                 self.context.outage.over();
                 let change = &apply.change;
@@ -107,9 +105,7 @@ impl Look<'_> {
 
     /// Two writers that undo each other's work: the other one is to be named.
     fn tell_fight(&mut self) {
-        if !self.tracked.pace.flaps() {
-            self.tracked.over("fight");
-            self.solved(Matter::Fight);
+        if self.tracked.pace.flaps(Instant::now()).is_none() {
             return;
         }
         let managers: Vec<_> = self.live.ownership.others_of_spec("endpoints").map(str::to_owned).collect();

@@ -28,4 +28,4 @@ pub use listing::Listing;
 pub use origin::Origins;
 pub use pace::Pace;
 pub use seen::{Decision, Release, Seen};
-pub use settings::{EMPTY_HOLD, HoldTime, MODULE_REMOVAL_LIMIT, REMOVAL_HOLD, Settings};
+pub use settings::{EMPTY_HOLD, HoldTime, MODULE_REMOVAL_LIMIT, PAUSED, REMOVAL_HOLD, Settings};

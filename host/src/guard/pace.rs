@@ -48,9 +48,11 @@ impl Pace {
         self.last = Some(now);
     }
 
-    /// Whether the last write brought back what was there before.
-    pub fn flaps(&self) -> bool {
-        self.spacing > SPACING
+    /// How long it still counts as flapping, unless it is written meanwhile; none where the last write brought back nothing
+    /// that was there before, or has been the last for long.
+    pub fn flaps(&self, now: Instant) -> Option<Duration> {
+        let last = self.last.filter(|_| self.spacing > SPACING)?;
+        Some((last + QUIET).saturating_duration_since(now)).filter(|rest| !rest.is_zero())
     }
 }
 
@@ -88,8 +90,10 @@ mod tests {
         assert_eq!(pace.wait(now), Duration::ZERO);
         pace.wrote(1, now);
         pace.wrote(1, now);
-        assert!(pace.flaps());
+        assert_eq!(pace.flaps(now), Some(QUIET));
+        assert_eq!(pace.flaps(now + QUIET / 2), Some(QUIET / 2));
+        assert_eq!(pace.flaps(now + QUIET), None, "without a write");
         pace.wrote(1, now + QUIET * 2);
-        assert!(!pace.flaps());
+        assert_eq!(pace.flaps(now + QUIET * 2), None);
     }
 }

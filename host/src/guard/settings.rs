@@ -13,6 +13,9 @@ pub const REMOVAL_HOLD: &str = "aeraki.net/removalHold";
 /// The annotation that overrides `--module-removal-limit` for one entry.
 pub const MODULE_REMOVAL_LIMIT: &str = "aeraki.net/moduleRemovalLimit";
 
+/// The annotation that stops all writes to one entry.
+pub const PAUSED: &str = "aeraki.net/paused";
+
 /// The annotations that are for the guard alone.
 pub(super) const OVERRIDES: [&str; 3] = [EMPTY_HOLD, REMOVAL_HOLD, MODULE_REMOVAL_LIMIT];
 

@@ -89,7 +89,7 @@ pub struct HostAddress {
 }
 
 /// A service port.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Port {
     /// Unique in the entry.
@@ -105,7 +105,7 @@ pub struct Port {
 }
 
 /// An endpoint. Fields that this controller never writes are kept, so that a foreign one counts as a difference.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Hash, Serialize, Deserialize)]
 pub struct Endpoint {
     /// An IP address, or a name where the resolution is DNS.
     #[serde(default, deserialize_with = "null_as_default")]
@@ -128,7 +128,7 @@ pub struct Endpoint {
 }
 
 /// `spec.resolution`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Resolution {
     /// Addresses are taken as the client gave them; no endpoints may be there.
@@ -147,7 +147,7 @@ pub enum Resolution {
 }
 
 /// `spec.location`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Location {
     /// Outside: mTLS is not expected.

@@ -78,7 +78,8 @@ impl Collected {
     }
 
     fn entries(&self, encoder: &mut DescriptorEncoder, entries: &[Reported]) -> fmt::Result {
-        let mut states: BTreeMap<&str, i64> = ["done", "held", "failed", "waiting"].map(|state| (state, 0)).into();
+        let states = ["done", "paused", "held", "failed", "waiting"];
+        let mut states: BTreeMap<&str, i64> = states.map(|state| (state, 0)).into();
         let mut holds: BTreeMap<&str, i64> = HOLDS.map(|kind| (kind, 0)).into();
         let mut problems: BTreeMap<&str, i64> = Matter::ALL.map(|matter| (matter.word(), 0)).into();
         let mut endpoints = 0;
@@ -124,6 +125,7 @@ impl Collected {
 pub(super) fn state(settled: Option<Settled>) -> &'static str {
     match settled {
         Some(Settled::Done) => "done",
+        Some(Settled::Paused) => "paused",
         Some(Settled::Held) => "held",
         Some(Settled::Failed) => "failed",
         None => "waiting",

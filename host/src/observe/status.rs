@@ -61,7 +61,7 @@ pub struct EntryStatus {
     pub entry: String,
     /// `namespace/name` in the registry; empty where the entry names none.
     pub service: String,
-    /// `done`, `held`, `failed`, or `waiting` for the registry's first answer.
+    /// `done`, `paused` where a write waits for a person, `held`, `failed`, or `waiting` for the registry's first answer.
     pub state: String,
     /// Endpoints that it has.
     pub endpoints: usize,

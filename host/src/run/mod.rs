@@ -59,7 +59,9 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<S
     };
     let start = async {
         let opened = open(&config, &gate).await?;
-        let keeper = Arc::new(open_state(&config.state).await?);
+        // What others share is not for a dry run to change; it begins with the modules of its own flags.
+        let place = if config.dry_run { &StatePlace::Nowhere } else { &config.state };
+        let keeper = Arc::new(open_state(place).await?);
         Ok::<_, RunError>((keeper, opened))
     };
     let (keeper, Opened { events, resource, sink, client, names }) = tokio::select! {
@@ -74,7 +76,8 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<S
     let info = active.info();
     info!(module = %active.identity(), name = info.name, version = info.version, from = active.origin(), "conversion module loaded");
     let holds = Arc::new(Holds::new(config.guard.fleet_limit));
-    let told = client.map(|client| {
+    // An Event would be a write.
+    let told = client.filter(|_| !config.dry_run).map(|client| {
         let identity = config.election.as_ref().map_or("polaris2istio", |election| &election.identity);
         let (events, publish) = Events::new(client, identity, &resource.api_version);
         tasks.spawn(publish);

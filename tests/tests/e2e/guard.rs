@@ -9,6 +9,7 @@ use polaris2istio_tests::{guest, wait_for};
 use serde_json::{Value, json};
 
 use super::SOON;
+use super::controller::Controller;
 use super::entry::addresses;
 use super::in_process::InProcess;
 use super::world::{World, by_controller, writes};
@@ -154,8 +155,96 @@ async fn a_paused_entry_is_rehearsed_and_not_written() {
     let sent: Vec<_> = api.writes(&world.namespace).await.into_iter().filter(by_controller).collect();
     assert!(sent.iter().all(|write| write.uri.contains("dryRun=All")) && sent.len() == 1, "{sent:#?}");
     assert_eq!(addresses(&world.get("cart").await.unwrap()), [""; 0]);
+    // Someone wanted it so: a run that does nothing else has not failed.
+    for switches in [vec!["once"], vec!["once", "dry-run"]] {
+        let start = switches.iter().fold(world.controller(), |start, switch| start.switch(switch));
+        assert!(start.start().process.wait(SOON).await.success(), "{switches:?}");
+    }
     world.patch("cart", "operator", &json!({"metadata": {"annotations": {"aeraki.net/paused": null}}})).await;
     world.endpoints("cart", &FIVE[..1]).await;
+}
+
+/// What a pause kept back is told only while it waits: also where what had changed is as it was before.
+#[tokio::test]
+async fn a_pause_that_nothing_waits_for_is_no_problem() {
+    let Some((world, api)) = World::shared("no-wait").await else { return };
+    let controller = world.controller().http().socket().start();
+    world.register("cart", &FIVE[..1]).await;
+    world.create(&world.entry("cart")).await;
+    world.create(&world.entry("own").annotated("aeraki.net/polarisService", "cart")).await;
+    world.endpoints("own", &FIVE[..1]).await;
+    world.endpoints("cart", &FIVE[..1]).await;
+    let paused = |value: Value| json!({"metadata": {"annotations": {"aeraki.net/paused": value}}});
+    world.patch("own", "operator", &paused("true".into())).await;
+    controller.verb(&["pause"]);
+    for waits in [true, false, true, false] {
+        match waits {
+            true => world.register("cart", &FIVE[1..2]).await,
+            false => world.deregister("cart", &FIVE[1..2]).await,
+        }
+        let (state, matters): (_, &[&str]) = if waits { ("paused", &["paused"]) } else { ("done", &[]) };
+        for name in ["cart", "own"] {
+            until_status(&controller, &world, name, state, matters).await;
+        }
+    }
+    controller.verb(&["resume"]);
+    world.patch("own", "operator", &paused(Value::Null)).await;
+    for name in ["cart", "own"] {
+        until_status(&controller, &world, name, "done", &[]).await;
+    }
+    assert_eq!(writes(api, &world.namespace).await.len(), 2);
+}
+
+/// Waits until the status has an entry in this state, with these problems and no others.
+async fn until_status(controller: &Controller, world: &World, name: &str, state: &str, expected: &[&str]) {
+    let title = format!("{}/{name}", world.namespace);
+    wait_for(&format!("{title} is {state} with the problems {expected:?}"), SOON * 2, || async {
+        let status: Value = serde_json::from_str(&controller.get("/status").await.1).unwrap();
+        let entries = status["entries"].as_array().unwrap();
+        let entry = entries.iter().find(|entry| entry["entry"] == title).cloned().unwrap_or_default();
+        let problems = entry["problems"].as_array().into_iter().flatten();
+        let matters: Vec<_> = problems.map(|problem| &problem["matter"]).collect();
+        if matters == expected && entry["state"] == state { Ok(()) } else { Err(entry) }
+    })
+    .await;
+}
+
+/// Annotations that steer the guard are told of at once, also where there is nothing to hold and nothing to write, and beside
+/// what the module says of others.
+#[tokio::test]
+async fn an_annotation_that_cannot_be_read_is_told_at_once() {
+    let Some((world, _)) = World::shared("unread").await else { return };
+    let controller = world.controller().http().start();
+    world.register("cart", &FIVE[..1]).await;
+    world.create(&world.entry("cart")).await;
+    world.endpoints("cart", &FIVE[..1]).await;
+    for (key, value) in [("emptyHold", "soon"), ("paused", "yes"), ("removalHold", "-1s")] {
+        let annotations = |value: Value| json!({"metadata": {"annotations": {format!("aeraki.net/{key}"): value}}});
+        world.patch("cart", "operator", &annotations(value.into())).await;
+        until_status(&controller, &world, "cart", "done", &["annotation"]).await;
+        world.patch("cart", "operator", &json!({"metadata": {"annotations": {"note": key}}})).await;
+        world.patch("cart", "operator", &annotations(Value::Null)).await;
+        until_status(&controller, &world, "cart", "done", &[]).await;
+        assert_eq!(controller.said(&["WARN", "/cart", key, value]), 1, "{key}");
+    }
+    // What the module says of another one does not replace it.
+    let both = json!({"metadata": {"annotations": {"aeraki.net/emptyHold": "soon", "aeraki.net/external": "perhaps"}}});
+    world.patch("cart", "operator", &both).await;
+    until_status(&controller, &world, "cart", "failed", &["rejected", "annotation"]).await;
+}
+
+/// Content that went back and forth is a problem until it has rested for a while, a minute.
+#[tokio::test]
+async fn a_fight_that_is_over_is_no_problem() {
+    let Some((world, _)) = World::shared("peace").await else { return };
+    let controller = world.controller().http().start();
+    world.register("cart", &FIVE[..1]).await;
+    world.create(&world.entry("cart")).await;
+    world.endpoints("cart", &FIVE[..1]).await;
+    world.patch("cart", "rival", &json!({"spec": {"endpoints": [{"address": "10.9.9.9"}]}})).await;
+    until_status(&controller, &world, "cart", "done", &["fight"]).await;
+    world.endpoints("cart", &FIVE[..1]).await;
+    until_status(&controller, &world, "cart", "done", &[]).await;
 }
 
 #[tokio::test]

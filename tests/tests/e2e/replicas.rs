@@ -198,6 +198,31 @@ async fn a_right_to_the_lease_that_is_missing_is_named() {
     assert_eq!(controller.said(&["the lease cannot be used"]), 1);
 }
 
+/// A dry run takes no part, neither in the election nor in what replicas share: it shows at once, and takes nobody's place.
+#[tokio::test]
+async fn a_dry_run_beside_a_leader_takes_no_part() {
+    let Some((world, api)) = World::shared("dry-beside").await else { return };
+    world.register("cart", &["10.0.0.1", "127.0.0.1"]).await;
+    world.create(&world.entry("cart")).await;
+    // With other rules than the leader's, so that there is something to show beside it.
+    let dry = || replica(&world, "15s").switch("dry-run").switch("allow-loopback").start();
+    let first = dry();
+    first.says(&["/cart", "would be written", "\"added\":2", "this is a dry run"]).await;
+    let leader = replica(&world, "15s").start();
+    leader.says(&[LEADS]).await;
+    world.endpoints("cart", &["10.0.0.1"]).await;
+    let second = dry();
+    second.says(&["/cart", "would be written", "\"added\":1", "this is a dry run"]).await;
+    world.register("cart", &["10.0.0.2"]).await;
+    world.endpoints("cart", &["10.0.0.1", "10.0.0.2"]).await;
+    let leases = api.lease_writes(&lease_namespace(&world)).await;
+    assert!(leases.iter().all(|lease| leader.leads_as(&holder(lease))), "{leases:#?}");
+    let written = writes(api, &world.namespace).await;
+    let written = written.iter().filter(|write| !write.uri.contains("dryRun=All")).count();
+    assert_eq!(written, 2, "both by the leader");
+    assert_eq!(leader.said(&["another module"]), 0, "what the dry runs convert by is no offer to the leader");
+}
+
 /// Two installations on one lease would leave one of them idle, which is said.
 #[tokio::test]
 async fn a_lease_of_other_replicas_is_told_from_ours() {

@@ -2,7 +2,6 @@
 //! beginning to its end.
 
 use std::collections::HashSet;
-use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher, Hash};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -10,6 +9,7 @@ use polaris2istio_core::model::{Entry, Service};
 
 use super::Identity;
 use crate::converter::Converter;
+use crate::hash::hash;
 use crate::percent::Percent;
 
 /// The annotation that lets an entry go with a canary, or not: `candidate`.
@@ -72,8 +72,4 @@ fn is_named(entry: &Entry) -> bool {
 /// Where an entry stands between 0 and 1: the same in every process, so that all replicas choose alike.
 fn spread(entry: &Entry) -> f64 {
     hash((&entry.namespace, &entry.name)) as f64 / u64::MAX as f64
-}
-
-fn hash(value: impl Hash) -> u64 {
-    BuildHasherDefault::<DefaultHasher>::default().hash_one(value)
 }

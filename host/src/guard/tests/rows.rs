@@ -233,10 +233,17 @@ fn what_an_operators_change_explains_goes_at_once() {
         ]
     };
     check("abcd", steps("example.com/env"));
-    check(
-        "abcd",
-        vec![at(0, "abcd", "abcd", &[]), at(1, "abcd", "abcd", &[Module]).drops("cd").edited("aeraki.net/removalHold")],
-    );
+    for no_rule in [
+        "aeraki.net/removalHold",
+        "aeraki.net/paused",
+        "aeraki.net/dns",
+        "aeraki.net/revision",
+        "polaris2istio.aeraki.net/note",
+        "kubectl.kubernetes.io/last-applied-configuration",
+    ] {
+        let edited = at(1, "abcd", "abcd", &[Module]).drops("cd").edited(no_rule);
+        check("abcd", vec![at(0, "abcd", "abcd", &[]), edited]);
+    }
     check("abcd", vec![at(0, "abcd", "abcd", &[Module]).drops("cd").edited("example.com/env")]);
 }
 
