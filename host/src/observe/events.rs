@@ -84,6 +84,8 @@ fn words_for(matter: Matter) -> (&'static str, &'static str) {
         Matter::Paused => ("Paused", "Write"),
         Matter::Name | Matter::NamePending => ("NameNotPublished", "Publish"),
         Matter::VirtualIp => ("VirtualIpLost", "Allocate"),
+        // No look notes it: when the registry is silent, an Event on each entry would help nobody.
+        Matter::Registry => ("RegistryFails", "Ask"),
     }
 }
 

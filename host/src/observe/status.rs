@@ -200,7 +200,7 @@ impl EntryStatus {
 }
 
 /// A moment of this machine's clock that nobody sets, as one of the clock on the wall. To milliseconds, as people read it.
-fn moment(at: Instant) -> Timestamp {
+pub(super) fn moment(at: Instant) -> Timestamp {
     let now = Instant::now();
     let after = SignedDuration::try_from(at.saturating_duration_since(now)).unwrap_or_default();
     let before = SignedDuration::try_from(now.saturating_duration_since(at)).unwrap_or_default();

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use k8s_openapi::api::events::v1::Event;
 use kube::api::{Api, ListParams};
-use polaris2istio_tests::servers::{self, ApiServer, User, free_port};
+use polaris2istio_tests::servers::{self, ApiServer, Directory, User, free_port};
 use polaris2istio_tests::wait_for;
 use serde_json::{Value, json};
 
@@ -148,6 +148,53 @@ async fn metrics_and_status_follow_what_happens() {
     for path in ["/metrics", "/status", "/readyz"] {
         assert!(!controller.get(path).await.1.contains(secret), "{path}");
     }
+}
+
+/// The last endpoints stay, and it is shown that they are the last ones.
+#[tokio::test]
+async fn a_service_that_cannot_be_asked_any_more_is_shown() {
+    let Some((world, api)) = World::shared("sick").await else { return };
+    let answers = Directory::new("answers");
+    let answer = |name: &str| {
+        let instance = json!({
+            "id": name, "host": "10.0.0.1", "port": 8080, "protocol": "http", "weight": 100, "healthy": true,
+        });
+        let service = json!({"namespace": world.namespace, "name": name, "revision": "1"});
+        json!({"code": 200000, "type": "INSTANCE", "service": service, "instances": [instance]}).to_string()
+    };
+    answers.write("cart.json", answer("cart"));
+    answers.write("shop.json", answer("shop"));
+    for name in ["cart", "shop"] {
+        world.create(&world.entry(name)).await;
+    }
+    let controller = world.controller().answers(answers.path()).http().socket().start();
+    world.endpoints("cart", &["10.0.0.1"]).await;
+    world.endpoints("shop", &["10.0.0.1"]).await;
+    let troubled = "polaris2istio_problems{problem=\"registry\"}";
+    until_metric(&controller, troubled, 0.0).await;
+
+    answers.write("cart.json", "no answer at all");
+    until_metric(&controller, troubled, 1.0).await;
+    let sick = &status(&controller).await["entries"][0];
+    assert_eq!(sick["problems"][0]["matter"], "registry", "{sick}");
+    let words = format!("no sound answer for service {}/cart since 20", world.namespace);
+    let text = sick["problems"][0]["text"].as_str().unwrap();
+    assert!(text.starts_with(&words) && text.contains("cart.json"), "{text}");
+    let table = controller.verb(&["status"]);
+    assert!(table.contains(&format!("  registry: {words}")), "{table}");
+    // One that was never answered for says why as well.
+    answers.write("late.json", "never one");
+    controller.says(&["late.json"]).await;
+    world.create(&world.entry("late")).await;
+    until_metric(&controller, troubled, 2.0).await;
+    until_metric(&controller, "polaris2istio_entries{state=\"failed\"}", 1.0).await;
+
+    answers.write("cart.json", answer("cart"));
+    answers.write("late.json", answer("late"));
+    until_metric(&controller, troubled, 0.0).await;
+    world.endpoints("late", &["10.0.0.1"]).await;
+    assert_eq!(addresses(&world.get("cart").await.unwrap()), ["10.0.0.1"]);
+    assert_eq!(writes(api, &world.namespace).await.len(), 3, "no trouble leads to a write");
 }
 
 /// What an operator is given to look at and to be woken by names nothing that does not exist.
