@@ -9,6 +9,7 @@ mod canned;
 #[allow(dead_code, reason = "the table of faults needs the rest of it")]
 mod controller;
 mod entry;
+mod events;
 mod faults;
 mod guard;
 #[allow(dead_code, reason = "other tests need the rest of it")]

@@ -1,12 +1,10 @@
-//! What others see of a running controller: probes, metrics, the status, Events; and a pause, which a person gives it.
+//! What others see of a running controller: probes, metrics, the status; and a pause, which a person gives it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
 
-use k8s_openapi::api::events::v1::Event;
-use kube::api::{Api, ListParams};
-use polaris2istio_tests::servers::{self, ApiServer, Directory, User, free_port};
+use polaris2istio_tests::servers::{self, Directory, User, free_port};
 use polaris2istio_tests::wait_for;
 use serde_json::{Value, json};
 
@@ -230,48 +228,6 @@ fn alerts_fire_when_they_should() {
         let output = Command::new(promtool).args(arguments).current_dir(&rules).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
     }
-}
-
-/// The Events on an entry: reason, type, and how often.
-async fn events(api: &ApiServer, world: &World, name: &str) -> BTreeMap<(String, String), i32> {
-    let all = Api::<Event>::namespaced(api.client().await, &world.namespace);
-    let mut counts = BTreeMap::new();
-    for event in all.list(&ListParams::default()).await.unwrap() {
-        let of = event.regarding.and_then(|regarding| regarding.name);
-        if of.as_deref() == Some(name) {
-            let times = event.series.map_or(1, |series| series.count);
-            *counts.entry((event.reason.unwrap(), event.type_.unwrap())).or_default() += times;
-        }
-    }
-    counts
-}
-
-async fn until_events(api: &ApiServer, world: &World, name: &str, expected: &[(&str, &str, i32)]) {
-    let expected: BTreeMap<_, _> =
-        expected.iter().map(|(reason, kind, times)| ((reason.to_string(), kind.to_string()), *times)).collect();
-    wait_for(&format!("{name} has the Events {expected:?}"), SOON, || async {
-        let seen = events(api, world, name).await;
-        if seen == expected { Ok(()) } else { Err(format!("{seen:?}")) }
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn owners_are_told_by_events() {
-    let Some((world, api)) = World::shared("events").await else { return };
-    let _controller = world.controller().start();
-    world.register("cart", &["10.0.0.1"]).await;
-    world.create(&world.entry("cart").annotated("aeraki.net/external", "perhaps")).await;
-    until_events(api, &world, "cart", &[("Rejected", "Warning", 1)]).await;
-    // Another look at it says nothing new.
-    world.patch("cart", "operator", &json!({"metadata": {"annotations": {"note": "looked at again"}}})).await;
-    world.patch("cart", "operator", &json!({"metadata": {"annotations": {"aeraki.net/external": "true"}}})).await;
-    world.endpoints("cart", &["10.0.0.1"]).await;
-    let recovered = [("Rejected", "Warning", 1), ("Recovered", "Normal", 1)];
-    until_events(api, &world, "cart", &recovered).await;
-    world.deregister("cart", &["10.0.0.1"]).await;
-    let held = [recovered[0], recovered[1], ("EndpointsHeld", "Warning", 1)];
-    until_events(api, &world, "cart", &held).await;
 }
 
 /// Given to a replica that stands by, and obeyed by all, also by those that start later.
