@@ -10,12 +10,20 @@ const HEADS: [&str; 8] = ["ENTRY", "SERVICE", "STATE", "ENDPOINTS", "LISTED", "L
 
 /// All of it: the process, then a line for each entry, with what is wrong below.
 pub(super) fn table(status: &Status) -> String {
-    text(status, Timestamp::now())
+    text(status, Timestamp::now(), std::env::var("POD_NAMESPACE").ok().as_deref())
 }
 
-fn text(status: &Status, now: Timestamp) -> String {
+/// Said from a pod of this namespace, where it is said from one.
+fn text(status: &Status, now: Timestamp, namespace: Option<&str>) -> String {
     let mut text = format!("polaris2istio {}: {}\n", status.version, role(status));
     let mut line = |title: &str, what: &str| text.push_str(&format!("{title:<10}{what}\n"));
+    if !status.leads {
+        line("unknown", "holds, problems and last writes: only the leader knows them");
+        if let Some(pod) = pod(&status.leader) {
+            let namespace = namespace.map(|namespace| format!("-n {namespace} ")).unwrap_or_default();
+            line("ask it", &format!("kubectl exec {namespace}{pod} -- polaris2istio status"));
+        }
+    }
     line("module", &status.module);
     for server in &status.registry {
         line("registry", &format!("{}, answered {} ago", server.address, ago(server.last_answer, now)));
@@ -51,6 +59,11 @@ fn role(status: &Status) -> String {
         (false, identity, "") => format!("{identity}, stands by, nobody is known to lead"),
         (false, identity, leader) => format!("{identity}, stands by, {leader} leads"),
     }
+}
+
+/// The pod of a process: its name has a part after the pod's.
+fn pod(identity: &str) -> Option<&str> {
+    identity.rsplit_once('_').map(|(pod, _)| pod)
 }
 
 fn rows(text: &mut String, entries: &[EntryStatus], now: Timestamp) {
@@ -122,7 +135,7 @@ mod tests {
         let problem =
             json!([{"matter": "held", "text": "endpoints held for 5m: the service lists no instance any more"}]);
         let status = serde_json::from_value(json!({
-            "version": "1.2.3", "identity": "a", "leads": false, "leader": "b", "unready": [], "fleetHolds": 0, "shut": ["paused", "standby"],
+            "version": "1.2.3", "identity": "a_1", "leads": false, "leader": "b_2", "unready": [], "fleetHolds": 0, "shut": ["paused", "standby"],
             "paused": {"since": "2026-01-01T00:00:00Z", "reason": "restore"}, "polls": {}, "module": "default 0.1.0 sha256:1",
             "registry": [{"address": "polaris:8090", "lastAnswer": "2026-01-01T00:01:00Z"}],
             "entriesByState": {"done": 1, "held": 1},
@@ -130,7 +143,9 @@ mod tests {
         }))
         .unwrap();
         let expected = "\
-polaris2istio 1.2.3: a, stands by, b leads
+polaris2istio 1.2.3: a_1, stands by, b_2 leads
+unknown   holds, problems and last writes: only the leader knows them
+ask it    kubectl exec -n mesh b -- polaris2istio status
 module    default 0.1.0 sha256:1
 registry  polaris:8090, answered 3s ago
 PAUSED    all writes are paused since 2026-01-01T00:00:00Z: restore
@@ -141,6 +156,6 @@ polaris/cart         shop/cart  done   12         14      2         63s        -
 polaris/a-long-name  shop/cart  held   12         14      2         63s        -
   held: endpoints held for 5m: the service lists no instance any more
 ";
-        assert_eq!(text(&status, "2026-01-01T00:01:03Z".parse().unwrap()), expected);
+        assert_eq!(text(&status, "2026-01-01T00:01:03Z".parse().unwrap(), Some("mesh")), expected);
     }
 }

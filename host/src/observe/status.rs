@@ -61,7 +61,8 @@ pub struct EntryStatus {
     pub entry: String,
     /// `namespace/name` in the registry; empty where the entry names none.
     pub service: String,
-    /// `done`, `held`, `failed`, or `waiting` for the registry's first answer.
+    /// `done`, `held`, `failed`, or `waiting` for the registry's first answer; `follows` where another process writes, and
+    /// knows whether the entry is done or held.
     pub state: String,
     /// Endpoints that it has.
     pub endpoints: usize,
@@ -186,7 +187,7 @@ impl EntryStatus {
         Self {
             entry: entry.title(),
             service: service.as_ref().map(ToString::to_string).unwrap_or_default(),
-            state: state(report.settled).into(),
+            state: state(report.settled, *view.leads.borrow()).into(),
             endpoints: entry.spec.endpoints.len(),
             instances: Instances { listed: report.listed, left_out: report.left_out.clone() },
             revision: service.as_ref().and_then(|service| view.controller.revision(service)).unwrap_or_default(),

@@ -230,6 +230,29 @@ fn alerts_fire_when_they_should() {
     }
 }
 
+/// `kubectl exec` into a Deployment reaches any replica.
+#[tokio::test]
+async fn a_standby_says_whom_to_ask() {
+    let Some((world, _)) = World::shared("standby").await else { return };
+    let replica = |pod: &str| world.controller().socket().http().flag("leader-election", "true").env("POD_NAME", pod);
+    let leader = replica("pod-a").start();
+    leader.says(&["this replica writes from now on"]).await;
+    let standby = replica("pod-b").start();
+    standby.says(&["another replica writes"]).await;
+    world.register("cart", &["10.0.0.1"]).await;
+    world.create(&world.entry("cart")).await;
+    world.endpoints("cart", &["10.0.0.1"]).await;
+    world.deregister("cart", &["10.0.0.1"]).await;
+    until_metric(&leader, "polaris2istio_entries{state=\"held\"}", 1.0).await;
+    until_metric(&standby, "polaris2istio_entries{state=\"follows\"}", 1.0).await;
+    let (told, asked) = (leader.verb(&["status"]), standby.verb(&["status"]));
+    assert!(told.contains("1 held") && !told.contains("kubectl exec"), "{told}");
+    assert!(asked.contains("1 follows") && !asked.contains("done"), "{asked}");
+    let lines: Vec<_> = asked.lines().collect();
+    assert!(lines[1].contains("only the leader knows"), "{asked}");
+    assert!(lines[2].contains("kubectl exec ") && lines[2].ends_with("pod-a -- polaris2istio status"), "{asked}");
+}
+
 /// Given to a replica that stands by, and obeyed by all, also by those that start later.
 #[tokio::test]
 async fn a_pause_is_shared_and_survives_a_restart() {
