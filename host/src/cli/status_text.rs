@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use jiff::Timestamp;
 
-use crate::observe::{EntryStatus, Status};
+use crate::observe::{EntryStatus, Held, Status};
 
 const HEADS: [&str; 8] = ["ENTRY", "SERVICE", "STATE", "ENDPOINTS", "LISTED", "LEFT OUT", "LAST NEWS", "LAST WRITE"];
 
@@ -85,10 +85,22 @@ fn rows(text: &mut String, entries: &[EntryStatus], now: Timestamp) {
     line(&HEADS.map(String::from));
     for (entry, cells) in entries.iter().zip(&cells) {
         line(cells);
-        for problem in &entry.problems {
+        for hold in &entry.holds {
+            line(&[format!("  held {}: {} endpoints, {}", end(hold, now), hold.endpoints, hold.reason)]);
+        }
+        // Those of a hold say how long it was to last when it began.
+        for problem in entry.problems.iter().filter(|problem| entry.holds.is_empty() || problem.matter != "held") {
             line(&[format!("  {}: {}", problem.matter, problem.text)]);
         }
     }
+}
+
+/// When a hold ends; on another day with that, and always in UTC, as the log has it.
+fn end(hold: &Held, now: Timestamp) -> String {
+    let Some(until) = hold.until else { return "without end".into() };
+    let day = |moment: Timestamp| moment.strftime("%F").to_string();
+    let format = if day(until) == day(now) { "%T" } else { "%F %T" };
+    format!("until {} UTC", until.strftime(format))
 }
 
 fn row(entry: &EntryStatus, now: Timestamp) -> [String; HEADS.len()] {
@@ -125,21 +137,32 @@ mod tests {
 
     #[test]
     fn names_what_is_wrong() {
-        let entry = |entry: &str, state: &str, problems: serde_json::Value| {
+        let hold = |kind: &str, reason: &str, until: Option<&str>| {
+            let since = "2026-01-01T00:00:43Z";
+            json!({"kind": kind, "reason": reason, "endpoints": 3, "since": since, "until": until})
+        };
+        let holds = json!([
+            hold("removal", "3 of 4 vanished", Some("2026-01-01T00:01:13Z")),
+            hold("empty", "the service lists no instance any more", Some("2026-01-02T00:00:00Z")),
+            hold("module", "the module drops 3 of 4", None),
+        ]);
+        let entry = |entry: &str, state: &str, holds: serde_json::Value, problems: serde_json::Value| {
             json!({
                 "entry": entry, "service": "shop/cart", "state": state, "endpoints": 12, "revision": "r", "module": "m",
                 "instances": {"listed": 14, "leftOut": {"instance-isolated": 1, "instance-weight-zero": 1}},
-                "lastAnswer": "2026-01-01T00:00:00Z", "lastWrite": null, "holds": [], "problems": problems,
+                "lastAnswer": "2026-01-01T00:00:00Z", "lastWrite": null, "holds": holds, "problems": problems,
             })
         };
-        let problem =
-            json!([{"matter": "held", "text": "endpoints held for 5m: the service lists no instance any more"}]);
+        let problem = json!([
+            {"matter": "held", "text": "endpoints held for 30s: 3 of 4 vanished"},
+            {"matter": "registry", "text": "no sound answer for service shop/cart"},
+        ]);
         let status = serde_json::from_value(json!({
             "version": "1.2.3", "identity": "a_1", "leads": false, "leader": "b_2", "unready": [], "fleetHolds": 0, "shut": ["paused", "standby"],
             "paused": {"since": "2026-01-01T00:00:00Z", "reason": "restore"}, "polls": {}, "module": "default 0.1.0 sha256:1",
             "registry": [{"address": "polaris:8090", "lastAnswer": "2026-01-01T00:01:00Z"}],
             "entriesByState": {"done": 1, "held": 1},
-            "entries": [entry("polaris/cart", "done", json!([])), entry("polaris/a-long-name", "held", problem)],
+            "entries": [entry("polaris/cart", "done", json!([]), json!([])), entry("polaris/a-long-name", "held", holds, problem)],
         }))
         .unwrap();
         let expected = "\
@@ -154,7 +177,10 @@ entries   1 done, 1 held
 ENTRY                SERVICE    STATE  ENDPOINTS  LISTED  LEFT OUT  LAST NEWS  LAST WRITE
 polaris/cart         shop/cart  done   12         14      2         63s        -
 polaris/a-long-name  shop/cart  held   12         14      2         63s        -
-  held: endpoints held for 5m: the service lists no instance any more
+  held until 00:01:13 UTC: 3 endpoints, 3 of 4 vanished
+  held until 2026-01-02 00:00:00 UTC: 3 endpoints, the service lists no instance any more
+  held without end: 3 endpoints, the module drops 3 of 4
+  registry: no sound answer for service shop/cart
 ";
         assert_eq!(text(&status, "2026-01-01T00:01:03Z".parse().unwrap(), Some("mesh")), expected);
     }

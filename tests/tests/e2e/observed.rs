@@ -143,6 +143,9 @@ async fn metrics_and_status_follow_what_happens() {
     let held = &status(&controller).await["entries"][0];
     assert_eq!((&held["state"], &held["holds"][0]["kind"]), (&json!("held"), &json!("empty")), "{held}");
     assert!(held["holds"][0]["until"].is_string() && held["problems"][0]["matter"] == "held", "{held}");
+    let table = controller.verb(&["status"]);
+    let line = table.lines().find(|line| line.starts_with("  held until ")).unwrap_or_else(|| panic!("{table}"));
+    assert!(line.ends_with(" UTC: 2 endpoints, the service lists no instance any more"), "{line}");
     for path in ["/metrics", "/status", "/readyz"] {
         assert!(!controller.get(path).await.1.contains(secret), "{path}");
     }
