@@ -6,6 +6,7 @@
 mod collector;
 mod events;
 mod metrics;
+mod process;
 mod series;
 mod server;
 mod status;

@@ -8,6 +8,7 @@ mod bad_input;
 mod canned;
 #[allow(dead_code, reason = "the table of faults needs the rest of it")]
 mod controller;
+mod dashboard;
 mod entry;
 mod events;
 mod faults;

@@ -1,0 +1,52 @@
+//! The dashboard and the alerts, as shipped: what they ask for is there, and can be asked.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use polaris2istio_tests::servers;
+
+use super::world::World;
+
+fn shipped(file: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy").join(file)
+}
+
+/// What an operator is given to look at and to be woken by names nothing that does not exist.
+#[tokio::test]
+async fn dashboard_and_alerts_name_what_there_is() {
+    let Some((world, _)) = World::shared("named").await else { return };
+    world.register("cart", &["10.0.0.1"]).await;
+    world.create(&world.entry("cart")).await;
+    let controller = world.controller().http().start();
+    world.endpoints("cart", &["10.0.0.1"]).await;
+    let (_, metrics) = controller.get("/metrics").await;
+    let there: BTreeSet<_> = names(&metrics).collect();
+    for file in ["grafana/polaris2istio.json", "prometheus/rules.yaml", "prometheus/rules.test.yaml"] {
+        let text = std::fs::read_to_string(shipped(file)).unwrap();
+        let missing: Vec<_> = names(&text).filter(|name| !there.contains(name)).collect();
+        assert_eq!(missing, [""; 0], "{file}");
+        assert!(names(&text).count() > 10, "{file}");
+    }
+}
+
+/// The names of our metrics in a text.
+fn names(text: &str) -> impl Iterator<Item = &str> {
+    let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+    words.filter(|word| word.starts_with("polaris2istio_") || word.starts_with("process_"))
+}
+
+/// What promtool says; an error where it ends with one.
+fn promtool(promtool: &Path, arguments: [&str; 3], directory: &Path) -> Result<String, String> {
+    let output = Command::new(promtool).args(arguments).current_dir(directory).output().unwrap();
+    let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    if output.status.success() { Ok(said) } else { Err(said) }
+}
+
+#[test]
+fn alerts_fire_when_they_should() {
+    let Some(tool) = servers::promtool() else { return };
+    for arguments in [["check", "rules", "rules.yaml"], ["test", "rules", "rules.test.yaml"]] {
+        promtool(tool, arguments, &shipped("prometheus")).unwrap();
+    }
+}
