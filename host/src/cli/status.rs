@@ -18,7 +18,8 @@ Examples:
   kubectl exec -n polaris2istio deploy/polaris2istio -- polaris2istio status
   polaris2istio status -o json | jq '.entries[] | select(.state != \"done\")'
 
-A standby answers as well, but what was written last only the leader knows.";
+`kubectl exec deploy/...` picks any replica. A standby shows its entries as `follows`: holds, problems and last writes
+only the leader knows. Its first lines say which pod that is, and the command to ask it.";
 
 /// Arguments of `status`.
 #[derive(Debug, Args)]

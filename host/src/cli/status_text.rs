@@ -4,18 +4,26 @@ use std::fmt::Write;
 
 use jiff::Timestamp;
 
-use crate::observe::{EntryStatus, Status};
+use crate::observe::{EntryStatus, Held, Status};
 
 const HEADS: [&str; 8] = ["ENTRY", "SERVICE", "STATE", "ENDPOINTS", "LISTED", "LEFT OUT", "LAST NEWS", "LAST WRITE"];
 
 /// All of it: the process, then a line for each entry, with what is wrong below.
 pub(super) fn table(status: &Status) -> String {
-    text(status, Timestamp::now())
+    text(status, Timestamp::now(), std::env::var("POD_NAMESPACE").ok().as_deref())
 }
 
-fn text(status: &Status, now: Timestamp) -> String {
+/// Said from a pod of this namespace, where it is said from one.
+fn text(status: &Status, now: Timestamp, namespace: Option<&str>) -> String {
     let mut text = format!("polaris2istio {}: {}\n", status.version, role(status));
     let mut line = |title: &str, what: &str| text.push_str(&format!("{title:<10}{what}\n"));
+    if !status.leads {
+        line("unknown", "holds, problems and last writes: only the leader knows them");
+        if let Some(pod) = pod(&status.leader) {
+            let namespace = namespace.map(|namespace| format!("-n {namespace} ")).unwrap_or_default();
+            line("ask it", &format!("kubectl exec {namespace}{pod} -- polaris2istio status"));
+        }
+    }
     line("module", &status.module);
     for server in &status.registry {
         line("registry", &format!("{}, answered {} ago", server.address, ago(server.last_answer, now)));
@@ -53,6 +61,11 @@ fn role(status: &Status) -> String {
     }
 }
 
+/// The pod of a process: its name has a part after the pod's.
+fn pod(identity: &str) -> Option<&str> {
+    identity.rsplit_once('_').map(|(pod, _)| pod)
+}
+
 fn rows(text: &mut String, entries: &[EntryStatus], now: Timestamp) {
     let cells: Vec<_> = entries.iter().map(|entry| row(entry, now)).collect();
     let width = |column: usize| {
@@ -72,10 +85,22 @@ fn rows(text: &mut String, entries: &[EntryStatus], now: Timestamp) {
     line(&HEADS.map(String::from));
     for (entry, cells) in entries.iter().zip(&cells) {
         line(cells);
-        for problem in &entry.problems {
+        for hold in &entry.holds {
+            line(&[format!("  held {}: {} endpoints, {}", end(hold, now), hold.endpoints, hold.reason)]);
+        }
+        // Those of a hold say how long it was to last when it began.
+        for problem in entry.problems.iter().filter(|problem| entry.holds.is_empty() || problem.matter != "held") {
             line(&[format!("  {}: {}", problem.matter, problem.text)]);
         }
     }
+}
+
+/// When a hold ends; on another day with that, and always in UTC, as the log has it.
+fn end(hold: &Held, now: Timestamp) -> String {
+    let Some(until) = hold.until else { return "without end".into() };
+    let day = |moment: Timestamp| moment.strftime("%F").to_string();
+    let format = if day(until) == day(now) { "%T" } else { "%F %T" };
+    format!("until {} UTC", until.strftime(format))
 }
 
 fn row(entry: &EntryStatus, now: Timestamp) -> [String; HEADS.len()] {
@@ -112,25 +137,38 @@ mod tests {
 
     #[test]
     fn names_what_is_wrong() {
-        let entry = |entry: &str, state: &str, problems: serde_json::Value| {
+        let hold = |kind: &str, reason: &str, until: Option<&str>| {
+            let since = "2026-01-01T00:00:43Z";
+            json!({"kind": kind, "reason": reason, "endpoints": 3, "since": since, "until": until})
+        };
+        let holds = json!([
+            hold("removal", "3 of 4 vanished", Some("2026-01-01T00:01:13Z")),
+            hold("empty", "the service lists no instance any more", Some("2026-01-02T00:00:00Z")),
+            hold("module", "the module drops 3 of 4", None),
+        ]);
+        let entry = |entry: &str, state: &str, holds: serde_json::Value, problems: serde_json::Value| {
             json!({
                 "entry": entry, "service": "shop/cart", "state": state, "endpoints": 12, "revision": "r", "module": "m",
                 "instances": {"listed": 14, "leftOut": {"instance-isolated": 1, "instance-weight-zero": 1}},
-                "lastAnswer": "2026-01-01T00:00:00Z", "lastWrite": null, "holds": [], "problems": problems,
+                "lastAnswer": "2026-01-01T00:00:00Z", "lastWrite": null, "holds": holds, "problems": problems,
             })
         };
-        let problem =
-            json!([{"matter": "held", "text": "endpoints held for 5m: the service lists no instance any more"}]);
+        let problem = json!([
+            {"matter": "held", "text": "endpoints held for 30s: 3 of 4 vanished"},
+            {"matter": "registry", "text": "no sound answer for service shop/cart"},
+        ]);
         let status = serde_json::from_value(json!({
-            "version": "1.2.3", "identity": "a", "leads": false, "leader": "b", "unready": [], "fleetHolds": 0, "shut": ["paused", "standby"],
+            "version": "1.2.3", "identity": "a_1", "leads": false, "leader": "b_2", "unready": [], "fleetHolds": 0, "shut": ["paused", "standby"],
             "paused": {"since": "2026-01-01T00:00:00Z", "reason": "restore"}, "polls": {}, "module": "default 0.1.0 sha256:1",
             "registry": [{"address": "polaris:8090", "lastAnswer": "2026-01-01T00:01:00Z"}],
             "entriesByState": {"done": 1, "held": 1},
-            "entries": [entry("polaris/cart", "done", json!([])), entry("polaris/a-long-name", "held", problem)],
+            "entries": [entry("polaris/cart", "done", json!([]), json!([])), entry("polaris/a-long-name", "held", holds, problem)],
         }))
         .unwrap();
         let expected = "\
-polaris2istio 1.2.3: a, stands by, b leads
+polaris2istio 1.2.3: a_1, stands by, b_2 leads
+unknown   holds, problems and last writes: only the leader knows them
+ask it    kubectl exec -n mesh b -- polaris2istio status
 module    default 0.1.0 sha256:1
 registry  polaris:8090, answered 3s ago
 PAUSED    all writes are paused since 2026-01-01T00:00:00Z: restore
@@ -139,8 +177,11 @@ entries   1 done, 1 held
 ENTRY                SERVICE    STATE  ENDPOINTS  LISTED  LEFT OUT  LAST NEWS  LAST WRITE
 polaris/cart         shop/cart  done   12         14      2         63s        -
 polaris/a-long-name  shop/cart  held   12         14      2         63s        -
-  held: endpoints held for 5m: the service lists no instance any more
+  held until 00:01:13 UTC: 3 endpoints, 3 of 4 vanished
+  held until 2026-01-02 00:00:00 UTC: 3 endpoints, the service lists no instance any more
+  held without end: 3 endpoints, the module drops 3 of 4
+  registry: no sound answer for service shop/cart
 ";
-        assert_eq!(text(&status, "2026-01-01T00:01:03Z".parse().unwrap()), expected);
+        assert_eq!(text(&status, "2026-01-01T00:01:03Z".parse().unwrap(), Some("mesh")), expected);
     }
 }

@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use super::binding::{binding, empty_service};
 use super::reconcile::Context;
 use super::report::EntryReport;
-use super::services::Known;
+use super::services::{Known, Trouble};
 use crate::istio::{AddressRule, ServiceEntry};
 use crate::registry::{Pace, ServiceKey};
 
@@ -77,6 +77,11 @@ impl Handle {
             Known::Listed(service) => Some(service.revision.clone()),
             Known::Missing | Known::Failed => None,
         }
+    }
+
+    /// Why a service cannot be asked now; none where its last answer is sound.
+    pub fn trouble(&self, service: &ServiceKey) -> Option<Trouble> {
+        self.context.services.get(service)?.trouble
     }
 
     /// Looks at all entries anew.

@@ -36,6 +36,7 @@ pub use binding::{NAMESPACE, SERVICE, binding, empty_service};
 pub use diagnostics::line;
 pub use handle::{Handle, Snapshot};
 pub use report::{EntryReport, Matter, WriteReport};
+pub use services::Trouble;
 pub use tracked::Settled;
 
 use crate::converter::swap::Live;

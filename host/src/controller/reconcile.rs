@@ -145,7 +145,11 @@ impl Look<'_> {
                 (content, true)
             }
             Known::Missing => (Arc::new(empty_service(Some(&service))), false),
-            Known::Failed => return self.end(Settled::Failed, Action::await_change()),
+            // Those who look on learn the reason from the service itself: it changes without a look.
+            Known::Failed => {
+                self.tracked.report.answered = None;
+                return self.end(Settled::Failed, Action::await_change());
+            }
         };
         let Some(Given { outcome, by, turn }) = self.convert(&service, &content).await else {
             return self.end(Settled::Failed, Action::requeue(TROUBLE_RETRY));

@@ -46,6 +46,8 @@ pub enum Matter {
     NamePending,
     /// istiod took the entry's virtual IP away.
     VirtualIp,
+    /// The registry gives no sound answer for the entry's service. Noted by the observers, not by a look.
+    Registry,
 }
 
 /// One entry, after the last look.
@@ -152,7 +154,7 @@ pub(super) fn text(outcome: &Outcome, service: &Service, picked: impl Fn(&Diagno
 
 impl Matter {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Rejected,
         Self::Annotation,
         Self::Conversion,
@@ -164,6 +166,7 @@ impl Matter {
         Self::Name,
         Self::NamePending,
         Self::VirtualIp,
+        Self::Registry,
     ];
 
     /// One word, as metrics and the status have it.
@@ -180,6 +183,7 @@ impl Matter {
             Self::Name => "name",
             Self::NamePending => "name-pending",
             Self::VirtualIp => "virtual-ip",
+            Self::Registry => "registry",
         }
     }
 }

@@ -7,7 +7,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use polaris2istio_core::model::Service;
 use tokio::time::Instant;
 
-use crate::registry::{Agreed, News, Report, ServiceKey};
+use crate::registry::{Agreed, News, RegistryError, Report, ServiceKey};
 
 /// The last that is known of a service.
 #[derive(Clone)]
@@ -18,10 +18,21 @@ pub(super) enum Known {
     Failed,
 }
 
+/// Why a service cannot be asked now. What was known of it before stands.
+#[derive(Clone, Debug)]
+pub struct Trouble {
+    /// What went wrong last.
+    pub error: Arc<RegistryError>,
+    /// When it began.
+    pub since: Instant,
+}
+
 /// What is known of a service, and how it came to be known.
 #[derive(Clone)]
 pub(super) struct Heard {
     pub(super) known: Known,
+    /// None where the last answer is sound.
+    pub(super) trouble: Option<Trouble>,
     /// When the answer came.
     pub(super) received: Instant,
     /// Answers with other content that were taken before.
@@ -46,24 +57,32 @@ pub(super) struct Services {
 
 impl Services {
     /// Takes a report. Returns whether the entries of the service are to be looked at: a failure after an answer changes
-    /// nothing, the last endpoints stay.
+    /// nothing, the last endpoints stay; it is kept for those who ask.
     pub(super) fn take(&self, report: Report) -> bool {
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        let state = match report.news {
-            News::Listed(service) => Known::Listed(service),
-            News::Missing => Known::Missing,
-            News::Failed(_) => match known.get(&report.service) {
-                None | Some(Heard { known: Known::Failed, .. }) => Known::Failed,
-                Some(_) => return false,
-            },
+        let (state, trouble) = match report.news {
+            News::Listed(service) => (Known::Listed(service), None),
+            News::Missing => (Known::Missing, None),
+            News::Failed(error) => {
+                let heard = known.get_mut(&report.service);
+                let before = heard.as_ref().and_then(|heard| heard.trouble.as_ref());
+                let since = before.map_or(report.received, |trouble| trouble.since);
+                let trouble = Some(Trouble { error, since });
+                match heard {
+                    None | Some(Heard { known: Known::Failed, .. }) => (Known::Failed, trouble),
+                    Some(heard) => {
+                        heard.trouble = trouble;
+                        return false;
+                    }
+                }
+            }
         };
         let earlier = known.get(&report.service).map_or(0, |heard| match heard.agreed.is_same(&report.agreed) {
             true => heard.earlier,
             false => heard.answers(),
         });
-        let heard =
-            Heard { known: state, received: report.received, earlier, round: report.round, agreed: report.agreed };
-        known.insert(report.service, heard);
+        let Report { service, agreed, received, round, .. } = report;
+        known.insert(service, Heard { known: state, trouble, received, earlier, round, agreed });
         true
     }
 
@@ -89,5 +108,48 @@ impl Services {
     /// Forgets services that nobody wants.
     pub(super) fn retain(&self, wanted: impl Fn(&ServiceKey) -> bool) {
         self.known.write().unwrap_or_else(PoisonError::into_inner).retain(|service, _| wanted(service));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_failure_stands_beside_what_is_known_until_an_answer() {
+        let (services, service) = (Services::default(), ServiceKey::new("shop", "cart"));
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let failure = |problem: &str| {
+            let (origin, problem) = ("a".into(), problem.into());
+            News::Failed(Arc::new(RegistryError::NotJson { origin, problem }))
+        };
+        // What comes when, whether entries are looked at, and since when there is what trouble.
+        let rows = [
+            (1, failure("none yet"), true, Some((1, "none yet"))),
+            (2, News::Missing, true, None),
+            (3, failure("cut"), false, Some((3, "cut"))),
+            (4, failure("garbled"), false, Some((3, "garbled"))),
+            (5, News::Missing, true, None),
+            (6, failure("cut"), false, Some((6, "cut"))),
+        ];
+        for (second, news, looked, trouble) in rows {
+            let failed = matches!(news, News::Failed(_));
+            let (agreed, received) = (Agreed::default(), at(second));
+            let report = Report { service: service.clone(), news, agreed, received, round: 0 };
+            assert_eq!(services.take(report), looked, "{second}");
+            let heard = services.get(&service).unwrap();
+            assert_eq!(heard.received == at(second), !failed || looked, "a failure is no answer");
+            let seen = heard.trouble.as_ref().map(|trouble| (trouble.since, trouble.error.to_string()));
+            match (seen, trouble) {
+                (None, None) => {}
+                (Some((since, words)), Some((expected, part))) => {
+                    assert!(since == at(expected) && words.contains(part), "{second}: {words}");
+                }
+                (seen, expected) => panic!("{second}: {seen:?}, not {expected:?}"),
+            }
+        }
     }
 }

@@ -19,6 +19,8 @@ use crate::gate::Shut;
 
 /// Kinds of holds, each a series from the start.
 const HOLDS: [&str; 5] = ["empty", "removal", "fleet", "rebound", "module"];
+/// What an entry can be in, each a series from the start.
+const STATES: [&str; 6] = ["done", "paused", "held", "failed", "waiting", "follows"];
 /// Reasons for which nothing is written.
 const SHUT: [(Shut, &str); 4] = [
     (Shut::DryRun, "dry-run"),
@@ -78,13 +80,13 @@ impl Collected {
     }
 
     fn entries(&self, encoder: &mut DescriptorEncoder, entries: &[Reported]) -> fmt::Result {
-        let states = ["done", "paused", "held", "failed", "waiting"];
-        let mut states: BTreeMap<&str, i64> = states.map(|state| (state, 0)).into();
+        let leads = *self.view.leads.borrow();
+        let mut states: BTreeMap<&str, i64> = STATES.map(|state| (state, 0)).into();
         let mut holds: BTreeMap<&str, i64> = HOLDS.map(|kind| (kind, 0)).into();
         let mut problems: BTreeMap<&str, i64> = Matter::ALL.map(|matter| (matter.word(), 0)).into();
         let mut endpoints = 0;
         for (entry, _, report) in entries {
-            *states.entry(state(report.settled)).or_default() += 1;
+            *states.entry(state(report.settled, leads)).or_default() += 1;
             for hold in &report.holds {
                 *holds.entry(hold.kind.as_str()).or_default() += 1;
             }
@@ -108,22 +110,25 @@ impl Collected {
         gauge(encoder, "fleet_alarm", help, [(vec![], alarm)].into())?;
         gauge(encoder, "problems", "ServiceEntries by what is wrong with them", series("problem", problems))?;
         gauge(encoder, "endpoints", "Endpoints of all ServiceEntries", [(vec![], endpoints)].into())?;
-        if !self.per_entry {
-            return Ok(());
-        }
+        if self.per_entry { self.each(encoder, entries, leads) } else { Ok(()) }
+    }
+
+    fn each(&self, encoder: &mut DescriptorEncoder, entries: &[Reported], leads: bool) -> fmt::Result {
         let each =
             entries.iter().map(|(entry, _, _)| (vec![("entry", entry.title())], entry.spec.endpoints.len() as i64));
         gauge(encoder, "entry_endpoints", "Endpoints of each ServiceEntry", each.collect())?;
-        let each = entries.iter().map(|(entry, _, report)| {
+        // What another one writes, a standby does not know.
+        let each = entries.iter().filter(|_| leads).map(|(entry, _, report)| {
             (vec![("entry", entry.title())], i64::from(report.settled == Some(Settled::Done)))
         });
         gauge(encoder, "entry_in_line", "Whether the ServiceEntry is as it should be", each.collect())
     }
 }
 
-/// The word for how a look ended.
-pub(super) fn state(settled: Option<Settled>) -> &'static str {
+/// The word for how a look ended. One who stands by writes nothing and holds nothing, so he cannot say that all is done.
+pub(super) fn state(settled: Option<Settled>, leads: bool) -> &'static str {
     match settled {
+        Some(Settled::Done | Settled::Held) if !leads => "follows",
         Some(Settled::Done) => "done",
         Some(Settled::Paused) => "paused",
         Some(Settled::Held) => "held",
@@ -178,4 +183,23 @@ fn counter(encoder: &mut DescriptorEncoder, name: &str, help: &str, series: Seri
 fn info(encoder: &mut DescriptorEncoder, name: &str, help: &str, labels: Vec<(&'static str, String)>) -> fmt::Result {
     let encoder = encoder.encode_descriptor(name, &format!("{help}."), None, MetricType::Info)?;
     Info::new(labels).encode(encoder)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_standby_claims_nothing_of_what_the_leader_does() {
+        let rows = [
+            (Some(Settled::Done), "done", "follows"),
+            (Some(Settled::Held), "held", "follows"),
+            (Some(Settled::Failed), "failed", "failed"),
+            (None, "waiting", "waiting"),
+        ];
+        for (settled, leader, standby) in rows {
+            assert_eq!((state(settled, true), state(settled, false)), (leader, standby));
+            assert!(STATES.contains(&leader) && STATES.contains(&standby));
+        }
+    }
 }

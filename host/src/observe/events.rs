@@ -1,16 +1,16 @@
 //! Tells the owners of entries, by Events on them, what they should know: `kubectl describe` shows it.
 //!
 //! Nothing waits for an Event, and none is worth much load: what does not fit is left out, the log and the status have it all.
-//! kube's recorder makes a series of what repeats.
+//! What repeats becomes a series of one Event.
 
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::Client;
-use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 use tokio::sync::mpsc;
 use tracing::{debug, warn};
 
+use super::series::{Recorder, Words};
 use crate::controller::Matter;
 use crate::istio::{KIND, ServiceEntry};
 
@@ -26,7 +26,7 @@ const LONGEST: usize = 1000;
 /// Takes what is to be told; without a cluster it goes nowhere.
 #[derive(Clone, Default)]
 pub struct Events {
-    sender: Option<mpsc::Sender<(ObjectReference, Event)>>,
+    sender: Option<mpsc::Sender<(ObjectReference, Words)>>,
     api_version: String,
 }
 
@@ -34,26 +34,24 @@ impl Events {
     /// Tells by this client, in the name of this process. The future tells until it is dropped.
     pub fn new(client: Client, identity: &str, api_version: &str) -> (Self, impl Future<Output = ()> + use<>) {
         let (sender, told) = mpsc::channel(WAITING);
-        // The API takes 128 characters.
-        let instance = identity.chars().take(128).collect();
-        let reporter = Reporter { controller: "polaris2istio".into(), instance: Some(instance) };
         let events = Self { sender: Some(sender), api_version: api_version.into() };
-        (events, publish(Recorder::new(client, reporter), told))
+        (events, publish(Recorder::new(client, identity), told))
     }
 
     /// An entry has a problem that it did not have, or not like this.
     pub fn problem(&self, entry: &ServiceEntry, matter: Matter, words: &str) {
         let (reason, action) = words_for(matter);
-        self.send(entry, EventType::Warning, reason, action, words);
+        self.send(entry, Words { kind: "Warning", reason, action, note: cut(words) });
     }
 
     /// It has it no more.
     pub fn solved(&self, entry: &ServiceEntry, matter: Matter, words: &str) {
         let (_, action) = words_for(matter);
-        self.send(entry, EventType::Normal, "Recovered", action, &format!("over: {words}"));
+        let note = cut(&format!("over: {words}"));
+        self.send(entry, Words { kind: "Normal", reason: "Recovered", action, note });
     }
 
-    fn send(&self, entry: &ServiceEntry, kind: EventType, reason: &str, action: &str, note: &str) {
+    fn send(&self, entry: &ServiceEntry, words: Words) {
         let Some(sender) = &self.sender else { return };
         let reference = ObjectReference {
             api_version: Some(self.api_version.clone()),
@@ -63,9 +61,7 @@ impl Events {
             uid: entry.metadata.uid.clone(),
             ..ObjectReference::default()
         };
-        let event =
-            Event { type_: kind, reason: reason.into(), note: Some(cut(note)), action: action.into(), secondary: None };
-        if sender.try_send((reference, event)).is_err() {
+        if sender.try_send((reference, words)).is_err() {
             debug!(entry = entry.title(), "an Event is left out, there are too many");
         }
     }
@@ -84,13 +80,15 @@ fn words_for(matter: Matter) -> (&'static str, &'static str) {
         Matter::Paused => ("Paused", "Write"),
         Matter::Name | Matter::NamePending => ("NameNotPublished", "Publish"),
         Matter::VirtualIp => ("VirtualIpLost", "Allocate"),
+        // No look notes it: when the registry is silent, an Event on each entry would help nobody.
+        Matter::Registry => ("RegistryFails", "Ask"),
     }
 }
 
-async fn publish(recorder: Recorder, mut told: mpsc::Receiver<(ObjectReference, Event)>) {
+async fn publish(mut recorder: Recorder, mut told: mpsc::Receiver<(ObjectReference, Words)>) {
     let mut said = String::new();
-    while let Some((reference, event)) = told.recv().await {
-        let problem = match tokio::time::timeout(WITHIN, recorder.publish(&event, &reference)).await {
+    while let Some((reference, words)) = told.recv().await {
+        let problem = match tokio::time::timeout(WITHIN, recorder.publish(&reference, &words)).await {
             Ok(Ok(())) => String::new(),
             Ok(Err(kube::Error::Api(status))) if status.code == 403 => format!(
                 "{}; grant create and patch on events.events.k8s.io by a Role in the entries' namespace",

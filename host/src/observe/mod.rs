@@ -6,6 +6,8 @@
 mod collector;
 mod events;
 mod metrics;
+mod process;
+mod series;
 mod server;
 mod status;
 mod view;

@@ -18,6 +18,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tracing::{debug, info, warn};
 
+use super::process::Process;
 use super::{Collected, Metrics, Status, View};
 
 /// Connections at once; more wait.
@@ -115,9 +116,11 @@ impl HttpServer {
 impl Opener {
     /// From now on it answers from these.
     pub fn open(self, view: View, metrics: &Metrics, per_entry: bool) {
-        let mut registry = Registry::with_prefix("polaris2istio");
-        metrics.register(&mut registry);
-        registry.register_collector(Box::new(Collected::new(view.clone(), per_entry)));
+        let mut registry = Registry::default();
+        registry.register_collector(Box::new(Process));
+        let own = registry.sub_registry_with_prefix("polaris2istio");
+        metrics.register(own);
+        own.register_collector(Box::new(Collected::new(view.clone(), per_entry)));
         // Nobody else can have, since this is used up.
         let _ = self.0.set(Site { view, registry });
     }

@@ -61,7 +61,8 @@ pub struct EntryStatus {
     pub entry: String,
     /// `namespace/name` in the registry; empty where the entry names none.
     pub service: String,
-    /// `done`, `paused` where a write waits for a person, `held`, `failed`, or `waiting` for the registry's first answer.
+    /// `done`, `paused` where a write waits for a person, `held`, `failed`, or `waiting` for the registry's first answer;
+    /// `follows` where another process writes, and knows whether the entry is done or held.
     pub state: String,
     /// Endpoints that it has.
     pub endpoints: usize,
@@ -186,7 +187,7 @@ impl EntryStatus {
         Self {
             entry: entry.title(),
             service: service.as_ref().map(ToString::to_string).unwrap_or_default(),
-            state: state(report.settled).into(),
+            state: state(report.settled, *view.leads.borrow()).into(),
             endpoints: entry.spec.endpoints.len(),
             instances: Instances { listed: report.listed, left_out: report.left_out.clone() },
             revision: service.as_ref().and_then(|service| view.controller.revision(service)).unwrap_or_default(),
@@ -200,7 +201,7 @@ impl EntryStatus {
 }
 
 /// A moment of this machine's clock that nobody sets, as one of the clock on the wall. To milliseconds, as people read it.
-fn moment(at: Instant) -> Timestamp {
+pub(super) fn moment(at: Instant) -> Timestamp {
     let now = Instant::now();
     let after = SignedDuration::try_from(at.saturating_duration_since(now)).unwrap_or_default();
     let before = SignedDuration::try_from(now.saturating_duration_since(at)).unwrap_or_default();

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-use crate::controller::{EntryReport, Handle};
+use super::status::moment;
+use crate::controller::{EntryReport, Handle, Matter, Trouble};
 use crate::converter::swap::Live;
 use crate::gate::{Gate, Shut};
 use crate::guard::Holds;
@@ -41,8 +42,20 @@ pub struct View {
 pub(super) type Reported = (Arc<ServiceEntry>, Option<ServiceKey>, Arc<EntryReport>);
 
 impl View {
+    /// All entries, each with the trouble of its service among its problems: that changes without a look at the entry.
     pub(super) fn entries(&self) -> Vec<Reported> {
-        self.controller.reports()
+        let mut entries = self.controller.reports();
+        for (_, service, report) in &mut entries {
+            if let Some(service) = service
+                && let Some(trouble) = self.controller.trouble(service)
+            {
+                let Trouble { error, since } = trouble;
+                let since = moment(since.into_std());
+                let words = format!("no sound answer for service {service} since {since}: {error}");
+                Arc::make_mut(report).problems.insert(Matter::Registry, words);
+            }
+        }
+        entries
     }
 
     pub(super) fn shut(&self) -> BTreeSet<Shut> {
@@ -67,7 +80,7 @@ impl View {
         }
         let counts = self.tally.counts();
         // Without an entry that names a service, nothing is asked.
-        let asks = self.entries().iter().any(|(_, service, _)| service.is_some());
+        let asks = self.controller.reports().iter().any(|(_, service, _)| service.is_some());
         if asks && !self.answering(&counts) {
             reasons.push(match counts.halted {
                 Some((_, trouble)) => format!("the registry does not answer: {trouble}"),

@@ -51,6 +51,12 @@ impl Start {
         self
     }
 
+    /// Has it follow a directory of answers in Polaris's place.
+    pub(crate) fn answers(mut self, directory: &Path) -> Self {
+        self.flags.remove("polaris-address");
+        self.flag("answers", &directory.display().to_string())
+    }
+
     /// Sets a variable of its environment.
     pub(crate) fn env(mut self, name: &'static str, value: &str) -> Self {
         self.environment.push((name, value.into()));

@@ -8,7 +8,9 @@ mod bad_input;
 mod canned;
 #[allow(dead_code, reason = "the table of faults needs the rest of it")]
 mod controller;
+mod dashboard;
 mod entry;
+mod events;
 mod faults;
 mod guard;
 #[allow(dead_code, reason = "other tests need the rest of it")]

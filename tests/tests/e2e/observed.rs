@@ -1,12 +1,6 @@
-//! What others see of a running controller: probes, metrics, the status, Events; and a pause, which a person gives it.
+//! What others see of a running controller: probes, metrics, the status; and a pause, which a person gives it.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
-use std::process::Command;
-
-use k8s_openapi::api::events::v1::Event;
-use kube::api::{Api, ListParams};
-use polaris2istio_tests::servers::{self, ApiServer, User, free_port};
+use polaris2istio_tests::servers::{self, Directory, User, free_port};
 use polaris2istio_tests::wait_for;
 use serde_json::{Value, json};
 
@@ -100,6 +94,13 @@ async fn metrics_and_status_follow_what_happens() {
     until_metric(&controller, "polaris2istio_entries{state=\"failed\"}", 1.0).await;
     until_counted(&controller, "polaris2istio_writes_total{result=\"written\"}").await;
     until_counted(&controller, "polaris2istio_polls_total{result=\"unchanged\"}").await;
+    for (process, least) in
+        [("resident_memory_bytes", 1e6), ("open_fds", 3.0), ("max_fds", 3.0), ("start_time_seconds", 1e9)]
+    {
+        let value = metric(&controller, &format!("process_{process}")).await;
+        assert!(value > least, "{process} {value}");
+    }
+    assert!(metric(&controller, "process_cpu_seconds_total").await > 0.0);
     assert_eq!(metric(&controller, "polaris2istio_leader{}").await, 1.0);
     let series = format!("polaris2istio_entry_endpoints{{entry=\"{}/cart\"}}", world.namespace);
     until_metric(&controller, &series, 2.0).await;
@@ -145,86 +146,82 @@ async fn metrics_and_status_follow_what_happens() {
     let held = &status(&controller).await["entries"][0];
     assert_eq!((&held["state"], &held["holds"][0]["kind"]), (&json!("held"), &json!("empty")), "{held}");
     assert!(held["holds"][0]["until"].is_string() && held["problems"][0]["matter"] == "held", "{held}");
+    let table = controller.verb(&["status"]);
+    let line = table.lines().find(|line| line.starts_with("  held until ")).unwrap_or_else(|| panic!("{table}"));
+    assert!(line.ends_with(" UTC: 2 endpoints, the service lists no instance any more"), "{line}");
     for path in ["/metrics", "/status", "/readyz"] {
         assert!(!controller.get(path).await.1.contains(secret), "{path}");
     }
 }
 
-/// What an operator is given to look at and to be woken by names nothing that does not exist.
+/// The last endpoints stay, and it is shown that they are the last ones.
 #[tokio::test]
-async fn dashboard_and_alerts_name_what_there_is() {
-    let Some((world, _)) = World::shared("named").await else { return };
+async fn a_service_that_cannot_be_asked_any_more_is_shown() {
+    let Some((world, api)) = World::shared("sick").await else { return };
+    let answers = Directory::new("answers");
+    let answer = |name: &str| {
+        let instance = json!({
+            "id": name, "host": "10.0.0.1", "port": 8080, "protocol": "http", "weight": 100, "healthy": true,
+        });
+        let service = json!({"namespace": world.namespace, "name": name, "revision": "1"});
+        json!({"code": 200000, "type": "INSTANCE", "service": service, "instances": [instance]}).to_string()
+    };
+    answers.write("cart.json", answer("cart"));
+    answers.write("shop.json", answer("shop"));
+    for name in ["cart", "shop"] {
+        world.create(&world.entry(name)).await;
+    }
+    let controller = world.controller().answers(answers.path()).http().socket().start();
+    world.endpoints("cart", &["10.0.0.1"]).await;
+    world.endpoints("shop", &["10.0.0.1"]).await;
+    let troubled = "polaris2istio_problems{problem=\"registry\"}";
+    until_metric(&controller, troubled, 0.0).await;
+
+    answers.write("cart.json", "no answer at all");
+    until_metric(&controller, troubled, 1.0).await;
+    let sick = &status(&controller).await["entries"][0];
+    assert_eq!(sick["problems"][0]["matter"], "registry", "{sick}");
+    let words = format!("no sound answer for service {}/cart since 20", world.namespace);
+    let text = sick["problems"][0]["text"].as_str().unwrap();
+    assert!(text.starts_with(&words) && text.contains("cart.json"), "{text}");
+    let table = controller.verb(&["status"]);
+    assert!(table.contains(&format!("  registry: {words}")), "{table}");
+    // One that was never answered for says why as well.
+    answers.write("late.json", "never one");
+    controller.says(&["late.json"]).await;
+    world.create(&world.entry("late")).await;
+    until_metric(&controller, troubled, 2.0).await;
+    until_metric(&controller, "polaris2istio_entries{state=\"failed\"}", 1.0).await;
+
+    answers.write("cart.json", answer("cart"));
+    answers.write("late.json", answer("late"));
+    until_metric(&controller, troubled, 0.0).await;
+    world.endpoints("late", &["10.0.0.1"]).await;
+    assert_eq!(addresses(&world.get("cart").await.unwrap()), ["10.0.0.1"]);
+    assert_eq!(writes(api, &world.namespace).await.len(), 3, "no trouble leads to a write");
+}
+
+/// `kubectl exec` into a Deployment reaches any replica.
+#[tokio::test]
+async fn a_standby_says_whom_to_ask() {
+    let Some((world, _)) = World::shared("standby").await else { return };
+    let replica = |pod: &str| world.controller().socket().http().flag("leader-election", "true").env("POD_NAME", pod);
+    let leader = replica("pod-a").start();
+    leader.says(&["this replica writes from now on"]).await;
+    let standby = replica("pod-b").start();
+    standby.says(&["another replica writes"]).await;
     world.register("cart", &["10.0.0.1"]).await;
     world.create(&world.entry("cart")).await;
-    let controller = world.controller().http().start();
     world.endpoints("cart", &["10.0.0.1"]).await;
-    let (_, metrics) = controller.get("/metrics").await;
-    let there: BTreeSet<_> = names(&metrics).collect();
-    let deploy = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy");
-    for file in ["grafana/polaris2istio.json", "prometheus/rules.yaml", "prometheus/rules.test.yaml"] {
-        let text = std::fs::read_to_string(deploy.join(file)).unwrap();
-        let missing: Vec<_> = names(&text).filter(|name| !there.contains(name)).collect();
-        assert_eq!(missing, [""; 0], "{file}");
-        assert!(names(&text).count() > 10, "{file}");
-    }
-}
-
-/// The names of our metrics in a text.
-fn names(text: &str) -> impl Iterator<Item = &str> {
-    let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
-    words.filter(|word| word.starts_with("polaris2istio_"))
-}
-
-#[test]
-fn alerts_fire_when_they_should() {
-    let Some(promtool) = servers::promtool() else { return };
-    let rules = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/prometheus");
-    for arguments in [["check", "rules", "rules.yaml"], ["test", "rules", "rules.test.yaml"]] {
-        let output = Command::new(promtool).args(arguments).current_dir(&rules).output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
-    }
-}
-
-/// The Events on an entry: reason, type, and how often.
-async fn events(api: &ApiServer, world: &World, name: &str) -> BTreeMap<(String, String), i32> {
-    let all = Api::<Event>::namespaced(api.client().await, &world.namespace);
-    let mut counts = BTreeMap::new();
-    for event in all.list(&ListParams::default()).await.unwrap() {
-        let of = event.regarding.and_then(|regarding| regarding.name);
-        if of.as_deref() == Some(name) {
-            let times = event.series.map_or(1, |series| series.count);
-            *counts.entry((event.reason.unwrap(), event.type_.unwrap())).or_default() += times;
-        }
-    }
-    counts
-}
-
-async fn until_events(api: &ApiServer, world: &World, name: &str, expected: &[(&str, &str, i32)]) {
-    let expected: BTreeMap<_, _> =
-        expected.iter().map(|(reason, kind, times)| ((reason.to_string(), kind.to_string()), *times)).collect();
-    wait_for(&format!("{name} has the Events {expected:?}"), SOON, || async {
-        let seen = events(api, world, name).await;
-        if seen == expected { Ok(()) } else { Err(format!("{seen:?}")) }
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn owners_are_told_by_events() {
-    let Some((world, api)) = World::shared("events").await else { return };
-    let _controller = world.controller().start();
-    world.register("cart", &["10.0.0.1"]).await;
-    world.create(&world.entry("cart").annotated("aeraki.net/external", "perhaps")).await;
-    until_events(api, &world, "cart", &[("Rejected", "Warning", 1)]).await;
-    // Another look at it says nothing new.
-    world.patch("cart", "operator", &json!({"metadata": {"annotations": {"note": "looked at again"}}})).await;
-    world.patch("cart", "operator", &json!({"metadata": {"annotations": {"aeraki.net/external": "true"}}})).await;
-    world.endpoints("cart", &["10.0.0.1"]).await;
-    let recovered = [("Rejected", "Warning", 1), ("Recovered", "Normal", 1)];
-    until_events(api, &world, "cart", &recovered).await;
     world.deregister("cart", &["10.0.0.1"]).await;
-    let held = [recovered[0], recovered[1], ("EndpointsHeld", "Warning", 1)];
-    until_events(api, &world, "cart", &held).await;
+    until_metric(&leader, "polaris2istio_entries{state=\"held\"}", 1.0).await;
+    until_metric(&standby, "polaris2istio_entries{state=\"follows\"}", 1.0).await;
+    let (told, asked) = (leader.verb(&["status"]), standby.verb(&["status"]));
+    assert!(told.contains("1 held") && !told.contains("kubectl exec"), "{told}");
+    assert!(asked.contains("1 follows") && !asked.contains("done"), "{asked}");
+    let lines: Vec<_> = asked.lines().collect();
+    assert!(lines[1].contains("only the leader knows"), "{asked}");
+    assert!(lines[2].contains("kubectl exec ") && lines[2].ends_with("pod-a -- polaris2istio status"), "{asked}");
 }
 
 /// What a leader told is over for its Events too, when that came to be while another one led.

@@ -1,0 +1,81 @@
+//! Events on the entries: what their owners are told, and how often.
+
+use k8s_openapi::api::events::v1::Event;
+use kube::api::{Api, ListParams};
+use polaris2istio_tests::servers::ApiServer;
+use polaris2istio_tests::wait_for;
+use serde_json::json;
+
+use super::SOON;
+use super::world::World;
+
+/// An Event: its reason, its type, how often it came, and words of its note.
+type Told = (&'static str, &'static str, i32, &'static str);
+
+/// The Events on an entry in the order in which they came.
+async fn events(api: &ApiServer, world: &World, name: &str) -> Vec<Event> {
+    let all = Api::<Event>::namespaced(api.client().await, &world.namespace);
+    let mut events = all.list(&ListParams::default()).await.unwrap().items;
+    events.retain(|event| event.regarding.as_ref().is_some_and(|regarding| regarding.name.as_deref() == Some(name)));
+    events.sort_by_key(|event| event.event_time.clone());
+    events
+}
+
+fn fits(event: &Event, (reason, kind, times, words): &Told) -> bool {
+    event.reason.as_deref() == Some(reason)
+        && event.type_.as_deref() == Some(kind)
+        && event.series.as_ref().map_or(1, |series| series.count) == *times
+        && event.note.as_ref().is_some_and(|note| note.contains(words))
+}
+
+async fn until_events(api: &ApiServer, world: &World, name: &str, expected: &[Told]) {
+    wait_for(&format!("{name} has the Events {expected:?}"), SOON, || async {
+        let seen = events(api, world, name).await;
+        let all = seen.len() == expected.len() && seen.iter().zip(expected).all(|(event, told)| fits(event, told));
+        if all { Ok(()) } else { Err(format!("{seen:#?}")) }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn owners_are_told_by_events() {
+    let Some((world, api)) = World::shared("events").await else { return };
+    let _controller = world.controller().start();
+    world.register("cart", &["10.0.0.1"]).await;
+    world.create(&world.entry("cart").annotated("aeraki.net/external", "perhaps")).await;
+    let mut told = vec![("Rejected", "Warning", 1, "\"perhaps\"")];
+    until_events(api, &world, "cart", &told).await;
+    // Another look at it says nothing new.
+    world.patch("cart", "operator", &json!({"metadata": {"annotations": {"note": "looked at again"}}})).await;
+    let external = async |text: &str| {
+        world.patch("cart", "operator", &json!({"metadata": {"annotations": {"aeraki.net/external": text}}})).await;
+    };
+    external("true").await;
+    world.endpoints("cart", &["10.0.0.1"]).await;
+    told.push(("Recovered", "Normal", 1, "over: "));
+    until_events(api, &world, "cart", &told).await;
+    // The same again is the same Event; other words make another one.
+    external("perhaps").await;
+    told[0].2 = 2;
+    until_events(api, &world, "cart", &told).await;
+    external("never").await;
+    told.push(("Rejected", "Warning", 1, "\"never\""));
+    until_events(api, &world, "cart", &told).await;
+}
+
+/// A hold that becomes one of another kind: what the first Event says is not true any more.
+#[tokio::test]
+async fn another_hold_is_another_event() {
+    let Some((world, api)) = World::shared("holds").await else { return };
+    let _controller = world.controller().flag("removal-hold", "1h").start();
+    let hosts = ["10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.4"];
+    world.register("cart", &hosts).await;
+    world.create(&world.entry("cart")).await;
+    world.endpoints("cart", &hosts).await;
+    world.deregister("cart", &hosts[..3]).await;
+    let removal = ("EndpointsHeld", "Warning", 1, "vanished from the registry at once");
+    until_events(api, &world, "cart", &[removal]).await;
+    world.deregister("cart", &hosts[3..]).await;
+    let empty = ("EndpointsHeld", "Warning", 1, "the service lists no instance any more");
+    until_events(api, &world, "cart", &[removal, empty]).await;
+}
