@@ -13,6 +13,7 @@ mod entry;
 #[allow(dead_code, reason = "shared with the end-to-end tests")]
 mod world;
 
+mod admission;
 mod api;
 mod deed;
 mod disk;
@@ -24,6 +25,7 @@ mod row;
 mod sampler;
 mod stage;
 mod verdict;
+mod webhook;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -41,8 +43,8 @@ const SOON: Duration = Duration::from_secs(60);
 #[tokio::main]
 async fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args().skip(1).collect();
-    let rows: Vec<_> = registry::ROWS.into_iter().chain(api::ROWS).chain(process::ROWS).collect();
-    let rows: Vec<_> = rows.into_iter().filter(|row| wanted(row, &arguments)).collect();
+    let rows = registry::ROWS.into_iter().chain(api::ROWS).chain(admission::ROWS).chain(process::ROWS);
+    let rows: Vec<_> = rows.filter(|row| wanted(row, &arguments)).collect();
     let Some(binaries) = servers::binaries() else { return ExitCode::SUCCESS };
     let mut servers = Servers::start(binaries).await;
     println!("{}", Verdict::head());
