@@ -15,6 +15,7 @@ mod world;
 
 mod admission;
 mod api;
+mod books;
 mod deed;
 mod disk;
 mod gate;
@@ -24,6 +25,7 @@ mod registry;
 mod row;
 mod sampler;
 mod stage;
+mod truth;
 mod verdict;
 mod webhook;
 
