@@ -26,6 +26,7 @@ mod row;
 mod sampler;
 mod stage;
 mod truth;
+mod unwritten;
 mod verdict;
 mod webhook;
 

@@ -14,6 +14,7 @@ use super::deed::Deed;
 use super::disk::Disk;
 use super::row::Row;
 use super::stage::Stage;
+use super::unwritten::Unwritten;
 
 /// How long a fault is held.
 const HELD: Duration = Duration::from_secs(6);
@@ -107,13 +108,19 @@ async fn cache(stage: &mut Stage<'_>) {
     stage.keep(disk);
 }
 
-/// The log cannot be written.
+/// The log cannot be written: not a line of it is there until there is room.
 async fn log(stage: &mut Stage<'_>) {
     let disk = Disk::full("log");
-    stage.replace(stage.start().flag("log", "debug").log(&disk.path().join("log"))).await;
+    let unwritten = Unwritten::new();
+    let start = unwritten.of(stage.start()).flag("log", "debug").log(&disk.path().join("log"));
+    stage.replace(start).await;
     stage.hold(HELD).await;
+    assert_eq!(stage.controller.process.log(), "", "the disk is full");
+    assert!(unwritten.text().contains("conversion module loaded"), "lines are lost: {}", unwritten.text());
     disk.free();
+    Stage::says(&stage.controller, "DEBUG").await;
     stage.keep(disk);
+    stage.unwritten = Some(unwritten);
 }
 
 /// Nothing can be opened, and what was open is cut: every connection would have to be made anew.

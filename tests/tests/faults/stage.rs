@@ -17,6 +17,7 @@ use super::gate::Gate;
 use super::known::Known;
 use super::sampler::Sampler;
 use super::truth::{self, service_of};
+use super::unwritten::Unwritten;
 use super::world::World;
 
 /// The entries, and the services of the same names: enough that the guard's rule for many at once has a say.
@@ -70,6 +71,8 @@ pub(crate) struct Stage<'a> {
     pub(crate) others: Vec<Controller>,
     pub(crate) known: Arc<Mutex<Known>>,
     pub(crate) sampler: Sampler,
+    /// What its controller could not log.
+    pub(crate) unwritten: Option<Unwritten>,
     /// Kept until the row is over.
     disk: Option<Disk>,
     kubeconfig: PathBuf,
@@ -106,6 +109,7 @@ impl<'a> Stage<'a> {
             others,
             known,
             sampler,
+            unwritten: None,
             disk: None,
             kubeconfig,
             change,

@@ -8,6 +8,9 @@ use polaris2istio_tests::servers::{Process, Write};
 use super::books::Books;
 use super::stage::Stage;
 
+/// What a panic says of itself.
+const PANIC: &str = "panicked";
+
 /// Wrong writes that are shown: the others are mostly the same.
 const SHOWN: usize = 5;
 
@@ -40,7 +43,10 @@ impl Verdict {
         drop(known);
         wrong.extend(seen.wrong);
         let all = std::iter::once(&mut stage.controller).chain(&mut stage.others);
-        let exits = all.map(|controller| exits(&mut controller.process)).sum();
+        let exits: usize = all.map(|controller| exits(&mut controller.process)).sum();
+        // A panic that could not be logged is one all the same.
+        let unlogged = stage.unwritten.as_ref().is_some_and(|unwritten| unwritten.text().contains(PANIC));
+        let exits = exits + usize::from(unlogged);
         let (looks, lost) = (seen.looks, seen.lost + lost);
         Self { name, looks, lost, writes: written.len(), wrong, recovered, within, exits }
     }
@@ -99,5 +105,5 @@ async fn written(stage: &Stage<'_>) -> Vec<Write> {
 
 /// One that has ended, or in which a task has.
 fn exits(process: &mut Process) -> usize {
-    usize::from(process.ended().is_some() || process.log().contains("panicked"))
+    usize::from(process.ended().is_some() || process.log().contains(PANIC))
 }
