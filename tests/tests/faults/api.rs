@@ -15,12 +15,16 @@ const HELD: Duration = Duration::from_secs(6);
 /// The same for one that a request's time ends.
 const HELD_LONG: Duration = Duration::from_secs(20);
 
+/// The same for one that lasts until the waits between two tries are at their longest.
+const HELD_LONGEST: Duration = Duration::from_secs(75);
+
 /// What an overloaded API server adds to each answer.
 const SLOW: Duration = Duration::from_secs(2);
 
 /// The rows.
-pub(crate) const ROWS: [Row; 11] = [
-    Row::new("API server: stop", |stage| stop(stage).boxed_local()).backs_off(),
+pub(crate) const ROWS: [Row; 12] = [
+    Row::new("API server: stop", |stage| stop(stage, HELD).boxed_local()).backs_off(),
+    Row::new("API server: stop for 75 s", |stage| stop(stage, HELD_LONGEST).boxed_local()).backs_off(),
     Row::new("API server: kill -9", |stage| kill(stage).boxed_local()).backs_off(),
     Row::new("API server: 409 storm", |stage| conflicts(stage).boxed_local()).quick(),
     Row::new("API server: 410 on watch", |stage| expired(stage).boxed_local()).backs_off().quick(),
@@ -34,9 +38,9 @@ pub(crate) const ROWS: [Row; 11] = [
 ];
 
 /// It waits for open watches when it is told to stop, and is killed when its time is over, as in a pod.
-async fn stop(stage: &mut Stage<'_>) {
+async fn stop(stage: &mut Stage<'_>, held: Duration) {
     let _ = tokio::time::timeout(HELD, stage.servers.api.stop()).await;
-    stage.hold(HELD).await;
+    stage.hold(held).await;
     stage.servers.api.start_again().await;
 }
 
