@@ -65,6 +65,9 @@ fn classify(error: &kube::Error) -> SinkError {
 /// a malformed apply and an object over etcd's limit both answer 500.
 fn by_status(status: &Status) -> SinkError {
     let detail = format!("{} ({})", status.message, status.code);
+    if denies(&status.message) {
+        return SinkError::Refused { detail };
+    }
     match status.code {
         404 => SinkError::Gone,
         409 if status.message.contains("uid mismatch") => SinkError::Gone,
@@ -78,6 +81,13 @@ fn by_status(status: &Status) -> SinkError {
         }
         _ => SinkError::Unavailable { detail },
     }
+}
+
+/// Whether an admission webhook or policy says no to the content. It says so by any code that it likes, that of a missing
+/// right too, which no grant would mend.
+fn denies(message: &str) -> bool {
+    (message.starts_with("admission webhook ") && message.contains(" denied the request"))
+        || (message.contains("ValidatingAdmissionPolicy '") && message.contains(" denied request"))
 }
 
 /// Texts of permanent refusals that come as 500.
@@ -101,6 +111,13 @@ mod tests {
             (409, "the object has been modified; please apply your changes to the latest version", "Stale"),
             (422, "spec: Invalid value: NONE mode cannot set endpoints", "Refused"),
             (400, "admission webhook \"validation.istio.io\" denied the request: configuration is invalid", "Refused"),
+            (403, "admission webhook \"a.b.c\" denied the request: not in this namespace", "Refused"),
+            (403, "admission webhook \"a.b.c\" denied the request without explanation", "Refused"),
+            (409, "admission webhook \"a.b.c\" denied the request: somebody has it", "Refused"),
+            (404, "admission webhook \"a.b.c\" denied the request: no such host", "Refused"),
+            (503, "admission webhook \"a.b.c\" denied the request: later", "Refused"),
+            (422, "x is forbidden: ValidatingAdmissionPolicy 'p' with binding 'b' denied request: no", "Refused"),
+            (403, "x is forbidden: ValidatingAdmissionPolicy 'p' with binding 'b' denied request: no", "Refused"),
             (500, "failed to create typed patch object (a/b): .spec.foo: field not declared in schema", "Refused"),
             (500, "etcdserver: request is too large", "Refused"),
             (500, "rpc error: code = ResourceExhausted desc = trying to send message larger than max", "Refused"),
@@ -109,6 +126,7 @@ mod tests {
             (503, "apiserver is shutting down", "Unavailable"),
             (429, "too many requests", "Unavailable"),
             (403, "serviceentries is forbidden", "Forbidden"),
+            (403, "x is forbidden: User \"a\" cannot patch resource \"serviceentries\"", "Forbidden"),
         ];
         for (code, message, expected) in cases {
             let error = format!("{:?}", refused(code, message));

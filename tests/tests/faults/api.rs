@@ -1,10 +1,9 @@
-//! Faults of the API server, of its store, and of what was installed in it.
+//! Faults of the API server, of its store, and of the rights in it.
 
 use std::time::Duration;
 
 use futures::FutureExt as _;
 use polaris2istio_tests::servers::Release;
-use serde_json::json;
 
 use super::deed::Deed;
 use super::row::Row;
@@ -16,15 +15,16 @@ const HELD: Duration = Duration::from_secs(6);
 /// The same for one that a request's time ends.
 const HELD_LONG: Duration = Duration::from_secs(20);
 
+/// The same for one that lasts until the waits between two tries are at their longest.
+const HELD_LONGEST: Duration = Duration::from_secs(75);
+
 /// What an overloaded API server adds to each answer.
 const SLOW: Duration = Duration::from_secs(2);
 
-/// Where nobody listens.
-const NOWHERE: &str = "https://127.0.0.1:9/validate";
-
 /// The rows.
-pub(crate) const ROWS: [Row; 13] = [
-    Row::new("API server: stop", |stage| stop(stage).boxed_local()).backs_off(),
+pub(crate) const ROWS: [Row; 12] = [
+    Row::new("API server: stop", |stage| stop(stage, HELD).boxed_local()).backs_off(),
+    Row::new("API server: stop for 75 s", |stage| stop(stage, HELD_LONGEST).boxed_local()).backs_off(),
     Row::new("API server: kill -9", |stage| kill(stage).boxed_local()).backs_off(),
     Row::new("API server: 409 storm", |stage| conflicts(stage).boxed_local()).quick(),
     Row::new("API server: 410 on watch", |stage| expired(stage).boxed_local()).backs_off().quick(),
@@ -33,16 +33,14 @@ pub(crate) const ROWS: [Row; 13] = [
     Row::new("API server: slow", |stage| every(stage, Deed::Delay(SLOW)).boxed_local()),
     Row::new("API server: black hole", |stage| black_hole(stage).boxed_local()).backs_off(),
     Row::new("API server: watch goes silent", |stage| silent(stage).boxed_local()).quick(),
-    Row::new("API server: webhook refusing", |stage| webhook(stage).boxed_local()).backs_off(),
-    Row::new("API server: policy refusing", |stage| policy(stage).boxed_local()).backs_off(),
     Row::new("API server: RBAC withdrawn", |stage| rights(stage).boxed_local()).backs_off(),
     Row::new("API server: etcd paused", |stage| etcd(stage).boxed_local()).backs_off(),
 ];
 
 /// It waits for open watches when it is told to stop, and is killed when its time is over, as in a pod.
-async fn stop(stage: &mut Stage<'_>) {
+async fn stop(stage: &mut Stage<'_>, held: Duration) {
     let _ = tokio::time::timeout(HELD, stage.servers.api.stop()).await;
-    stage.hold(HELD).await;
+    stage.hold(held).await;
     stage.servers.api.start_again().await;
 }
 
@@ -90,69 +88,6 @@ async fn silent(stage: &mut Stage<'_>) {
     stage.kube.clear();
 }
 
-/// A webhook that must be asked and does not answer, for the controller's writes alone.
-async fn webhook(stage: &mut Stage<'_>) {
-    let name = stage.world.namespace.clone();
-    let webhook = json!({
-        "apiVersion": "admissionregistration.k8s.io/v1",
-        "kind": "ValidatingWebhookConfiguration",
-        "metadata": {"name": name},
-        "webhooks": [{
-            "name": "refusing.polaris2istio.aeraki.net",
-            "clientConfig": {"url": NOWHERE},
-            "failurePolicy": "Fail",
-            "sideEffects": "None",
-            "admissionReviewVersions": ["v1"],
-            "timeoutSeconds": 1,
-            "rules": [{
-                "apiGroups": ["networking.istio.io"], "apiVersions": ["*"],
-                "operations": ["CREATE", "UPDATE"], "resources": ["serviceentries"],
-            }],
-            "matchConditions": [{"name": "ours", "expression": ours(stage)}],
-        }],
-    });
-    stage.servers.api.apply(&[webhook], false).await;
-    refused(stage).await;
-    stage.servers.api.kubectl(&["delete", "validatingwebhookconfiguration", &name], "").await;
-}
-
-/// A policy that refuses the controller's writes.
-async fn policy(stage: &mut Stage<'_>) {
-    let name = stage.world.namespace.clone();
-    let policy = json!({
-        "apiVersion": "admissionregistration.k8s.io/v1",
-        "kind": "ValidatingAdmissionPolicy",
-        "metadata": {"name": name},
-        "spec": {
-            "failurePolicy": "Fail",
-            "matchConstraints": {"resourceRules": [{
-                "apiGroups": ["networking.istio.io"], "apiVersions": ["*"],
-                "operations": ["CREATE", "UPDATE"], "resources": ["serviceentries"],
-            }]},
-            "matchConditions": [{"name": "ours", "expression": ours(stage)}],
-            "validations": [{"expression": "false", "message": "a fault that the tests inject"}],
-        },
-    });
-    let binding = json!({
-        "apiVersion": "admissionregistration.k8s.io/v1",
-        "kind": "ValidatingAdmissionPolicyBinding",
-        "metadata": {"name": name},
-        "spec": {"policyName": name, "validationActions": ["Deny"]},
-    });
-    stage.servers.api.apply(&[policy, binding], false).await;
-    refused(stage).await;
-    stage
-        .servers
-        .api
-        .kubectl(&["delete", "validatingadmissionpolicybinding,validatingadmissionpolicy", &name], "")
-        .await;
-}
-
-/// The controller of this row, and nobody else, in a policy's language.
-fn ours(stage: &Stage<'_>) -> String {
-    format!("request.userInfo.username.startsWith('system:serviceaccount:{}:')", stage.world.release.namespace)
-}
-
 /// All that was bound to the controller's account is taken away, and installed again.
 async fn rights(stage: &mut Stage<'_>) {
     for namespace in [&stage.world.namespace, &stage.world.release.namespace] {
@@ -160,14 +95,9 @@ async fn rights(stage: &mut Stage<'_>) {
     }
     // A watch that runs is not asked again until it ends.
     stage.kube.cut();
-    refused(stage).await;
-    Release::install(&stage.servers.api, stage.servers.binaries, &stage.world.namespace).await;
-}
-
-/// Holds what refuses writes, and shows that it did.
-async fn refused(stage: &mut Stage<'_>) {
     stage.hold(HELD).await;
-    Stage::says(&stage.controller, "not written").await;
+    Stage::says(&stage.controller, "grant this identity").await;
+    Release::install(&stage.servers.api, stage.servers.binaries, &stage.world.namespace).await;
 }
 
 async fn etcd(stage: &mut Stage<'_>) {

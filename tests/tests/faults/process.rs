@@ -1,6 +1,6 @@
 //! Faults of the controller's own process, and of the machine that it runs on.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -14,15 +14,13 @@ use super::deed::Deed;
 use super::disk::Disk;
 use super::row::Row;
 use super::stage::Stage;
+use super::unwritten::Unwritten;
 
 /// How long a fault is held.
 const HELD: Duration = Duration::from_secs(6);
 
 /// How long the process is frozen.
 const FROZEN: Duration = Duration::from_secs(30);
-
-/// Debian's package libfaketime has it.
-const FAKE_TIME: &str = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1";
 
 /// How a leader's term begins, in the log.
 const LEADS: &str = "this replica writes from now on";
@@ -68,7 +66,7 @@ async fn clock(stage: &mut Stage<'_>) {
     let directory = Directory::new("clock");
     let offset = directory.write("offset", "+0");
     let start = replica(stage.start())
-        .env("LD_PRELOAD", FAKE_TIME)
+        .env("LD_PRELOAD", &fake_time().display().to_string())
         .env("FAKETIME_TIMESTAMP_FILE", &offset.display().to_string())
         .env("FAKETIME_NO_CACHE", "1")
         .env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
@@ -88,8 +86,16 @@ fn time_of(line: &str) -> Option<Timestamp> {
     line["timestamp"].as_str()?.parse().ok()
 }
 
+/// Where Debian's package libfaketime has its library.
+fn fake_time() -> PathBuf {
+    format!("/usr/lib/{}-linux-gnu/faketime/libfaketimeMT.so.1", std::env::consts::ARCH).into()
+}
+
+/// Installs what is missing, where that may be.
 fn clock_can_be_faked() -> Result<(), &'static str> {
-    if Path::new(FAKE_TIME).exists() { Ok(()) } else { Err("Debian's package libfaketime is missing") }
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("need-faketime");
+    let there = Command::new(script).status().is_ok_and(|status| status.success());
+    if there && fake_time().exists() { Ok(()) } else { Err("run `apt-get install -y libfaketime` (Debian) first") }
 }
 
 /// The controller starts with a module that cannot be kept.
@@ -107,13 +113,19 @@ async fn cache(stage: &mut Stage<'_>) {
     stage.keep(disk);
 }
 
-/// The log cannot be written.
+/// The log cannot be written: not a line of it is there until there is room.
 async fn log(stage: &mut Stage<'_>) {
     let disk = Disk::full("log");
-    stage.replace(stage.start().flag("log", "debug").log(&disk.path().join("log"))).await;
+    let unwritten = Unwritten::new();
+    let start = unwritten.of(stage.start()).flag("log", "debug").log(&disk.path().join("log"));
+    stage.replace(start).await;
     stage.hold(HELD).await;
+    assert_eq!(stage.controller.process.log(), "", "the disk is full");
+    assert!(unwritten.text().contains("conversion module loaded"), "lines are lost: {}", unwritten.text());
     disk.free();
+    Stage::says(&stage.controller, "DEBUG").await;
     stage.keep(disk);
+    stage.unwritten = Some(unwritten);
 }
 
 /// Nothing can be opened, and what was open is cut: every connection would have to be made anew.

@@ -19,6 +19,9 @@ const HELD: Duration = Duration::from_secs(6);
 /// The same for those that a request's time ends: longer than the ten seconds that it has.
 const HELD_LONG: Duration = Duration::from_secs(15);
 
+/// The same for those that last until the waits between two tries are at their longest.
+const HELD_LONGEST: Duration = Duration::from_secs(75);
+
 /// How long a replica of Polaris does not know what another one does.
 const BEHIND: Duration = Duration::from_secs(1);
 
@@ -26,17 +29,19 @@ const BEHIND: Duration = Duration::from_secs(1);
 const SLOW: Duration = Duration::from_secs(3);
 
 /// The rows.
-pub(crate) const ROWS: [Row; 15] = [
+pub(crate) const ROWS: [Row; 17] = [
     Row::new("registry: stop", |stage| stop(stage).boxed_local()).backs_off(),
-    Row::new("registry: kill -9", |stage| kill(stage).boxed_local()).backs_off().quick(),
+    Row::new("registry: kill -9", |stage| kill(stage, HELD).boxed_local()).backs_off().quick(),
+    Row::new("registry: kill -9 for 75 s", |stage| kill(stage, HELD_LONGEST).boxed_local()).backs_off(),
     Row::new("registry: restart empty", |stage| restart_empty(stage).boxed_local()).quick(),
     Row::new("registry: restart slow", |stage| restart_slow(stage).boxed_local()).backs_off(),
-    Row::new("registry: black hole", |stage| every_long(stage, Deed::Hang).boxed_local()).backs_off(),
+    Row::new("registry: black hole", |stage| every_for(stage, HELD_LONG, Deed::Hang).boxed_local()).backs_off(),
     Row::new("registry: reset mid-body", |stage| every(stage, Deed::Cut).boxed_local()).backs_off().quick(),
-    Row::new("registry: 1 byte/s", |stage| every_long(stage, Deed::Trickle).boxed_local()).backs_off(),
+    Row::new("registry: 1 byte/s", |stage| every_for(stage, HELD_LONG, Deed::Trickle).boxed_local()).backs_off(),
     Row::new("registry: wrong content type", |stage| every(stage, web_page()).boxed_local()).backs_off().quick(),
     Row::new("registry: garbage", |stage| every(stage, garbage()).boxed_local()).backs_off(),
     Row::new("registry: 429", |stage| every(stage, limited()).boxed_local()).backs_off(),
+    Row::new("registry: 429 for 75 s", |stage| every_for(stage, HELD_LONGEST, limited()).boxed_local()).backs_off(),
     Row::new("registry: 500", |stage| every(stage, failed()).boxed_local()).backs_off(),
     Row::new("registry: 401, then right again", |stage| every(stage, denied()).boxed_local()).backs_off().quick(),
     Row::new("registry: revision flapping", |stage| flapping(stage).boxed_local()).quick(),
@@ -50,10 +55,10 @@ async fn stop(stage: &mut Stage<'_>) {
     stage.servers.polaris.start_again().await;
 }
 
-async fn kill(stage: &mut Stage<'_>) {
+async fn kill(stage: &mut Stage<'_>, held: Duration) {
     stage.churn().await;
     stage.servers.polaris.kill();
-    stage.idle(HELD).await;
+    stage.idle(held).await;
     stage.servers.polaris.start_again().await;
 }
 
@@ -75,15 +80,12 @@ async fn restart_slow(stage: &mut Stage<'_>) {
 
 /// Every question has this fate.
 async fn every(stage: &mut Stage<'_>, deed: Deed) {
-    stage.registry.all(deed);
-    stage.hold(HELD).await;
-    stage.registry.clear();
+    every_for(stage, HELD, deed).await;
 }
 
-/// The same, beyond the time that a request has.
-async fn every_long(stage: &mut Stage<'_>, deed: Deed) {
+async fn every_for(stage: &mut Stage<'_>, held: Duration, deed: Deed) {
     stage.registry.all(deed);
-    stage.hold(HELD_LONG).await;
+    stage.hold(held).await;
     stage.registry.clear();
 }
 

@@ -16,6 +16,8 @@ use super::entry::addresses;
 use super::gate::Gate;
 use super::known::Known;
 use super::sampler::Sampler;
+use super::truth::{self, service_of};
+use super::unwritten::Unwritten;
 use super::world::World;
 
 /// The entries, and the services of the same names: enough that the guard's rule for many at once has a say.
@@ -25,7 +27,7 @@ const NAMES: [&str; 6] = ["cart", "shop", "bank", "mail", "news", "auth"];
 pub(crate) const CHURNED: &str = "shop";
 
 /// The one that gets one more when the fault is over.
-const MARKED: &str = "cart";
+pub(crate) const MARKED: &str = "cart";
 
 /// An entry that is made when the fault is over.
 pub(crate) const LATE: &str = "late";
@@ -69,6 +71,8 @@ pub(crate) struct Stage<'a> {
     pub(crate) others: Vec<Controller>,
     pub(crate) known: Arc<Mutex<Known>>,
     pub(crate) sampler: Sampler,
+    /// What its controller could not log.
+    pub(crate) unwritten: Option<Unwritten>,
     /// Kept until the row is over.
     disk: Option<Disk>,
     kubeconfig: PathBuf,
@@ -84,10 +88,8 @@ impl<'a> Stage<'a> {
         let instances: Vec<_> = NAMES.iter().flat_map(|name| steady(&world, name)).collect();
         world.admin.register_all(&instances).await;
         for name in NAMES {
-            known.lock().unwrap().changed(name, &STEADY);
-            known.lock().unwrap().steady(name, &STEADY);
-            // Known to Polaris's clients too.
-            world.register(name, &STEADY).await;
+            known.lock().unwrap().came(name, &STEADY);
+            discovered(&world, name, &STEADY).await;
             world.create(&world.entry(name)).await;
         }
         let registry = Gate::before(&format!("http://{}", world.polaris), None).await;
@@ -96,7 +98,7 @@ impl<'a> Stage<'a> {
         for name in NAMES {
             world.endpoints(name, &STEADY).await;
         }
-        let sampler = Sampler::start(world.entries.clone(), Arc::clone(&known));
+        let sampler = Sampler::start(world.entries.clone(), Arc::clone(&known)).await;
         let others = Vec::new();
         Self {
             servers,
@@ -107,6 +109,7 @@ impl<'a> Stage<'a> {
             others,
             known,
             sampler,
+            unwritten: None,
             disk: None,
             kubeconfig,
             change,
@@ -150,11 +153,13 @@ impl<'a> Stage<'a> {
     /// An instance more, or one less.
     pub(crate) async fn churn(&mut self) {
         let host = format!("10.0.9.{}", self.churned / 2);
-        let instance = self.world.instance(CHURNED, &host);
-        self.known.lock().unwrap().changed(CHURNED, &[&host]);
-        match self.churned % 2 {
-            0 => self.world.admin.register(&instance).await,
-            _ => self.world.admin.deregister(&instance).await,
+        let instance = truth::instance(&self.world, CHURNED, &host);
+        if self.churned.is_multiple_of(2) {
+            self.known.lock().unwrap().came(CHURNED, &[&host]);
+            self.world.admin.register(&instance).await;
+        } else {
+            self.known.lock().unwrap().goes(CHURNED, &host);
+            self.world.admin.deregister(&instance).await;
         }
         self.world.admin.pull(&self.world.namespace).await;
         self.churned += 1;
@@ -162,17 +167,17 @@ impl<'a> Stage<'a> {
 
     /// An instance more, which is there when this returns, in Polaris and in the entry.
     pub(crate) async fn add(&self, service: &str, host: &str) {
-        self.known.lock().unwrap().changed(service, &[host]);
-        self.world.register(service, &[host]).await;
+        self.known.lock().unwrap().came(service, &[host]);
+        self.world.admin.register(&truth::instance(&self.world, service, host)).await;
+        discovered(&self.world, service, &[host]).await;
         self.world.until(host, service, |entry| addresses(entry).contains(&host)).await;
-        self.known.lock().unwrap().steady(service, &[host]);
     }
 
     /// All instances register once more, as they do when Polaris has lost them.
     pub(crate) async fn register_again(&self) {
         let instances: Vec<_> = NAMES.iter().flat_map(|name| steady(&self.world, name)).collect();
         for name in NAMES {
-            self.known.lock().unwrap().changed(name, &STEADY);
+            self.known.lock().unwrap().came(name, &STEADY);
         }
         self.world.admin.register_all(&instances).await;
     }
@@ -187,8 +192,8 @@ impl<'a> Stage<'a> {
     pub(crate) async fn recover(&mut self) -> Result<Duration, String> {
         let over = Instant::now();
         let marker = "10.0.1.1";
-        self.known.lock().unwrap().changed(MARKED, &[marker]);
-        self.world.admin.register(&self.world.instance(MARKED, marker)).await;
+        self.known.lock().unwrap().came(MARKED, &[marker]);
+        self.world.admin.register(&truth::instance(&self.world, MARKED, marker)).await;
         self.world.admin.pull(&self.world.namespace).await;
         let late = self.world.entry(LATE).annotated("aeraki.net/polarisService", MARKED);
         self.world.create(&late).await;
@@ -198,7 +203,7 @@ impl<'a> Stage<'a> {
     /// Whether each entry has what Polaris lists, the marker included.
     async fn in_line(&self, marker: &str) -> Result<(), String> {
         for name in NAMES.into_iter().chain([LATE]) {
-            let service = if name == LATE { MARKED } else { name };
+            let service = service_of(name);
             let answer = self.world.admin.discover(&self.world.namespace, service).await;
             let entry = self.world.get(name).await.unwrap_or_default();
             let mut has = addresses(&entry);
@@ -220,7 +225,17 @@ impl<'a> Stage<'a> {
 }
 
 fn steady(world: &World, service: &str) -> [Instance; 2] {
-    STEADY.map(|host| world.instance(service, host))
+    STEADY.map(|host| truth::instance(world, service, host))
+}
+
+/// Waits until Polaris's clients see these instances.
+async fn discovered(world: &World, service: &str, hosts: &[&str]) {
+    world.admin.pull(&world.namespace).await;
+    wait_for("Polaris lists what was registered", SOON, || async {
+        let answer = world.admin.discover(&world.namespace, service).await;
+        if hosts.iter().all(|host| answer.hosts().contains(host)) { Ok(()) } else { Err(answer.0) }
+    })
+    .await;
 }
 
 fn start(world: &World, registry: &Gate, kubeconfig: &std::path::Path) -> Start {

@@ -1,15 +1,18 @@
 //! What a row came to, by the entries as they were seen and by the API server's own account of the writes.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use serde_json::Value;
+use polaris2istio_tests::servers::{Process, Write};
 
-use super::entry::addresses;
-use super::known::Known;
-use super::stage::{LATE, Stage};
-use super::world::writes;
+use super::books::Books;
+use super::stage::Stage;
+
+/// What a panic says of itself.
+const PANIC: &str = "panicked";
+
+/// Wrong writes that are shown: the others are mostly the same.
+const SHOWN: usize = 5;
 
 /// The figures of a row.
 pub(crate) struct Verdict {
@@ -32,15 +35,18 @@ impl Verdict {
         within: Duration,
     ) -> Self {
         let seen = stage.sampler.seen();
-        let written = writes(&stage.servers.api, &stage.world.namespace).await;
-        let mut books =
-            Books { known: &stage.known.lock().unwrap(), last: BTreeMap::new(), lost: 0, wrong: Vec::new() };
-        for write in &written {
-            books.enter(&write.name, &write.body);
-        }
-        let (lost, wrong) = books.close();
+        let written = written(stage).await;
+        let known = stage.known.lock().unwrap();
+        let mut books = Books::new(&known);
+        written.iter().for_each(|write| books.enter(write));
+        let (lost, mut wrong) = books.close();
+        drop(known);
+        wrong.extend(seen.wrong);
         let all = std::iter::once(&mut stage.controller).chain(&mut stage.others);
-        let exits = all.map(|controller| exits(&mut controller.process)).sum();
+        let exits: usize = all.map(|controller| exits(&mut controller.process)).sum();
+        // A panic that could not be logged is one all the same.
+        let unlogged = stage.unwritten.as_ref().is_some_and(|unwritten| unwritten.text().contains(PANIC));
+        let exits = exits + usize::from(unlogged);
         let (looks, lost) = (seen.looks, seen.lost + lost);
         Self { name, looks, lost, writes: written.len(), wrong, recovered, within, exits }
     }
@@ -80,52 +86,24 @@ impl fmt::Display for Verdict {
             self.exits,
             if self.good() { "" } else { "  <- out of bounds" },
         )?;
-        for wrong in &self.wrong {
+        for wrong in self.wrong.iter().take(SHOWN) {
             write!(f, "\n    wrong: {wrong}")?;
         }
         self.recovered.as_ref().err().map_or(Ok(()), |state| write!(f, "\n    at last: {state}"))
     }
 }
 
+/// The writes that the controllers of a row have done. By the user, since only applies name their manager.
+async fn written(stage: &Stage<'_>) -> Vec<Write> {
+    let account = format!("system:serviceaccount:{}:", stage.world.release.namespace);
+    let mut all = stage.servers.api.writes(&stage.world.namespace).await;
+    all.retain(|write| {
+        write.resource == "serviceentries" && write.user.starts_with(&account) && matches!(write.code, 200 | 201)
+    });
+    all
+}
+
 /// One that has ended, or in which a task has.
-fn exits(process: &mut polaris2istio_tests::servers::Process) -> usize {
-    usize::from(process.ended().is_some() || process.log().contains("panicked"))
-}
-
-/// The writes, one after the other, against what they were good for.
-struct Books<'a> {
-    known: &'a Known,
-    /// How often an entry was written, and what it was given last.
-    last: BTreeMap<String, (usize, Vec<String>)>,
-    lost: usize,
-    wrong: Vec<String>,
-}
-
-impl Books<'_> {
-    fn enter(&mut self, name: &str, body: &Value) {
-        let service = if name == LATE { "cart" } else { name };
-        let given = addresses(body);
-        if self.known.foreign(service, &given) {
-            self.wrong.push(format!("{name} was given what its service never had: {given:?}"));
-        }
-        let given: Vec<_> = given.into_iter().map(str::to_owned).collect();
-        let (times, last) = self.last.entry(name.into()).or_default();
-        *times += 1;
-        // What stays from some time on, it need not have had before that.
-        self.lost += last.iter().filter(|host| self.known.stays(service, host) && !given.contains(host)).count();
-        if *last == given {
-            self.wrong.push(format!("{name} was given what it had: {given:?}"));
-        }
-        *last = given;
-    }
-
-    fn close(mut self) -> (usize, Vec<String>) {
-        for (name, (times, _)) in &self.last {
-            let needed = self.known.needed(if name == LATE { "cart" } else { name });
-            if *times > needed {
-                self.wrong.push(format!("{name} was written {times} times for {needed} changes of its service"));
-            }
-        }
-        (self.lost, self.wrong)
-    }
+fn exits(process: &mut Process) -> usize {
+    usize::from(process.ended().is_some() || process.log().contains(PANIC))
 }
