@@ -79,3 +79,32 @@ async fn another_hold_is_another_event() {
     let empty = ("EndpointsHeld", "Warning", 1, "the service lists no instance any more");
     until_events(api, &world, "cart", &[removal, empty]).await;
 }
+
+/// What a leader told is over for its Events too, when that came to be while another one led.
+#[tokio::test]
+async fn what_ended_in_anothers_term_is_told_as_over() {
+    let Some((world, api)) = World::shared("terms").await else { return };
+    let replica = || world.controller().flag("leader-election", "true").flag("lease-duration", "2s");
+    let leads = "this replica writes from now on";
+    let first = replica().start();
+    first.says(&[leads]).await;
+    world.register("cart", &["10.0.0.1"]).await;
+    world.create(&world.entry("cart").annotated("aeraki.net/external", "perhaps")).await;
+    let rejected = ("Rejected", "Warning", 1, "\"perhaps\"");
+    let recovered = ("Recovered", "Normal", 1, "over: ");
+    until_events(api, &world, "cart", &[rejected]).await;
+    let mut second = replica().start();
+    second.says(&["another replica writes"]).await;
+    first.process.signal("STOP");
+    second.says(&[leads]).await;
+    until_events(api, &world, "cart", &[rejected; 2]).await;
+    first.process.signal("CONT");
+    first.says(&["the lease is lost"]).await;
+    world.patch("cart", "operator", &json!({"metadata": {"annotations": {"aeraki.net/external": "true"}}})).await;
+    world.endpoints("cart", &["10.0.0.1"]).await;
+    until_events(api, &world, "cart", &[rejected, rejected, recovered]).await;
+    assert!(second.stop().await.success());
+    // By each of the two.
+    until_events(api, &world, "cart", &[rejected, rejected, recovered, recovered]).await;
+    assert_eq!(first.said(&[leads]), 2);
+}

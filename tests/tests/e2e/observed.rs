@@ -224,33 +224,6 @@ async fn a_standby_says_whom_to_ask() {
     assert!(lines[2].contains("kubectl exec ") && lines[2].ends_with("pod-a -- polaris2istio status"), "{asked}");
 }
 
-/// What a leader told is over for its Events too, when that came to be while another one led.
-#[tokio::test]
-async fn what_ended_in_anothers_term_is_told_as_over() {
-    let Some((world, api)) = World::shared("terms").await else { return };
-    let replica = || world.controller().flag("leader-election", "true").flag("lease-duration", "2s");
-    let leads = "this replica writes from now on";
-    let first = replica().start();
-    first.says(&[leads]).await;
-    world.register("cart", &["10.0.0.1"]).await;
-    world.create(&world.entry("cart").annotated("aeraki.net/external", "perhaps")).await;
-    until_events(api, &world, "cart", &[("Rejected", "Warning", 1)]).await;
-    let mut second = replica().start();
-    second.says(&["another replica writes"]).await;
-    first.process.signal("STOP");
-    second.says(&[leads]).await;
-    until_events(api, &world, "cart", &[("Rejected", "Warning", 2)]).await;
-    first.process.signal("CONT");
-    first.says(&["the lease is lost"]).await;
-    world.patch("cart", "operator", &json!({"metadata": {"annotations": {"aeraki.net/external": "true"}}})).await;
-    world.endpoints("cart", &["10.0.0.1"]).await;
-    until_events(api, &world, "cart", &[("Rejected", "Warning", 2), ("Recovered", "Normal", 1)]).await;
-    assert!(second.stop().await.success());
-    // By each of the two.
-    until_events(api, &world, "cart", &[("Rejected", "Warning", 2), ("Recovered", "Normal", 2)]).await;
-    assert_eq!(first.said(&[leads]), 2);
-}
-
 /// Given to a replica that stands by, and obeyed by all, also by those that start later.
 #[tokio::test]
 async fn a_pause_is_shared_and_survives_a_restart() {
