@@ -88,8 +88,9 @@ async fn metrics_and_status_follow_what_happens() {
     world.create(&world.entry("cart")).await;
     world.create(&world.entry("unbound").annotated("aeraki.net/polarisService", Value::Null)).await;
     world.register("cart", &["10.0.0.1", "10.0.0.2"]).await;
-    world.admin.register(&world.instance("cart", "10.0.0.3").weight(0)).await;
     world.endpoints("cart", &["10.0.0.1", "10.0.0.2"]).await;
+    // Not before: in one answer with the others it would be told of with its reason.
+    world.admin.register(&world.instance("cart", "10.0.0.3").weight(0)).await;
     until_metric(&controller, "polaris2istio_entries{state=\"done\"}", 1.0).await;
     until_metric(&controller, "polaris2istio_entries{state=\"failed\"}", 1.0).await;
     until_counted(&controller, "polaris2istio_writes_total{result=\"written\"}").await;
