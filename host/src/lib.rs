@@ -13,6 +13,7 @@ pub mod istio;
 pub mod names;
 pub mod observe;
 mod outage;
+mod patience;
 pub mod percent;
 pub mod plan;
 pub mod registry;

@@ -104,8 +104,8 @@ pub(super) fn trouble(code: u32, info: &str, origin: &str) -> RegistryError {
     let status = if code < 1_000 { code } else { code / 1_000 };
     match status {
         // 403003 limits an API; its neighbours forbid a token or a role, and a proxy's 403 forbids, too.
-        429 => RegistryError::Limited { origin, code, info },
-        403 if code == API_LIMITED => RegistryError::Limited { origin, code, info },
+        429 => RegistryError::Limited { origin, code, info, wait: None },
+        403 if code == API_LIMITED => RegistryError::Limited { origin, code, info, wait: None },
         401 | 403 => RegistryError::Denied { origin, code, info },
         500..=599 => RegistryError::Server { origin, code, info },
         _ => RegistryError::Refused { origin, code, info },

@@ -147,6 +147,8 @@ pub enum RegistryError {
         code: u32,
         /// The server's words.
         info: String,
+        /// How long the server asks to be left alone.
+        wait: Option<Duration>,
     },
     /// The server refused the request for another reason.
     #[error("{origin}: the registry refused the request: {code} ({info}); check the service's namespace and name")]

@@ -309,3 +309,15 @@ async fn a_name_that_does_not_resolve_is_named() {
         assert!(error.contains(word), "no {word} in: {error}");
     }
 }
+
+/// A server that says when to come back is asked no sooner.
+#[tokio::test]
+async fn a_server_that_limits_may_say_for_how_long() {
+    let limited = |_: &Asked| Reply::Answer(429, "Retry-After: 1\r\n".to_owned(), String::new());
+    let fake = Fake::start(limited).await;
+    let _following = follow_http(quick(&[&fake]), &["cart"]);
+    fake.wait_for_more(2).await;
+    let asked = fake.asked();
+    let waited = asked[1].at - asked[0].at;
+    assert!(waited >= Duration::from_secs(1), "{waited:?}, and our own wait is 40 ms at most");
+}

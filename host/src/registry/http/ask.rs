@@ -4,7 +4,7 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::header::{HeaderMap, LOCATION};
+use reqwest::header::{HeaderMap, LOCATION, RETRY_AFTER};
 use reqwest::{Method, Request, Response, StatusCode};
 use tokio::time::{Instant, timeout_at};
 
@@ -115,7 +115,11 @@ impl Asker {
         }
         let (body, leave) = self.read(job, &origin, &mut response, deadline).await?;
         let decoded = self.decode_apart(body, leave, &origin).await;
-        decoded.map_err(|error| foreign(error, status, code, &origin))
+        let mut result = decoded.map_err(|error| foreign(error, status, code, &origin));
+        if let Err(RegistryError::Limited { wait, .. }) = &mut result {
+            *wait = asked_wait(&response);
+        }
+        result
     }
 
     /// Reads a body, as far as it is allowed to go; a large one with leave, which is kept until it is decoded.
@@ -198,6 +202,12 @@ impl Asker {
 /// Polaris's code, where the headers hold it.
 fn code(response: &Response) -> Option<u32> {
     response.headers().get(CODE_HEADER)?.to_str().ok()?.parse().ok()
+}
+
+/// How long the server asks to be left alone. The other form of it, a date, is not read: clocks differ.
+fn asked_wait(response: &Response) -> Option<Duration> {
+    let seconds = response.headers().get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
+    Some(Duration::from_secs(seconds))
 }
 
 async fn drain(response: &mut Response) {

@@ -29,9 +29,9 @@ pub struct HttpConfig {
     pub total_timeout: Duration,
     /// The largest answer that is read, in bytes. 16 MiB by default.
     pub body_limit: usize,
-    /// The shortest and longest wait after a failure (without jitter, which at most doubles it). 0.5 s and 10 s by default.
+    /// The shortest and longest wait after a failure, jitter included. 0.5 s and 10 s by default.
     pub backoff: (Duration, Duration),
-    /// The same after the server said that it limits requests. 5 s and 60 s by default.
+    /// The same after the server said that it limits requests. 5 s and 20 s by default; longer where it asks for more itself.
     pub limited_backoff: (Duration, Duration),
 }
 
@@ -50,7 +50,7 @@ impl HttpConfig {
             total_timeout: Duration::from_secs(10),
             body_limit: ANSWER_LIMIT,
             backoff: (Duration::from_millis(500), Duration::from_secs(10)),
-            limited_backoff: (Duration::from_secs(5), Duration::from_secs(60)),
+            limited_backoff: (Duration::from_secs(5), Duration::from_secs(20)),
         }
     }
 }
