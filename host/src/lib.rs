@@ -15,6 +15,7 @@ mod lenient;
 pub mod names;
 pub mod observe;
 mod outage;
+mod patience;
 pub mod percent;
 pub mod plan;
 pub mod registry;

@@ -15,11 +15,12 @@ mod sandbox_args;
 mod status;
 mod status_text;
 mod swap_args;
+mod unsaid;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use tracing_subscriber::EnvFilter;
 
 pub use election_args::ElectionArgs;
@@ -93,7 +94,11 @@ pub enum LogFormat {
 impl Cli {
     /// Reads the process's arguments. Ends the process on `--help` and on wrong usage.
     pub fn read() -> Self {
-        Self::parse_from(std::env::args_os().map(two_dashes))
+        let command = unsaid::without_values(Self::command());
+        let read = command
+            .try_get_matches_from(std::env::args_os().map(two_dashes))
+            .and_then(|mut matches| Self::from_arg_matches_mut(&mut matches));
+        read.unwrap_or_else(|error| unsaid::without_secrets(error).exit())
     }
 
     /// Does what was asked.
@@ -141,8 +146,6 @@ fn start_logging(format: LogFormat, filter: &str) {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]

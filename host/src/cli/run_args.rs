@@ -28,7 +28,6 @@ pub struct RunArgs {
         long,
         alias = "polarisAddress",
         env = "POLARIS2ISTIO_POLARIS_ADDRESS",
-        hide_env_values = true,
         value_name = "HOST:PORT,...",
         required_unless_present = "answers",
         help_heading = "Registry"
@@ -59,13 +58,7 @@ pub struct RunArgs {
     )]
     polaris_token_file: Option<PathBuf>,
     /// The token itself; better set by the environment, where `ps` does not show it
-    #[arg(
-        long,
-        env = "POLARIS2ISTIO_POLARIS_TOKEN",
-        value_name = "TOKEN",
-        hide_env_values = true,
-        help_heading = "Registry"
-    )]
+    #[arg(long, env = "POLARIS2ISTIO_POLARIS_TOKEN", value_name = "TOKEN", help_heading = "Registry")]
     polaris_token: Option<String>,
     /// Certificates (PEM) of authorities to trust beside the system's, for Polaris over TLS
     #[arg(long, env = "POLARIS2ISTIO_POLARIS_CA_FILE", value_name = "FILE", help_heading = "Registry")]

@@ -3,7 +3,11 @@
 //! A module is somebody's code: each limit turns one kind of misbehaviour into an error for one entry, where it would
 //! otherwise be the end of the controller.
 
+use std::num::NonZeroUsize;
 use std::time::Duration;
+
+/// Calls at once on a large machine: each may take all of its memory, and the pod's limit knows nothing of processors.
+const AT_ONCE: u32 = 4;
 
 /// The limits of one call, and of a component file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,7 +20,7 @@ pub struct Limits {
     pub output_bytes: usize,
     /// Size of a component file, in bytes.
     pub component_bytes: u64,
-    /// Calls that may run at once.
+    /// Calls that may run at once: one per processor, but 4 at most by default.
     pub concurrency: u32,
 }
 
@@ -28,7 +32,23 @@ impl Default for Limits {
             // 4,096 endpoints with ten labels each lift to some 4 MiB.
             output_bytes: 32 << 20,
             component_bytes: 4 << 20,
-            concurrency: std::thread::available_parallelism().map_or(4, |n| n.get() as u32),
+            concurrency: at_once(std::thread::available_parallelism().map_or(usize::MAX, NonZeroUsize::get)),
+        }
+    }
+}
+
+fn at_once(processors: usize) -> u32 {
+    u32::try_from(processors).map_or(AT_ONCE, |processors| processors.min(AT_ONCE))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::at_once;
+
+    #[test]
+    fn a_large_machine_means_no_larger_need_of_memory() {
+        for (processors, calls) in [(1, 1), (2, 2), (4, 4), (5, 4), (96, 4), (usize::MAX, 4)] {
+            assert_eq!(at_once(processors), calls, "{processors}");
         }
     }
 }

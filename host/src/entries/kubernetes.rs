@@ -14,6 +14,7 @@ use tracing::{info, warn};
 
 use super::{EntryEvents, selector};
 use crate::istio::{GROUP, PLURAL, ServiceEntry, VERSIONS};
+use crate::patience;
 
 /// Between two looks for Istio's CRD.
 const CRD_RETRY: Duration = Duration::from_secs(5);
@@ -44,9 +45,9 @@ impl KubernetesEntries {
 
     fn watch(&self, strategy: Strategy) -> Watch {
         let api = Api::namespaced_with(self.client.clone(), &self.namespace, &self.resource);
-        let config = watcher::Config::default().labels(&selector());
+        let config = patience::config().labels(&selector());
         let config = if strategy == Strategy::Streamed { config.streaming_lists() } else { config };
-        watcher(api, config).default_backoff().boxed()
+        watcher(api, config).backoff(patience::backoff()).boxed()
     }
 }
 

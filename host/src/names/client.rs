@@ -18,6 +18,7 @@ use super::objects::LABEL;
 use super::plan::{Action, Kind, Step};
 use crate::entries::are_ours;
 use crate::istio::{GROUP, MANAGER, PLURAL};
+use crate::patience;
 
 /// The longest time that a request may take.
 const TIMEOUT: Duration = Duration::from_secs(15);
@@ -69,8 +70,8 @@ impl Cluster {
 
     /// Follows the objects of a kind that carry our label.
     pub(super) fn follow(&self, kind: Kind) -> BoxStream<'static, watcher::Result<watcher::Event<DynamicObject>>> {
-        let config = watcher::Config::default().labels(LABEL);
-        watcher(self.api(kind), config).default_backoff().boxed()
+        let config = patience::config().labels(LABEL);
+        watcher(self.api(kind), config).backoff(patience::backoff()).boxed()
     }
 
     /// Does one step.

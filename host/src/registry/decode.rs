@@ -5,7 +5,8 @@
 
 use polaris2istio_core::model::{Instance, Location, Service};
 
-use super::wire::{self, EnumValue, Metadata, ParseError, WireAnswer, WireInstance, WireLocation, WireService};
+use super::bounded::{Excess, Pairs};
+use super::wire::{self, EnumValue, ParseError, WireAnswer, WireInstance, WireLocation, WireService};
 use super::{RegistryError, ServiceKey};
 
 /// What a registered instance weighs where nothing is said; the registry stores the same.
@@ -13,6 +14,12 @@ const DEFAULT_WEIGHT: u32 = 100;
 
 /// How much of a server's own words is repeated.
 const INFO_LIMIT: usize = 200;
+
+/// The largest answer, as text: fifteen thousand instances as Polaris writes them.
+pub(super) const ANSWER_LIMIT: usize = 16 << 20;
+
+/// How long a service's name, its namespace and its revision may be, in bytes; the registry itself takes 128.
+const NAME_LIMIT: usize = 1_024;
 
 /// The server limits how often one of its APIs may be called.
 const API_LIMITED: u32 = 403_003;
@@ -97,8 +104,8 @@ pub(super) fn trouble(code: u32, info: &str, origin: &str) -> RegistryError {
     let status = if code < 1_000 { code } else { code / 1_000 };
     match status {
         // 403003 limits an API; its neighbours forbid a token or a role, and a proxy's 403 forbids, too.
-        429 => RegistryError::Limited { origin, code, info },
-        403 if code == API_LIMITED => RegistryError::Limited { origin, code, info },
+        429 => RegistryError::Limited { origin, code, info, wait: None },
+        403 if code == API_LIMITED => RegistryError::Limited { origin, code, info, wait: None },
         401 | 403 => RegistryError::Denied { origin, code, info },
         500..=599 => RegistryError::Server { origin, code, info },
         _ => RegistryError::Refused { origin, code, info },
@@ -117,14 +124,23 @@ fn named(service: Option<&WireService>) -> Option<ServiceKey> {
 
 fn listed(answer: WireAnswer, origin: &str) -> Result<Service, RegistryError> {
     if let Some(kind) = answer.kind.as_ref().filter(|kind| is_other_type(kind)) {
-        return Err(not_instances(origin, &format!("field `type` is {kind}, so it lists no instances of a service")));
+        return Err(not_instances(
+            origin,
+            &format!("field `type` is {kind:.200}, so it lists no instances of a service"),
+        ));
     }
     let Some(key) = named(answer.service.as_ref()) else {
         return Err(not_instances(origin, "field `service.name` is missing or empty, so nobody knows whose it is"));
     };
+    let excess =
+        |excess: Excess| RegistryError::TooMany { origin: origin.to_owned(), what: excess.what, limit: excess.limit };
     let (revision, metadata) = answer.service.map(|service| (service.revision, service.metadata)).unwrap_or_default();
-    let mut instances: Vec<Instance> =
-        answer.instances.unwrap_or_default().into_iter().flatten().map(instance).collect();
+    let revision = revision.unwrap_or_default();
+    if [&key.namespace, &key.name, &revision].iter().any(|text| text.len() > NAME_LIMIT) {
+        return Err(excess(Excess { what: "bytes in a service's namespace, name or revision", limit: NAME_LIMIT }));
+    }
+    let listed = answer.instances.unwrap_or_default().0.map_err(excess)?;
+    let mut instances = listed.into_iter().map(instance).collect::<Result<Vec<_>, _>>().map_err(excess)?;
     // The server's order is random. An id is unique, but a hand-written answer may break that, so the whole order counts.
     instances.sort_unstable_by(|a, b| {
         (&a.id, &a.host, a.port, &a.protocol, &a.version, &a.metadata).cmp(&(
@@ -139,8 +155,8 @@ fn listed(answer: WireAnswer, origin: &str) -> Result<Service, RegistryError> {
     Ok(Service {
         namespace: key.namespace,
         name: key.name,
-        revision: revision.unwrap_or_default(),
-        metadata: pairs(metadata),
+        revision,
+        metadata: pairs(metadata).map_err(excess)?,
         instances,
     })
 }
@@ -152,12 +168,12 @@ fn is_other_type(kind: &EnumValue) -> bool {
     })
 }
 
-fn instance(wire: WireInstance) -> Instance {
+fn instance(wire: WireInstance) -> Result<Instance, Excess> {
     let host = wire.host.unwrap_or_default();
     let port = wire.port.unwrap_or_default();
     // A server always gives an id; a hand-written answer need not.
     let id = wire.id.filter(|id| !id.is_empty()).unwrap_or_else(|| format!("{host}:{port}"));
-    Instance {
+    Ok(Instance {
         id,
         host,
         port,
@@ -168,8 +184,8 @@ fn instance(wire: WireInstance) -> Instance {
         healthy: wire.healthy.unwrap_or(true),
         isolated: wire.isolate.unwrap_or_default(),
         location: location(wire.location),
-        metadata: pairs(wire.metadata),
-    }
+        metadata: pairs(wire.metadata)?,
+    })
 }
 
 fn location(wire: Option<WireLocation>) -> Location {
@@ -178,6 +194,7 @@ fn location(wire: Option<WireLocation>) -> Location {
     Location { region: region.unwrap_or_default(), zone: zone.unwrap_or_default(), campus: campus.unwrap_or_default() }
 }
 
-fn pairs(metadata: Option<Metadata>) -> Vec<(String, String)> {
-    metadata.unwrap_or_default().into_iter().map(|(key, value)| (key, value.unwrap_or_default())).collect()
+fn pairs(metadata: Option<Pairs>) -> Result<Vec<(String, String)>, Excess> {
+    let metadata = metadata.unwrap_or_default().0?;
+    Ok(metadata.into_iter().map(|(key, value)| (key, value.unwrap_or_default())).collect())
 }

@@ -10,6 +10,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tracing::{info, warn};
 
+use super::decode::ANSWER_LIMIT;
 use super::ledger::Ledger;
 use super::{Answer, Content, Pace, Registry, RegistryError, Report, ServiceKey, Tally, Wanted, decode_answer};
 use crate::watch_dir::{DirError, DirNews, FileError, FileNews, WatchDir, WatchOptions};
@@ -41,7 +42,9 @@ impl DirectoryRegistry {
     ///
     /// The directory does not exist, or cannot be read. A file that cannot be understood is no error here, but reported.
     pub fn new(config: DirectoryConfig) -> Result<Self, RegistryError> {
-        let directory = WatchDir::new(&config.path, config.options, is_answer, |path, content| {
+        let file_limit = config.options.file_limit.min(ANSWER_LIMIT as u64);
+        let options = WatchOptions { file_limit, ..config.options };
+        let directory = WatchDir::new(&config.path, options, is_answer, |path, content| {
             decode_answer(content, &format!("registry answer {}", path.display()))
         })?;
         Ok(Self { directory, source: config.path.display().to_string(), tally: Arc::default() })

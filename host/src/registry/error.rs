@@ -147,6 +147,8 @@ pub enum RegistryError {
         code: u32,
         /// The server's words.
         info: String,
+        /// How long the server asks to be left alone.
+        wait: Option<Duration>,
     },
     /// The server refused the request for another reason.
     #[error("{origin}: the registry refused the request: {code} ({info}); check the service's namespace and name")]
@@ -170,12 +172,34 @@ pub enum RegistryError {
     },
     /// An answer is larger than allowed.
     #[error(
-        "{origin}: the answer is larger than {limit} bytes and was not read; check the service in the registry, or raise the limit"
+        "{origin}: the answer is larger than {limit} bytes and was not read; check the service in the registry, or split it into several"
     )]
     TooLarge {
         /// Where the answer came from.
         origin: String,
         /// What is allowed.
+        limit: usize,
+    },
+    /// An answer holds more of something than is kept.
+    #[error(
+        "{origin}: the answer has more than {limit} {what} and was not taken; check the service in the registry, or split it into several"
+    )]
+    TooMany {
+        /// Where the answer came from.
+        origin: String,
+        /// Of what.
+        what: &'static str,
+        /// How many are allowed.
+        limit: usize,
+    },
+    /// All answers together are more than is kept.
+    #[error(
+        "service {service}: what all services together list would take more than {limit} bytes, so this answer was not taken; look in the registry for services that have grown out of all measure, or serve the entries by several controllers, each of its own namespace"
+    )]
+    TooMuch {
+        /// Whose answer it was that did not fit.
+        service: ServiceKey,
+        /// What is allowed, in bytes.
         limit: usize,
     },
     /// An answer is not JSON, or ends too early.
@@ -277,6 +301,8 @@ impl RegistryError {
             Self::Refused { .. } => "refused",
             Self::NotPolaris { .. } => "not-polaris",
             Self::TooLarge { .. } => "too-large",
+            Self::TooMany { .. } => "too-many",
+            Self::TooMuch { .. } => "too-much",
             Self::NotJson { .. } => "not-json",
             Self::Field { .. } => "field",
             Self::NotInstances { .. } => "not-instances",
@@ -294,6 +320,8 @@ impl RegistryError {
             self,
             Self::Refused { .. }
                 | Self::TooLarge { .. }
+                | Self::TooMany { .. }
+                | Self::TooMuch { .. }
                 | Self::Field { .. }
                 | Self::NotInstances { .. }
                 | Self::WrongService { .. }

@@ -12,10 +12,14 @@ use tracing::{debug, info, warn};
 
 use super::decode::Content;
 use super::news::Agreed;
+use super::size::{KEPT_LIMIT, size};
 use super::{News, RegistryError, Report, ServiceKey};
 
 /// How many services may fail in the same way before their lines are no longer logged one by one.
 const LOGGED_PER_KIND: usize = 5;
+
+/// Content that is taken even where all services together take too much.
+const SMALL: usize = 16 << 10;
 
 /// The state of all wanted services.
 #[derive(Debug, Default)]
@@ -26,11 +30,15 @@ pub(super) struct Ledger {
     /// Kind of trouble -> how many services have it now.
     troubled: HashMap<&'static str, usize>,
     round: u64,
+    /// What all contents take in memory.
+    kept: usize,
 }
 
 #[derive(Debug, Default)]
 struct Known {
     content: Option<Reported>,
+    /// What the content takes in memory.
+    size: usize,
     /// Counts the answers that gave this content.
     agreed: Agreed,
     /// The kinds of trouble reported since the last sound answer.
@@ -78,6 +86,7 @@ impl Ledger {
     pub(super) fn forget(&mut self, service: &ServiceKey) {
         if let Some(mut known) = self.known.remove(service) {
             settle(&mut known, &mut self.troubled);
+            self.kept -= known.size;
             self.waiting.retain(|waiting| waiting != service);
         }
     }
@@ -110,15 +119,24 @@ impl Ledger {
         }
         known.agreed.another();
         if changed {
-            known.content = Some(match content {
-                Content::Listed(service) => Reported::Listed(Arc::new(service)),
-                Content::Missing => Reported::Missing,
-            });
+            let (size, content) = match content {
+                Content::Listed(service) => (size(&service), Reported::Listed(Arc::new(service))),
+                Content::Missing => (0, Reported::Missing),
+            };
+            self.kept = self.kept - std::mem::replace(&mut known.size, size) + size;
+            known.content = Some(content);
         }
         if std::mem::take(&mut known.repeat) || changed || recovered {
             self.publish(service, at, recovered);
         }
         changed
+    }
+
+    /// What all services together may take, if they would take more with this content.
+    pub(super) fn over(&self, service: &ServiceKey, answer: &Service) -> Option<usize> {
+        let (old, new) = (self.known.get(service).map_or(0, |known| known.size), size(answer));
+        // What became smaller is always taken, and all that is small: a service that runs wild is no trouble of the others.
+        (new > old && new > SMALL && self.kept - old + new > KEPT_LIMIT).then_some(KEPT_LIMIT)
     }
 
     /// Whether an answer lacks an instance that the last one listed.
@@ -254,4 +272,35 @@ fn settle(known: &mut Known, troubled: &mut HashMap<&'static str, usize>) -> boo
         }
     }
     true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn service(name: &str, bytes: usize) -> Service {
+        let metadata = vec![("k".to_owned(), "x".repeat(bytes))];
+        let (namespace, name, revision) = ("shop".into(), name.into(), String::new());
+        Service { namespace, name, revision, metadata, instances: Vec::new() }
+    }
+
+    #[test]
+    fn all_services_together_are_bounded() {
+        let (a, b, now) = (ServiceKey::new("shop", "a"), ServiceKey::new("shop", "b"), Instant::now());
+        let mut ledger = Ledger::default();
+        assert!(ledger.want(&a) && ledger.want(&b));
+        let over = |ledger: &Ledger, bytes| ledger.over(&b, &service("b", bytes)).is_some();
+        assert!(!over(&ledger, 100 << 20));
+        ledger.answered(&a, Content::Listed(service("a", 100 << 20)), now);
+        assert!(over(&ledger, 30 << 20));
+        assert!(!over(&ledger, 20 << 20) && !over(&ledger, 1 << 10));
+        ledger.answered(&b, Content::Listed(service("b", 20 << 20)), now);
+        assert!(over(&ledger, 30 << 20) && !over(&ledger, 19 << 20));
+        // What is gone makes room, whichever way it went.
+        ledger.answered(&a, Content::Missing, now);
+        assert!(!over(&ledger, 100 << 20));
+        ledger.answered(&a, Content::Listed(service("a", 100 << 20)), now);
+        ledger.forget(&a);
+        assert!(!over(&ledger, 100 << 20));
+    }
 }

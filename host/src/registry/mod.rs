@@ -4,6 +4,7 @@
 //! services goes in, a stream of reports comes out, so that other ways of following (one stream for all, a doorbell) fit
 //! behind the same trait. Two kinds exist, [`HttpRegistry`] and [`DirectoryRegistry`]; they share one decoder.
 
+mod bounded;
 mod decode;
 mod directory;
 mod error;
@@ -12,6 +13,7 @@ mod ledger;
 mod news;
 mod pace;
 mod service_key;
+mod size;
 mod tally;
 mod wire;
 

@@ -11,6 +11,10 @@ use serde::de::{self, Deserialize, Deserializer, IgnoredAny, Visitor};
 use serde::{Deserialize as DeriveDeserialize, Serialize};
 
 use super::ServiceKey;
+use super::bounded::{Instances, Pairs};
+
+/// How much is said of what is wrong with a field.
+const WORDS: usize = 200;
 
 /// The body of a request for a service's instances.
 ///
@@ -48,7 +52,7 @@ pub(super) struct WireAnswer {
     #[serde(rename = "type")]
     pub(super) kind: Option<EnumValue>,
     pub(super) service: Option<WireService>,
-    pub(super) instances: Option<Vec<Option<WireInstance>>>,
+    pub(super) instances: Option<Instances>,
 }
 
 /// The service that an answer is about.
@@ -57,7 +61,7 @@ pub(super) struct WireService {
     pub(super) namespace: Option<String>,
     pub(super) name: Option<String>,
     pub(super) revision: Option<String>,
-    pub(super) metadata: Option<Metadata>,
+    pub(super) metadata: Option<Pairs>,
 }
 
 /// Text pairs, sorted by key.
@@ -76,7 +80,7 @@ pub(super) struct WireInstance {
     pub(super) healthy: Option<bool>,
     pub(super) isolate: Option<bool>,
     pub(super) location: Option<WireLocation>,
-    pub(super) metadata: Option<Metadata>,
+    pub(super) metadata: Option<Pairs>,
 }
 
 /// Where an instance runs.
@@ -97,7 +101,7 @@ pub(super) enum EnumValue {
 impl fmt::Display for EnumValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Name(name) => f.write_str(name),
+            Self::Name(name) => f.pad(name),
             Self::Number(number) => write!(f, "{number}"),
         }
     }
@@ -153,10 +157,18 @@ fn locate(bytes: &[u8], error: serde_json::Error) -> ParseError {
     }
     let mut text = serde_json::Deserializer::from_slice(bytes);
     match serde_path_to_error::deserialize::<_, WireAnswer>(&mut text) {
-        Err(located) => {
-            ParseError::Field { path: located.path().to_string(), problem: located.into_inner().to_string() }
-        }
-        Ok(_) => ParseError::Syntax(error.to_string()),
+        Err(located) => ParseError::Field { path: shortened(located.path()), problem: shortened(located.into_inner()) },
+        Ok(_) => ParseError::Syntax(shortened(error)),
+    }
+}
+
+/// What may repeat a value or a key of the answer, which may be as long as the answer: its beginning and its end.
+fn shortened(text: impl fmt::Display) -> String {
+    let text = text.to_string();
+    let half = WORDS / 2;
+    match (text.char_indices().nth(half), text.char_indices().nth_back(half)) {
+        (Some((head, _)), Some((tail, _))) if head < tail => format!("{}...{}", &text[..head], &text[tail..]),
+        _ => text,
     }
 }
 

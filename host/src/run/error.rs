@@ -14,10 +14,12 @@ pub enum RunError {
     #[error(
         "no access to a Kubernetes cluster: {0}; set KUBECONFIG, or run in a pod with a ServiceAccount, or give --entries and --output"
     )]
-    Kubeconfig(#[source] Box<kube::config::InferConfigError>),
+    Kubeconfig(String),
     /// The client cannot be made of it.
-    #[error("no Kubernetes client: {0}; check certificates and addresses in the kubeconfig")]
-    Client(#[source] Box<kube::Error>),
+    #[error(
+        "no Kubernetes client: {0}; check certificates and addresses in the kubeconfig, where `proxy-url` may be one of http:// or https://"
+    )]
+    Client(String),
     /// The entries' directory cannot be used.
     #[error("entries: {0}")]
     Entries(#[from] DirError),

@@ -3,6 +3,7 @@
 mod config;
 mod engine;
 mod error;
+mod masked;
 mod open;
 mod pause;
 

@@ -8,6 +8,7 @@ use kube::api::ApiResource;
 use reqwest::header::{HeaderValue, USER_AGENT};
 use tracing::info;
 
+use super::masked::masked;
 use super::{Config, RunError, StatePlace, Target};
 use crate::entries::{DirectoryEntries, EntryEvents, KubernetesEntries, Shelf, served_version};
 use crate::gate::Gate;
@@ -88,8 +89,8 @@ fn keep_names(
 
 /// A client, which says who it is where there are several of us.
 pub(super) async fn connect(identity: Option<&str>) -> Result<kube::Client, RunError> {
-    let mut config = kube::Config::infer().await.map_err(|error| RunError::Kubeconfig(Box::new(error)))?;
-    // The library takes a proxy from the environment as well: one is used only where the kubeconfig itself names it.
+    let mut config = kube::Config::infer().await.map_err(|error| RunError::Kubeconfig(masked(&error.to_string())))?;
+    // The library takes a proxy from the environment as well: one is used only where the kubeconfig itself names it, by HTTP.
     let environment = ["HTTPS_PROXY", "https_proxy"].map(std::env::var);
     if config.proxy_url.as_ref().is_some_and(|proxy| environment.iter().flatten().any(|set| *proxy == **set)) {
         config.proxy_url = None;
@@ -99,5 +100,5 @@ pub(super) async fn connect(identity: Option<&str>) -> Result<kube::Client, RunE
     let agent = identity.and_then(|identity| HeaderValue::from_str(&format!("{NAME} ({identity})")).ok());
     let agent = agent.unwrap_or(HeaderValue::from_static(NAME));
     config.headers.push((USER_AGENT, agent));
-    kube::Client::try_from(config).map_err(|error| RunError::Client(Box::new(error)))
+    kube::Client::try_from(config).map_err(|error| RunError::Client(masked(&error.to_string())))
 }

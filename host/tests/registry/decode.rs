@@ -173,3 +173,38 @@ fn five_thousand_instances_are_fine() {
     let list: Vec<(&str, &str)> = ids.iter().map(|id| (&**id, "10.0.0.1")).collect();
     assert_eq!(service(&listed("cart", "r", &list)).instances.len(), 5_000);
 }
+
+#[test]
+fn more_than_can_be_served_is_refused() {
+    let answer = |rest: String| format!(r#"{{"code":200000,"service":{{"name":"cart"}},{rest}}}"#);
+    let list = |count: usize, one: &str| answer(format!(r#""instances":[{}]"#, vec![one; count].join(",")));
+    let pairs = |count: usize| {
+        let pairs: Vec<String> = (0..count).map(|number| format!(r#""{number}":"""#)).collect();
+        format!(r#"{{"metadata":{{{}}}}}"#, pairs.join(","))
+    };
+    assert_eq!(service(&list(20_000, "{}")).instances.len(), 20_000);
+    check_refused(&list(20_001, "{}"), "too-many", &["more than 20000 instances", "check the service"]);
+    assert_eq!(service(&list(1, &pairs(1_024))).instances[0].metadata.len(), 1_024);
+    check_refused(&list(1, &pairs(1_025)), "too-many", &["more than 1024 pairs of metadata"]);
+    assert_eq!(service(&list(200, &pairs(1_000))).instances.len(), 200);
+    check_refused(&list(201, &pairs(1_000)), "too-many", &["more than 200000 pairs of metadata"]);
+    let named = |name: &str| format!(r#"{{"code":200000,"service":{{"name":"{name}"}}}}"#);
+    check_refused(&named(&"x".repeat(1_025)), "too-many", &["more than 1024 bytes", "name"]);
+    let metadata = pairs(1_025).replacen("{\"metadata", "{\"name\":\"cart\",\"metadata", 1);
+    check_refused(&format!(r#"{{"code":200000,"service":{metadata}}}"#), "too-many", &["more than 1024 pairs"]);
+}
+
+#[test]
+fn what_is_wrong_is_repeated_in_part() {
+    let long = "x".repeat(1 << 20);
+    for wrong in [
+        format!(r#""instances":[{{"port":"{long}"}}]"#),
+        format!(r#""instances":[{{"metadata":{{"{long}":1}}}}]"#),
+        format!(r#""instances":"{long}""#),
+    ] {
+        let text = format!(r#"{{"code":200000,"service":{{"name":"cart"}},{wrong}}}"#);
+        let error = decode_answer(text.as_bytes(), "x").unwrap_err().to_string();
+        assert!(error.len() < 1_000, "{} bytes: {error:.200}", error.len());
+        assert!(error.contains("expected") && error.contains("..."), "{error}");
+    }
+}

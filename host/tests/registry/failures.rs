@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use polaris2istio::registry::{HttpConfig, News};
+use polaris2istio::registry::{HttpConfig, News, Report};
 
 use super::fake::{Asked, Fake, Reply};
-use super::follower::{follow_http, quick};
+use super::follower::{follow_http, quick, set};
 use super::{key, listed, recorded};
 
 const ONE: &[(&str, &str)] = &[("a", "10.0.0.1")];
@@ -81,7 +81,37 @@ async fn large_answers_are_not_read() {
         let fake = Fake::start(move |_| reply.clone()).await;
         let mut following = follow_http(quick(&[&fake]), &["cart"]);
         let error = following.failed("cart", "too-large").await.to_string();
-        assert!(error.contains("67108864 bytes") && error.contains("shop/cart"), "{what}: {error}");
+        assert!(error.contains("16777216 bytes") && error.contains("shop/cart"), "{what}: {error}");
+    }
+}
+
+/// Two large answers that never end hold up others as large, for as long as a request may take; all others go on.
+#[tokio::test]
+async fn large_answers_without_end_hold_up_none_that_are_small() {
+    let fake = Fake::start(fine).await;
+    let mut following = follow_http(quick(&[&fake]), &["cart"]);
+    following.hosts("cart", &["10.0.0.1"]).await;
+    let head = format!("HTTP/1.1 200 OK\r\nContent-Length: 9000000\r\n\r\n{}", " ".repeat(2 << 20));
+    fake.rule(move |asked| match asked.name() {
+        "cart" => Reply::polaris(listed("cart", "r2", &[("b", "10.0.0.2")])),
+        _ => Reply::Stall(head.clone()),
+    });
+    following.wanted.send_replace(set(&["cart", "l1", "l2", "l3", "l4"]));
+    fake.wait_for("all large ones", |asked| asked.iter().any(|asked| asked.name() == "l4").then_some(())).await;
+    let before = fake.asked().iter().filter(|asked| asked.name() == "cart").count();
+    fake.wait_for("polls of the small one", |asked| {
+        let polls = asked.iter().filter(|asked| asked.name() == "cart").count();
+        (polls > before + 20).then_some(())
+    })
+    .await;
+    following.hosts("cart", &["10.0.0.2"]).await;
+    // They give up, and what is sound comes after them.
+    fake.rule(fine);
+    let mut recovered = std::collections::BTreeSet::new();
+    while recovered.len() < 4 {
+        if let Report { news: News::Listed(_), service, .. } = following.next().await {
+            recovered.insert(service);
+        }
     }
 }
 
@@ -278,4 +308,16 @@ async fn a_name_that_does_not_resolve_is_named() {
     for word in ["`no-such-host.invalid:8090`", "`no-such-host.invalid`", "DNS"] {
         assert!(error.contains(word), "no {word} in: {error}");
     }
+}
+
+/// A server that says when to come back is asked no sooner.
+#[tokio::test]
+async fn a_server_that_limits_may_say_for_how_long() {
+    let limited = |_: &Asked| Reply::Answer(429, "Retry-After: 1\r\n".to_owned(), String::new());
+    let fake = Fake::start(limited).await;
+    let _following = follow_http(quick(&[&fake]), &["cart"]);
+    fake.wait_for_more(2).await;
+    let asked = fake.asked();
+    let waited = asked[1].at - asked[0].at;
+    assert!(waited >= Duration::from_secs(1), "{waited:?}, and our own wait is 40 ms at most");
 }

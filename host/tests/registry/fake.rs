@@ -41,6 +41,8 @@ pub(crate) enum Reply {
     Bytes(String),
     /// Sends a body of zeros, as many megabytes, in chunks.
     Chunked(usize),
+    /// Sends these bytes, and then nothing.
+    Stall(String),
     /// Says nothing.
     Hang,
     /// Closes the connection.
@@ -162,6 +164,10 @@ async fn serve(stream: TcpStream, state: Arc<Mutex<State>>) -> Option<()> {
                     stream.write_all(&chunk).await.ok()?;
                 }
                 stream.write_all(b"0\r\n\r\n").await.ok()?;
+            }
+            Reply::Stall(text) => {
+                stream.write_all(text.as_bytes()).await.ok()?;
+                std::future::pending::<()>().await;
             }
             Reply::Hang => std::future::pending().await,
             Reply::Close => return None,

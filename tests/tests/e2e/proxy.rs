@@ -1,4 +1,4 @@
-//! A relay of connections that notes what clients send, and can hold it back.
+//! A relay of connections that notes what clients send, and can hold it back; and an HTTP proxy, which tunnels them.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -113,4 +113,42 @@ async fn relay(mut client: OwnedReadHalf, mut server: OwnedWriteHalf, connection
             return;
         }
     }
+}
+
+/// An HTTP proxy that opens every tunnel that it is asked for. It lives as long as the test's runtime.
+pub(crate) struct Tunnels {
+    pub(crate) address: SocketAddr,
+    asked: Arc<Mutex<Vec<String>>>,
+}
+
+impl Tunnels {
+    pub(crate) async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (address, asked) = (listener.local_addr().unwrap(), Arc::<Mutex<Vec<String>>>::default());
+        let notes = Arc::clone(&asked);
+        tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                tokio::spawn(tunnel(client, Arc::clone(&notes)));
+            }
+        });
+        Self { address, asked }
+    }
+
+    /// What clients asked for: a request line and headers each.
+    pub(crate) fn asked(&self) -> Vec<String> {
+        self.asked.lock().unwrap().clone()
+    }
+}
+
+async fn tunnel(mut client: TcpStream, asked: Arc<Mutex<Vec<String>>>) -> Option<()> {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(client.read_u8().await.ok()?);
+    }
+    let head = String::from_utf8(head).ok()?;
+    let target = head.strip_prefix("CONNECT ")?.split(' ').next()?.to_owned();
+    asked.lock().unwrap().push(head);
+    let mut server = TcpStream::connect(target).await.ok()?;
+    client.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.ok()?;
+    tokio::io::copy_bidirectional(&mut client, &mut server).await.ok().map(drop)
 }

@@ -2,11 +2,13 @@
 //! `--help`, and not into a dump of memory.
 
 use std::os::unix::process::ExitStatusExt as _;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use polaris2istio_tests::servers::{self, Directory, Polaris, PolarisOptions};
 
 use super::controller::binary;
+use super::proxy::Tunnels;
 use super::world::World;
 
 /// What no output may hold.
@@ -63,13 +65,23 @@ fn secrets_are_not_repeated() {
     const POLARIS: (&str, &str) = ("POLARIS2ISTIO_POLARIS_ADDRESS", "127.0.0.1:1");
     const UNFIT: (&str, &str) = ("POLARIS2ISTIO_POLARIS_TOKEN", "pl4nted\u{7}");
     const PASSWORD: (&str, &str) = ("POLARIS2ISTIO_POLARIS_ADDRESS", "polaris:pl4nted@127.0.0.1:8090");
-    let cases: [Case; 7] = [
+    const MODULE: (&str, &str) = ("POLARIS2ISTIO_MODULE", "oci://u:pl4nted@registry.example.com/x:y");
+    const PARAMETER: (&str, &str) = ("POLARIS2ISTIO_MODULE_PARAM", "k=pl4nted");
+    const NO_PAIR: (&str, &str) = ("POLARIS2ISTIO_MODULE_PARAM", "pl4nted");
+    let cases: [Case; 14] = [
         ("--help", &["--help"], &[TOKEN, PASSWORD], "POLARIS2ISTIO_POLARIS_TOKEN"),
         ("-h", &["-h"], &[TOKEN, PASSWORD], "--polaris-token"),
         ("an unknown flag", &["--polaris-token", "pl4nted", "--no-such-flag"], &[], "no-such-flag"),
         ("two sources", &["--polaris-token=pl4nted", "--polaris-token-file=x"], &[POLARIS], "cannot be used with"),
         ("an unfit token", &["--answers="], &[UNFIT], "error"),
         ("a token that no header takes", &[], &[POLARIS, UNFIT], "no header can carry"),
+        ("--help of all", &["--help"], &[MODULE, PARAMETER], "POLARIS2ISTIO_MODULE_PARAM"),
+        ("--help of a verb", &["convert", "--help"], &[MODULE, PARAMETER], "POLARIS2ISTIO_MODULE_PARAM"),
+        ("--help of a verb of a verb", &["module", "test", "--help"], &[PARAMETER], "POLARIS2ISTIO_MODULE_PARAM"),
+        ("a password in a source", &["--module", MODULE.1], &[POLARIS], "it holds a user or password"),
+        ("the same by the environment", &[], &[POLARIS, MODULE], "it holds a user or password"),
+        ("the same of a verb", &["module", "inspect", MODULE.1], &[], "it holds a user or password"),
+        ("a parameter that is no pair", &[], &[POLARIS, NO_PAIR], "give KEY=VALUE"),
         ("a password in the address", &[], &[TOKEN, PASSWORD], "it holds a user or password"),
     ];
     for (what, args, environment, words) in cases {
@@ -77,6 +89,51 @@ fn secrets_are_not_repeated() {
         assert!(output.contains(words), "{what}: no `{words}` in {output}");
         planted.check(what, &output);
     }
+}
+
+/// A kubeconfig whose cluster is behind a proxy.
+fn behind(kubeconfig: &Path, proxy: &str, directory: &Directory) -> PathBuf {
+    let text = std::fs::read_to_string(kubeconfig).unwrap();
+    let mut kubeconfig: serde_json::Value = serde_json::from_str(&text).unwrap();
+    kubeconfig["clusters"][0]["cluster"]["proxy-url"] = proxy.into();
+    directory.write("kubeconfig", kubeconfig.to_string())
+}
+
+#[test]
+fn a_proxy_that_cannot_be_used_is_named_without_its_password() {
+    let (planted, directory) = (Planted(vec!["pl4nted".to_owned()]), Directory::new("proxy-url"));
+    let cluster = directory.write(
+        "cluster",
+        r#"{"apiVersion":"v1","kind":"Config","current-context":"a","contexts":[{"name":"a","context":{"cluster":"a",
+        "user":"a"}}],"clusters":[{"name":"a","cluster":{"server":"https://127.0.0.1:1"}}],"users":[{"name":"a","user":{}}]}"#,
+    );
+    for (proxy, words) in [
+        ("socks5://u:pl4nted@127.0.0.1:1", "`proxy-url` may be one of http://"),
+        ("ftp://u:pl4nted@127.0.0.1:1", "unsupported protocol"),
+    ] {
+        let kubeconfig = behind(&cluster, proxy, &directory);
+        let environment =
+            [("KUBECONFIG", kubeconfig.to_str().unwrap()), ("POLARIS2ISTIO_POLARIS_ADDRESS", "127.0.0.1:1")];
+        let output = run(&["--leader-election=false", "--http-address=none"], &environment);
+        assert!(output.contains(words), "{proxy}: no `{words}` in {output}");
+        planted.check(proxy, &output);
+    }
+}
+
+#[tokio::test]
+async fn a_proxy_of_the_kubeconfig_is_used() {
+    let Some((world, _)) = World::shared("kube-proxy").await else { return };
+    world.register("cart", &["10.0.0.1"]).await;
+    world.create(&world.entry("cart")).await;
+    let (proxy, directory) = (Tunnels::start().await, Directory::new("kube-proxy"));
+    let url = format!("http://user:pl4nted@{}", proxy.address);
+    let kubeconfig = behind(&world.release.kubeconfig, &url, &directory);
+    let controller = world.controller().kubeconfig(&kubeconfig).flag("log", "trace").start();
+    world.endpoints("cart", &["10.0.0.1"]).await;
+    let asked = proxy.asked();
+    assert!(!asked.is_empty(), "nothing went through it");
+    assert!(asked.iter().all(|head| head.to_lowercase().contains("proxy-authorization: basic")), "{asked:?}");
+    Planted(vec!["pl4nted".to_owned(), "dXNlcjpwbDRudGVk".to_owned()]).check("trace", &controller.process.log());
 }
 
 #[test]

@@ -4,11 +4,12 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::header::{HeaderMap, LOCATION};
+use reqwest::header::{HeaderMap, LOCATION, RETRY_AFTER};
 use reqwest::{Method, Request, Response, StatusCode};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use super::client::Client;
+use super::large::{LARGE, Large, Leave};
 use super::resolver::NameError;
 use super::token::Headers;
 use super::{Address, HttpConfig};
@@ -49,6 +50,7 @@ pub(super) struct Done {
 pub(super) struct Asker {
     client: Arc<Client>,
     headers: Arc<Headers>,
+    large: Large,
     body_limit: usize,
     connect_timeout: Duration,
     total_timeout: Duration,
@@ -59,6 +61,7 @@ impl Asker {
         Ok(Self {
             client: Arc::new(Client::new(config)?),
             headers: Arc::new(Headers::new(&config.token)?),
+            large: Large::default(),
             body_limit: config.body_limit,
             connect_timeout: config.connect_timeout,
             total_timeout: config.total_timeout,
@@ -93,6 +96,7 @@ impl Asker {
         client: &reqwest::Client,
         headers: HeaderMap,
     ) -> Result<Decoded, RegistryError> {
+        let deadline = Instant::now() + self.total_timeout;
         let mut request = Request::new(Method::POST, job.address.discover_url().clone());
         *request.headers_mut() = headers;
         *request.body_mut() = Some(job.body.clone().into());
@@ -109,26 +113,63 @@ impl Asker {
             let problem = format!("it redirects ({status}) to {target:.200}, which is not followed");
             return Err(RegistryError::NotPolaris { origin, problem });
         }
-        let body = self.read(job, &origin, &mut response).await?;
-        let decoded = decode_apart(body, &origin).await;
-        decoded.map_err(|error| foreign(error, status, code, &origin))
+        let (body, leave) = self.read(job, &origin, &mut response, deadline).await?;
+        let decoded = self.decode_apart(body, leave, &origin).await;
+        let mut result = decoded.map_err(|error| foreign(error, status, code, &origin));
+        if let Err(RegistryError::Limited { wait, .. }) = &mut result {
+            *wait = asked_wait(&response);
+        }
+        result
     }
 
-    /// Reads a body, as far as it is allowed to go.
-    async fn read(&self, job: &Job, origin: &str, response: &mut Response) -> Result<Vec<u8>, RegistryError> {
+    /// Reads a body, as far as it is allowed to go; a large one with leave, which is kept until it is decoded.
+    async fn read(
+        &self,
+        job: &Job,
+        origin: &str,
+        response: &mut Response,
+        deadline: Instant,
+    ) -> Result<(Vec<u8>, Leave), RegistryError> {
         let too_large = || RegistryError::TooLarge { origin: origin.to_owned(), limit: self.body_limit };
         let announced = response.content_length().unwrap_or_default();
         if usize::try_from(announced).map_or(true, |length| length > self.body_limit) {
             return Err(too_large());
         }
-        let mut body = Vec::new();
+        let (mut body, mut leave) = (Vec::new(), None);
         while let Some(chunk) = response.chunk().await.map_err(|error| self.trouble(job, &error))? {
             if body.len() + chunk.len() > self.body_limit {
                 return Err(too_large());
             }
+            if leave.is_none() && body.len() + chunk.len() > LARGE {
+                leave = timeout_at(deadline, self.large.body()).await.map_err(|_| self.timed_out(job))?;
+            }
             body.extend_from_slice(&chunk);
         }
-        Ok(body)
+        Ok((body, leave))
+    }
+
+    /// Decodes a body; a long one off the async threads.
+    async fn decode_apart(&self, body: Vec<u8>, leave: Leave, origin: &str) -> Result<Decoded, RegistryError> {
+        if body.len() < DECODE_APART {
+            return decode::decode(&body, origin);
+        }
+        let leave = (leave, self.large.decoding().await);
+        let name = origin.to_owned();
+        // The task keeps the leave, as it goes on where nobody waits for it any more.
+        let task = tokio::task::spawn_blocking(move || {
+            let decoded = decode::decode(&body, &name);
+            drop((body, leave));
+            decoded
+        });
+        task.await.unwrap_or_else(|error| {
+            let problem = format!("its decoding ended early: {error}");
+            Err(RegistryError::NotJson { origin: origin.to_owned(), problem })
+        })
+    }
+
+    fn timed_out(&self, job: &Job) -> RegistryError {
+        let (service, address) = ((*job.service).clone(), job.address.to_string());
+        RegistryError::TimedOut { service, address, after: self.total_timeout }
     }
 
     /// What a failure of the client means.
@@ -150,9 +191,7 @@ impl Asker {
                 problem: format!("no connection came about within {:?}", self.connect_timeout),
             },
             (true, false) => RegistryError::Unreachable { address, problem: chain(error) },
-            (false, true) => {
-                RegistryError::TimedOut { service: (*job.service).clone(), address, after: self.total_timeout }
-            }
+            (false, true) => self.timed_out(job),
             (false, false) => {
                 RegistryError::Dropped { service: (*job.service).clone(), address, problem: chain(error) }
             }
@@ -165,6 +204,12 @@ fn code(response: &Response) -> Option<u32> {
     response.headers().get(CODE_HEADER)?.to_str().ok()?.parse().ok()
 }
 
+/// How long the server asks to be left alone. The other form of it, a date, is not read: clocks differ.
+fn asked_wait(response: &Response) -> Option<Duration> {
+    let seconds = response.headers().get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
+    Some(Duration::from_secs(seconds))
+}
+
 async fn drain(response: &mut Response) {
     let mut left = DRAIN_LIMIT;
     while let Ok(Some(chunk)) = response.chunk().await {
@@ -173,17 +218,6 @@ async fn drain(response: &mut Response) {
         };
         left = rest;
     }
-}
-
-async fn decode_apart(body: Vec<u8>, origin: &str) -> Result<Decoded, RegistryError> {
-    if body.len() < DECODE_APART {
-        return decode::decode(&body, origin);
-    }
-    let name = origin.to_owned();
-    let task = tokio::task::spawn_blocking(move || decode::decode(&body, &name)).await;
-    task.unwrap_or_else(|error| {
-        Err(RegistryError::NotJson { origin: origin.to_owned(), problem: format!("its decoding ended early: {error}") })
-    })
 }
 
 /// A body that is no answer of Polaris's may come from something in between: then the HTTP status says more than its text.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{Addresses, TlsFiles, TokenSource};
+use crate::registry::decode::ANSWER_LIMIT;
 
 /// How to follow a Polaris server over HTTP.
 #[derive(Debug, Clone)]
@@ -26,11 +27,11 @@ pub struct HttpConfig {
     pub connect_timeout: Duration,
     /// How long a request may take as a whole. 10 s by default: an answer of 5,000 instances is some 4 MB.
     pub total_timeout: Duration,
-    /// The largest answer that is read, in bytes. 64 MiB by default.
+    /// The largest answer that is read, in bytes. 16 MiB by default.
     pub body_limit: usize,
-    /// The shortest and longest wait after a failure (without jitter, which at most doubles it). 0.5 s and 10 s by default.
+    /// The shortest and longest wait after a failure, jitter included. 0.5 s and 10 s by default.
     pub backoff: (Duration, Duration),
-    /// The same after the server said that it limits requests. 5 s and 60 s by default.
+    /// The same after the server said that it limits requests. 5 s and 20 s by default; longer where it asks for more itself.
     pub limited_backoff: (Duration, Duration),
 }
 
@@ -47,9 +48,9 @@ impl HttpConfig {
             concurrency: 32,
             connect_timeout: Duration::from_secs(3),
             total_timeout: Duration::from_secs(10),
-            body_limit: 64 << 20,
+            body_limit: ANSWER_LIMIT,
             backoff: (Duration::from_millis(500), Duration::from_secs(10)),
-            limited_backoff: (Duration::from_secs(5), Duration::from_secs(60)),
+            limited_backoff: (Duration::from_secs(5), Duration::from_secs(20)),
         }
     }
 }

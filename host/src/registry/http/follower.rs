@@ -209,6 +209,9 @@ impl Follower {
                 if self.servers.may_lag(received) && self.ledger.would_lose(&job.service, &service) {
                     return Ok("listed");
                 }
+                if let Some(limit) = self.ledger.over(&job.service, &service) {
+                    return Err(RegistryError::TooMuch { service: (*job.service).clone(), limit });
+                }
                 let revision = service.revision.clone();
                 let changed = self.ledger.answered(&job.service, Content::Listed(service), received);
                 self.schedule.revised(&job.service, job.epoch, revision, changed, received);

@@ -10,6 +10,7 @@ mod backoff;
 mod client;
 mod config;
 mod follower;
+mod large;
 mod resolver;
 mod schedule;
 mod servers;

@@ -21,6 +21,9 @@ const STRIKES: usize = 5;
 /// How far a server may be behind another one: a tick of a second, and some time for a loaded machine.
 const LAG: Duration = Duration::from_secs(2);
 
+/// A server that limits us may ask for a longer wait than ours (`Retry-After`), up to this.
+const LONGEST_ASKED: Duration = Duration::from_secs(60);
+
 /// After this long without a halt, the waits start small again.
 const CALM: Duration = Duration::from_secs(60);
 
@@ -172,7 +175,11 @@ impl Servers {
             Some((of_limit, backoff)) if of_limit == limited && !calm => backoff,
             _ => Backoff::new(if limited { self.limited_waits } else { self.waits }),
         };
-        let until = now + backoff.next();
+        let asked = match &error {
+            RegistryError::Limited { wait: Some(wait), .. } => (*wait).min(LONGEST_ASKED),
+            _ => Duration::ZERO,
+        };
+        let until = now + backoff.next().max(asked);
         self.backoff = Some((limited, backoff));
         let error = Arc::new(error);
         let kind = error.kind();
