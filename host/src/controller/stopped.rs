@@ -92,7 +92,10 @@ impl Look<'_> {
     pub(super) async fn show(&mut self, stopped: &Stopped, apply: &Apply, desired: &Desired) -> Action {
         let change = &apply.change;
         if stopped.is_pause() {
-            let words = format!("a write waits: {} endpoints more, {} less; {stopped}", change.added, change.removed);
+            let words = format!(
+                "a write waits: {} endpoints come, {} go, {} change; {stopped}",
+                change.added, change.removed, change.changed
+            );
             self.problem(Matter::Paused, words);
         }
         let news = self.tracked.says("stopped", format!("{stopped} {desired:?}"));
