@@ -109,8 +109,7 @@ fn cut(text: &str) -> String {
     if text.len() <= LONGEST {
         return text.into();
     }
-    let end = (0..=LONGEST).rev().find(|at| text.is_char_boundary(*at)).unwrap_or_default();
-    format!("{}…", &text[..end])
+    format!("{}…", &text[..text.floor_char_boundary(LONGEST)])
 }
 
 #[cfg(test)]

@@ -89,9 +89,8 @@ impl Recorder {
 
 /// A name of its own for an Event on this entry.
 fn name(entry: &str, at: Timestamp) -> String {
-    let end = (0..=entry.len().min(NAME)).rev().find(|at| entry.is_char_boundary(*at)).unwrap_or_default();
     // A part of a name ends in a letter or a figure.
-    let entry = entry[..end].trim_end_matches(|c: char| !c.is_ascii_alphanumeric());
+    let entry = entry[..entry.floor_char_boundary(NAME)].trim_end_matches(|c: char| !c.is_ascii_alphanumeric());
     format!("{entry}.{:x}", at.as_nanosecond())
 }
 
