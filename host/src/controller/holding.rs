@@ -1,5 +1,6 @@
 //! The guard's decision on one entry, and what is said of it.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use polaris2istio_core::limits;
@@ -8,7 +9,9 @@ use tracing::{debug, info, warn};
 use super::diagnostics;
 use super::reconcile::Reconciliation;
 use super::stopped::Stopped;
+use crate::converter::Identity;
 use crate::guard::{Decision, GuardInput, Hold, Kind, Listing, Origins};
+use crate::hash::hash;
 use crate::plan::Desired;
 use crate::telemetry::Condition;
 
@@ -17,6 +20,10 @@ pub(super) struct Facts<'a> {
     pub(super) listing: Listing<'a>,
     pub(super) origins: Origins,
     pub(super) answers: u64,
+    /// The module that gave the answer.
+    pub(super) by: Arc<Identity>,
+    /// The module was just taken back.
+    pub(super) restored: bool,
 }
 
 impl Reconciliation<'_> {
@@ -47,6 +54,8 @@ impl Reconciliation<'_> {
             // What a person lets go counts when it can be written.
             release: if stopped.is_some() { None } else { self.context.holds.take_release(self.title) },
             promotions: self.context.holds.promotions(),
+            module: hash(&*facts.by),
+            restored: facts.restored,
             writable: stopped.is_none(),
             now,
         };
@@ -60,16 +69,6 @@ impl Reconciliation<'_> {
             self.tell(&decision, now);
         }
         self.tracked.urgent |= decision.on_purpose > 0;
-        decision
-    }
-
-    /// Lets go whatever is held: what the entry gets now is known to be good.
-    pub(super) fn let_go(&mut self) -> Decision {
-        self.tracked.guard.anew();
-        let decision = Decision::default();
-        self.context.holds.note(self.title, &decision.holds);
-        diagnostics::log_alarm(self.context.holds.alarm_news());
-        self.tell(&decision, Instant::now());
         decision
     }
 

@@ -263,15 +263,12 @@ impl Reconciliation<'_> {
             return self.end(SyncStatus::Failed, Action::await_change());
         }
         let stopped = self.stopped();
-        // What the last good module had published comes back at once, whatever goes with it.
+        // What the last good module had published comes back at once. That it drops something is known to be good; what the
+        // registry has lost meanwhile is held as ever.
         let restored = stopped.is_none() && turn == RolloutPhase::Restored && self.tracked.restores(&by, &desired);
-        let decision = if restored {
-            self.let_go()
-        } else {
-            let listing = content.as_deref().map_or(Listing::Missing, Listing::Service);
-            let facts = Facts { listing, origins, answers };
-            self.guard(&mut desired, &source, facts, stopped.as_ref())
-        };
+        let listing = content.as_deref().map_or(Listing::Missing, Listing::Service);
+        let facts = Facts { listing, origins, answers, by: Arc::clone(&by), restored };
+        let decision = self.guard(&mut desired, &source, facts, stopped.as_ref());
         if self.too_many(&desired) {
             return self.end(SyncStatus::Failed, Action::await_change());
         }

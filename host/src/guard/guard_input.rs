@@ -29,6 +29,10 @@ pub struct GuardInput<'a> {
     pub release: Option<Release>,
     /// How often a person has promoted a module so far.
     pub promotions: u64,
+    /// The module that gave the answer, as a hash of its identity.
+    pub module: u64,
+    /// The module was just taken back: what it drops of what is listed as fit is known to be good.
+    pub restored: bool,
     /// Whether what is decided may be written. What a person did while it may not counts once it may.
     pub writable: bool,
     /// Now.

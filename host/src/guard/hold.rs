@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Instant;
 
+use crate::annotation::PROTOCOL;
+
 /// A row of the guard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
@@ -16,6 +18,8 @@ pub enum Kind {
     Rebound,
     /// The module drops endpoints of instances that the registry lists as fit.
     Module,
+    /// The entry's annotation asks for no instance that the service lists.
+    Annotation,
 }
 
 /// Why endpoints are held, with the figures.
@@ -25,11 +29,11 @@ pub enum Reason {
     Missing,
     /// The service lists no instance.
     Empty,
-    /// So many of so many vanished from the list at once.
+    /// So many of the most within ten minutes vanished from the list.
     Removal {
-        /// Places (an address with a port) that vanished.
+        /// Places (an address with a port) that are gone, net.
         gone: usize,
-        /// Places that there were.
+        /// The most that there were.
         of: usize,
     },
     /// Many services lost instances at once; the fleet's alarm says how many.
@@ -45,6 +49,11 @@ pub enum Reason {
         dropped: usize,
         /// Places that are published.
         of: usize,
+    },
+    /// The annotation `aeraki.net/protocol` asks for a protocol that no listed instance has.
+    Annotation {
+        /// Its value.
+        asked: String,
     },
 }
 
@@ -64,6 +73,11 @@ pub struct Hold {
 }
 
 impl Kind {
+    /// Whether the registry is the cause: its list has lost what is held.
+    pub(super) fn is_of_registry(self) -> bool {
+        matches!(self, Self::Empty | Self::Removal | Self::Fleet)
+    }
+
     /// One word, as metrics and the status have it.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -72,6 +86,7 @@ impl Kind {
             Self::Fleet => "fleet",
             Self::Rebound => "rebound",
             Self::Module => "module",
+            Self::Annotation => "annotation",
         }
     }
 }
@@ -82,9 +97,16 @@ impl fmt::Display for Reason {
             Self::Missing => f.write_str("the registry has no such service any more"),
             Self::Empty => f.write_str("the service lists no instance any more"),
             Self::Removal { gone, of } => {
-                write!(f, "{gone} of {of} vanished from the registry at once; they go if it still says so then")
+                write!(
+                    f,
+                    "{gone} of {of} vanished from the registry within ten minutes; they go if it still says so then"
+                )
             }
             Self::Fleet => f.write_str("many services lost instances at once, so the registry may have lost its data"),
+            Self::Annotation { asked } => write!(
+                f,
+                "the annotation {PROTOCOL} asks for `{asked}`, which no instance has that could serve; correct it, or release them"
+            ),
             Self::Rebound { from } => write!(f, "the service named now has no endpoints yet; those of {from} stay"),
             Self::Module { dropped, of } => {
                 write!(

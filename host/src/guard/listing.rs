@@ -22,8 +22,12 @@ pub enum Listing<'a> {
 /// What became of an instance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Standing {
-    /// Listed, and taken out of service by someone: isolated, weight 0, unhealthy, of a protocol that was not asked for.
+    /// Listed, and taken out of service by someone: isolated or of weight 0.
     OutOfService,
+    /// Listed and in service, but of a protocol that the entry's annotation does not ask for.
+    NotAskedFor,
+    /// Listed and in service, and unhealthy by what the registry was told, which may be wrong for all at once.
+    Unhealthy,
     /// Listed, and nothing in the registry or on the entry says that it should take no traffic.
     Fit,
 }
@@ -47,17 +51,18 @@ impl<'a> Listing<'a> {
     /// Judges all instances for an entry, by the default rules' order: what is in service at all, then health.
     pub(super) fn standings(self, entry: &ServiceEntry) -> Standings {
         let asked = entry.annotation(PROTOCOL).unwrap_or_default();
-        let in_service = |instance: &Instance| {
-            !instance.isolated
-                && instance.weight > 0
-                && (asked.is_empty() || protocol::matches(asked, &instance.protocol))
-        };
+        let asked_for = |instance: &Instance| asked.is_empty() || protocol::matches(asked, &instance.protocol);
+        let in_service = |instance: &Instance| !instance.isolated && instance.weight > 0 && asked_for(instance);
         // Where none is healthy, all count as if they were, as in the default rules.
         let any_healthy = self.instances().iter().any(|instance| instance.healthy && in_service(instance));
         let mut standings: HashMap<_, Vec<_>> = HashMap::new();
         for instance in self.instances() {
-            let fit = in_service(instance) && (instance.healthy || !any_healthy);
-            let standing = if fit { Standing::Fit } else { Standing::OutOfService };
+            let standing = match instance {
+                _ if instance.isolated || instance.weight == 0 => Standing::OutOfService,
+                _ if !asked_for(instance) => Standing::NotAskedFor,
+                _ if any_healthy && !instance.healthy => Standing::Unhealthy,
+                _ => Standing::Fit,
+            };
             standings.entry(canonical(&instance.host)).or_default().push((instance.port, standing));
         }
         Standings(standings)
@@ -115,7 +120,7 @@ mod tests {
             (|_| {}, Standing::Fit),
             (|i| i.isolated = true, Standing::OutOfService),
             (|i| i.weight = 0, Standing::OutOfService),
-            (|i| i.healthy = false, Standing::OutOfService),
+            (|i| i.healthy = false, Standing::Unhealthy),
         ];
         for (change, standing) in cases {
             check(vec![instance("10.0.0.1", change), other()], None, "10.0.0.1", Some(8080), Some(standing));
@@ -137,7 +142,7 @@ mod tests {
         check(one(), None, "2001:db8::1", None, Some(Standing::Fit));
         check(one(), None, "2001:db8::1", Some(9090), None);
         check(one(), Some("http"), "2001:db8::1", Some(8080), Some(Standing::Fit));
-        check(one(), Some("grpc"), "2001:db8::1", Some(8080), Some(Standing::OutOfService));
+        check(one(), Some("grpc"), "2001:db8::1", Some(8080), Some(Standing::NotAskedFor));
         let twice = vec![instance("10.0.0.1", |i| i.isolated = true), instance("10.0.0.1", |_| {})];
         check(twice, None, "10.0.0.1", Some(8080), Some(Standing::Fit));
     }

@@ -10,6 +10,7 @@ mod guard_input;
 mod hold;
 mod holds;
 mod listing;
+mod loss;
 mod merge;
 mod operator_fingerprint;
 mod origin;

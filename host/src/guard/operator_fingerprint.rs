@@ -6,11 +6,13 @@ use super::guard_input::GuardInput;
 use crate::annotation::is_for_modules;
 use crate::istio::{Port, ServiceEntry};
 
-/// The sum of it by one decision; another sum by the next one tells that something was done.
+/// A fingerprint of what operators did; if it differs at the next decision, they did something in between.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct OperatorFingerprint {
     /// How often one of them has promoted a module.
     pub(super) promotions: u64,
+    /// The module that gave the answer.
+    pub(super) module: u64,
     /// A hash of what the entry's operator wrote.
     pub(super) entry: u64,
 }
@@ -18,7 +20,7 @@ pub(super) struct OperatorFingerprint {
 impl OperatorFingerprint {
     /// By this decision.
     pub(super) fn of(seen: &GuardInput<'_>) -> Self {
-        Self { promotions: seen.promotions, entry: operators_hash(seen.live) }
+        Self { promotions: seen.promotions, module: seen.module, entry: operators_hash(seen.live) }
     }
 }
 

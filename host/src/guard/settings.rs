@@ -52,6 +52,21 @@ impl Settings {
     }
 }
 
+impl Settings {
+    /// How long a loss is held that stands so far between half (0) and all (1): `removal_hold` at the one end, `empty_hold` at
+    /// the other, and each step between multiplies it. Where there is nothing to multiply, the nearer end counts.
+    pub(super) fn hold_of(&self, beyond_half: f64) -> HoldTime {
+        match (self.removal_hold, self.empty_hold) {
+            (_, empty) if beyond_half >= 1.0 => empty,
+            (HoldTime::For(removal), HoldTime::For(empty)) if !removal.is_zero() && empty > removal => {
+                let ratio = empty.as_secs_f64() / removal.as_secs_f64();
+                HoldTime::For(removal.mul_f64(ratio.powf(beyond_half)))
+            }
+            (removal, _) => removal,
+        }
+    }
+}
+
 fn read<T: FromStr<Err = String>>(
     entry: &ServiceEntry,
     key: &str,
@@ -70,7 +85,7 @@ fn read<T: FromStr<Err = String>>(
 }
 
 impl HoldTime {
-    /// When a hold that began at `since` ends; none means not by time.
+    /// When a hold that began at `since` ends; `None` if not by time.
     pub(super) fn end(self, since: Instant) -> Option<Instant> {
         match self {
             Self::For(time) => since.checked_add(time),
@@ -113,6 +128,25 @@ mod tests {
             ..Settings::default()
         };
         assert_eq!(found, (wanted, vec![]));
+    }
+
+    #[test]
+    fn the_more_is_gone_the_longer_it_is_held() {
+        let settings = Settings::default();
+        let seconds = |beyond: f64| match settings.hold_of(beyond) {
+            HoldTime::For(time) => time.as_secs(),
+            HoldTime::Never => u64::MAX,
+        };
+        assert_eq!([0.0, 0.25, 0.5, 0.75, 1.0].map(seconds), [10, 23, 54, 128, 300]);
+        let of = |removal, empty| Settings { removal_hold: removal, empty_hold: empty, ..settings };
+        let (none, some, never) =
+            (HoldTime::For(Duration::ZERO), HoldTime::For(Duration::from_secs(60)), HoldTime::Never);
+        for (removal, empty, between, all) in
+            [(none, some, none, some), (some, none, some, none), (some, never, some, never), (never, some, never, some)]
+        {
+            let settings = of(removal, empty);
+            assert_eq!((settings.hold_of(0.5), settings.hold_of(1.0)), (between, all));
+        }
     }
 
     #[test]

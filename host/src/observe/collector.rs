@@ -19,7 +19,7 @@ use crate::telemetry::Condition;
 use crate::writes::BlockReason;
 
 /// Kinds of holds, each a series from the start.
-const HOLDS: [&str; 5] = ["empty", "removal", "fleet", "rebound", "module"];
+const HOLDS: [&str; 6] = ["empty", "removal", "fleet", "rebound", "module", "annotation"];
 /// What an entry can be in, each a series from the start.
 const STATES: [&str; 6] = ["done", "paused", "held", "failed", "waiting", "follows"];
 /// Reasons for which nothing is written.

@@ -12,6 +12,8 @@ const SPACING: Duration = Duration::from_millis(200);
 const LONGEST: Duration = Duration::from_secs(10);
 /// After so long without a write, what was before does not count.
 const QUIET: Duration = Duration::from_secs(60);
+/// Content counts as flapping once it has come back this often: once is a rollout, a swap or a scaling.
+const RETURNS: u32 = 3;
 /// States that are remembered.
 const REMEMBERED: usize = 8;
 
@@ -20,12 +22,14 @@ const REMEMBERED: usize = 8;
 pub struct FlapDamper {
     spacing: Duration,
     last: Option<Instant>,
+    /// How often in a row the content was one that had been there before.
+    returns: u32,
     recent: VecDeque<u64>,
 }
 
 impl Default for FlapDamper {
     fn default() -> Self {
-        Self { spacing: SPACING, last: None, recent: VecDeque::new() }
+        Self { spacing: SPACING, last: None, returns: 0, recent: VecDeque::new() }
     }
 }
 
@@ -40,7 +44,8 @@ impl FlapDamper {
         if self.last.is_some_and(|last| now.duration_since(last) > QUIET) {
             *self = Self::default();
         }
-        self.spacing = if self.recent.contains(&content) { (self.spacing * 2).min(LONGEST) } else { SPACING };
+        self.returns = if self.recent.contains(&content) { self.returns + 1 } else { 0 };
+        self.spacing = if self.returns >= RETURNS { (self.spacing * 2).min(LONGEST) } else { SPACING };
         self.recent.push_back(content);
         if self.recent.len() > REMEMBERED {
             self.recent.pop_front();
@@ -75,12 +80,9 @@ mod tests {
             waits
         };
         assert_eq!(waits(&[1, 2, 3, 4]), [200, 200, 200, 200], "new content");
-        assert_eq!(
-            waits(&[1, 2, 1, 2, 1, 2, 1, 2, 1]),
-            [200, 200, 400, 800, 1600, 3200, 6400, 10000, 10000],
-            "flapping"
-        );
-        assert_eq!(waits(&[1, 2, 1, 3]), [200, 200, 400, 200], "something new ends it");
+        assert_eq!(waits(&[1, 2, 1, 2, 1, 2, 1, 2, 1]), [200, 200, 200, 200, 400, 800, 1600, 3200, 6400], "flapping");
+        assert_eq!(waits(&[1, 2, 1]), [200, 200, 200], "once is a rollout that was taken back");
+        assert_eq!(waits(&[1, 2, 1, 2, 1, 3]), [200, 200, 200, 200, 400, 200], "something new ends it");
     }
 
     #[test]
@@ -88,8 +90,7 @@ mod tests {
         let now = Instant::now();
         let mut pace = FlapDamper::default();
         assert_eq!(pace.wait(now), Duration::ZERO);
-        pace.wrote(1, now);
-        pace.wrote(1, now);
+        (0..=RETURNS).for_each(|_| pace.wrote(1, now));
         assert_eq!(pace.flaps(now), Some(QUIET));
         assert_eq!(pace.flaps(now + QUIET / 2), Some(QUIET / 2));
         assert_eq!(pace.flaps(now + QUIET), None, "without a write");

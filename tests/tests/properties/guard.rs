@@ -75,9 +75,10 @@ struct Bystander {
     listed: Option<Vec<State>>,
     answers: u64,
     has: BTreeSet<usize>,
-    empty_since: Option<Instant>,
-    /// When an endpoint was first kept although others were listed and it was not, and the answers by then.
+    /// When an endpoint was first kept although it was not listed, and the answers by then.
     kept_since: BTreeMap<usize, (Instant, u64)>,
+    /// How many there were before the loss that is held, but for what was isolated since.
+    level: usize,
 }
 
 impl Bystander {
@@ -93,17 +94,17 @@ impl Bystander {
         let given: BTreeSet<_> =
             (0..HOSTS).filter(|host| self.state(*host) == State::Fit && !step.drops.contains(host)).collect();
         let empty = (0..HOSTS).all(|host| self.state(host) == State::Absent);
-        self.empty_since = if empty { self.empty_since.or(Some(now)) } else { None };
         let (has, title) = self.decide(&given, step.release, now, fleet, step.entry);
         prop_assert!(given.is_subset(&has), "{title}: what comes is there at once");
         prop_assert!(has.iter().all(|host| given.contains(host) || self.has.contains(host)), "{title}: from nowhere");
         prop_assert!(has.iter().all(|host| self.state(*host) != State::Isolated), "{title}: what is isolated goes");
+        let there = self.there(&given);
+        self.level -= self.level.min(self.has.iter().filter(|host| self.state(**host) == State::Isolated).count());
         if !step.release {
-            self.check_gone(&has, &given, empty, now, fleet.alarm().is_some())?;
+            self.check_gone(&has, there, empty, now, fleet.alarm().is_some())?;
         }
-        let held = !empty && fleet.alarm().is_none();
-        let vanished: BTreeSet<_> =
-            has.iter().copied().filter(|host| held && self.state(*host) == State::Absent).collect();
+        let vanished: BTreeSet<_> = has.iter().copied().filter(|host| self.state(*host) == State::Absent).collect();
+        self.level = if vanished.is_empty() { there } else { self.level.max(there) };
         self.kept_since.retain(|host, _| vanished.contains(host));
         for host in vanished {
             self.kept_since.entry(host).or_insert((now, self.answers));
@@ -115,7 +116,7 @@ impl Bystander {
     fn check_gone(
         &self,
         has: &BTreeSet<usize>,
-        given: &BTreeSet<usize>,
+        there: usize,
         empty: bool,
         now: Instant,
         alarm: bool,
@@ -123,21 +124,31 @@ impl Bystander {
         let gone = |state| self.has.difference(has).copied().filter(move |host| self.state(*host) == state);
         let dropped = gone(State::Fit).count();
         prop_assert!(dropped * 10 <= self.has.len(), "the module drops {dropped} of {}", self.has.len());
-        let fresh: Vec<_> = self.has.difference(given).filter(|host| self.state(**host) == State::Absent).collect();
-        let fresh = fresh.iter().filter(|host| !self.kept_since.contains_key(host)).count();
-        let rest = self.has.len() - self.kept_since.len();
+        // What is replaced is no loss.
+        if there >= self.level {
+            return Ok(());
+        }
+        let least = if empty { EMPTY_HOLD } else { REMOVAL_HOLD };
         for host in gone(State::Absent) {
             prop_assert!(!alarm, "{host} goes during an alarm");
-            match (self.empty_since, self.kept_since.get(&host)) {
-                (Some(since), _) => prop_assert!(empty && now - since >= EMPTY_HOLD, "{host}: {:?}", now - since),
-                (None, Some((since, answers))) => {
-                    let confirmed = now - *since >= REMOVAL_HOLD && self.answers >= answers + 2;
+            match self.kept_since.get(&host) {
+                Some((since, answers)) => {
+                    let confirmed = now - *since >= least && self.answers >= answers + 2;
                     prop_assert!(confirmed, "{host}: after {:?} and {}", now - *since, self.answers - answers);
                 }
-                (None, None) => prop_assert!(rest < 4 || fresh * 2 <= rest, "{host}: {fresh} of {rest} at once"),
+                None => prop_assert!(!empty, "{host} of {} goes at once with all others", self.level),
             }
         }
+        let at_once = gone(State::Absent).any(|host| !self.kept_since.contains_key(&host));
+        let small = self.level < 4 || there * 2 >= self.level;
+        prop_assert!(!at_once || small, "{there} of {} are left at once", self.level);
         Ok(())
+    }
+
+    /// How many the registry lists as fit and the module gives, or drops of those that the entry has.
+    fn there(&self, given: &BTreeSet<usize>) -> usize {
+        let dropped = self.has.difference(given).filter(|host| self.state(**host) == State::Fit);
+        given.len() + dropped.count()
     }
 
     fn decide(
@@ -171,6 +182,8 @@ impl Bystander {
             addresses: &Default::default(),
             release: release.then_some(Release::All),
             promotions: 0,
+            module: 0,
+            restored: false,
             writable: true,
             now,
         };

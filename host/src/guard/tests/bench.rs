@@ -1,6 +1,7 @@
 //! An entry, a registry and a module that say what a table tells them to.
 //!
-//! Instances are single letters. A capital one is listed, and taken out of service on purpose.
+//! Instances are single letters. A capital one is listed, and taken out of service on purpose; a digit stands for an unhealthy one:
+//! `0` for `a`, `1` for `b`.
 
 use std::time::{Duration, Instant};
 
@@ -21,6 +22,8 @@ pub(super) struct Step {
     drops: &'static str,
     release: Option<Release>,
     promoted: bool,
+    restored: bool,
+    swapped: bool,
     edited: Option<&'static str>,
     endpoints: &'static str,
     holds: &'static [Kind],
@@ -28,7 +31,18 @@ pub(super) struct Step {
 
 /// At this second the registry lists these (`-` where there is no such service), and the entry shall have those.
 pub(super) fn at(second: u64, listed: &'static str, endpoints: &'static str, holds: &'static [Kind]) -> Step {
-    Step { second, listed: Some(listed), drops: "", release: None, promoted: false, edited: None, endpoints, holds }
+    Step {
+        second,
+        listed: Some(listed),
+        drops: "",
+        release: None,
+        promoted: false,
+        restored: false,
+        swapped: false,
+        edited: None,
+        endpoints,
+        holds,
+    }
 }
 
 /// The same with a registry that says nothing.
@@ -52,6 +66,16 @@ impl Step {
         Self { edited: Some(annotation), ..self }
     }
 
+    /// The module was taken back.
+    pub(super) fn restored(self) -> Self {
+        Self { restored: true, ..self }
+    }
+
+    /// Another module gives the answer.
+    pub(super) fn swapped(self) -> Self {
+        Self { swapped: true, ..self }
+    }
+
     /// The addresses and holds that shall be.
     pub(super) fn expected(&self) -> (&'static str, &'static [Kind]) {
         (self.endpoints, self.holds)
@@ -73,6 +97,7 @@ pub(super) struct Bench {
     listed: Option<Service>,
     answers: u64,
     promotions: u64,
+    module: u64,
 }
 
 impl Bench {
@@ -92,6 +117,7 @@ impl Bench {
             listed: None,
             answers: 0,
             promotions: 7,
+            module: 1,
         }
     }
 
@@ -107,6 +133,7 @@ impl Bench {
             self.listed = (listed != "-").then(|| service(listed));
         }
         self.promotions += u64::from(step.promoted);
+        self.module += u64::from(step.swapped);
         if let Some(annotation) = step.edited {
             let annotations = self.live.metadata.annotations.get_or_insert_default();
             annotations.insert(annotation.into(), format!("{}s", step.second));
@@ -123,6 +150,8 @@ impl Bench {
             addresses: &Default::default(),
             release: step.release,
             promotions: self.promotions,
+            module: self.module,
+            restored: step.restored,
             writable: true,
             now: self.now + Duration::from_secs(step.second),
         };
@@ -154,13 +183,16 @@ fn service(letters: &str) -> Service {
     let location = || Location { region: String::new(), zone: String::new(), campus: String::new() };
     let instance = |letter: char| Instance {
         id: letter.to_string(),
-        host: letter.to_ascii_lowercase().to_string(),
+        host: letter
+            .to_digit(10)
+            .map_or(letter.to_ascii_lowercase(), |digit| char::from(b'a' + digit as u8))
+            .to_string(),
         port: 80,
         protocol: "http".into(),
         version: String::new(),
         weight: 100,
         priority: 0,
-        healthy: true,
+        healthy: !letter.is_ascii_digit(),
         isolated: letter.is_ascii_uppercase(),
         location: location(),
         metadata: vec![],

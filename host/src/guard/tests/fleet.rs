@@ -45,14 +45,37 @@ fn a_registry_restored_empty_clears_nothing() {
     // The first ones' five minutes are no end any more.
     mesh.all(0..4, &at(301, "-", "abcd", &[Kind::Fleet]));
     mesh.all(0..20, &at(99_999, "", "abcd", &[Kind::Fleet]));
-    // What is listed again is as listed, what is not is held; small losses are held as well.
-    mesh.all(0..1, &at(100_000, "bcde", "abcde", &[Kind::Fleet]));
+    // What is listed again is as listed, what is not is held; small losses are held as well, and what is replaced is none.
+    mesh.all(0..1, &at(100_000, "bcd", "abcd", &[Kind::Fleet]));
     mesh.all(1..2, &at(100_000, "Abcd", "bcd", &[]));
     mesh.all(2..20, &at(100_001, "abcd", "abcd", &[]));
     assert!(mesh.fleet.alarm().is_some());
-    mesh.all(0..1, &at(100_002, "abcde", "abcde", &[]));
+    mesh.all(0..1, &at(100_002, "bcde", "bcde", &[]));
     assert_eq!(mesh.fleet.alarm(), None);
-    mesh.all(0..1, &at(100_003, "bcde", "bcde", &[]));
+    mesh.all(0..1, &at(100_003, "cde", "cde", &[]));
+}
+
+#[test]
+fn ordinary_rollouts_raise_no_alarm() {
+    let mut mesh = Mesh::new(20);
+    for second in 1..=20 {
+        let entry = second as usize - 1;
+        mesh.all(entry..entry + 1, &at(second, "bcde", "bcde", &[]));
+        mesh.all(entry..entry + 1, &at(second, "efgh", "efgh", &[]));
+    }
+    assert_eq!(mesh.fleet.alarm(), None);
+}
+
+/// A health checker that lost its heartbeats: the first few are believed, the fleet is not.
+#[test]
+fn unhealthy_everywhere_is_held_by_the_alarm() {
+    let mut mesh = Mesh::new(20);
+    mesh.all(0..4, &at(1, "012d", "d", &[]));
+    mesh.all(4..20, &at(1, "012d", "abcd", &[Kind::Fleet]));
+    mesh.all(4..20, &at(9_999, "012d", "abcd", &[Kind::Fleet]));
+    mesh.all(0..20, &at(10_000, "abcd", "abcd", &[]));
+    assert_eq!(mesh.fleet.alarm(), None);
+    mesh.all(0..1, &at(10_001, "0bcd", "bcd", &[]));
 }
 
 #[test]

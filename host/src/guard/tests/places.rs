@@ -43,6 +43,8 @@ fn decide(live: &ServiceEntry, given: &ServiceEntry, instances: Value) -> (Desir
         addresses: &Default::default(),
         release: None,
         promotions: 0,
+        module: 0,
+        restored: false,
         writable: true,
         now: Instant::now(),
     };
@@ -153,6 +155,8 @@ fn an_instance_behind_another_address_is_known_by_what_the_module_said() {
             addresses: &Default::default(),
             release: None,
             promotions: 0,
+            module: 0,
+            restored: false,
             writable: true,
             now: Instant::now(),
         };

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::bench::{Bench, Step, at, silent};
-use crate::guard::Kind::{Empty, Module, Rebound, Removal};
+use crate::guard::Kind::{Annotation, Empty, Module, Rebound, Removal};
 use crate::guard::{HoldTime, Release};
 
 #[track_caller]
@@ -58,8 +58,9 @@ fn a_mass_removal_needs_time_and_two_more_answers() {
             at(1, "a", "abcd", &[Removal]),
             at(2, "a", "abcd", &[Removal]),
             at(3, "a", "abcd", &[Removal]),
-            at(10, "a", "abcd", &[Removal]),
-            at(11, "a", "a", &[]),
+            // Three of four: longer than a little more than half, shorter than all.
+            at(55, "a", "abcd", &[Removal]),
+            at(56, "a", "a", &[]),
         ],
     );
     check(
@@ -94,22 +95,29 @@ fn during_a_removal_hold() {
             at(2, "aeB", "acde", &[Removal]),
             at(3, "aecd", "aecd", &[]),
             at(4, "e", "aecd", &[Removal]),
-            at(13, "e", "aecd", &[Removal]),
-            at(14, "e", "e", &[]),
+            at(58, "e", "aecd", &[Removal]),
+            at(59, "e", "e", &[]),
         ],
     );
-    // More that vanish in small numbers go at once; a second mass has a time of its own.
+    // What vanishes later has an end of its own, and the more is gone, the later is every end.
     check(
         "abcdefgh",
-        vec![at(0, "abc", "abcdefgh", &[Removal]), at(5, "ab", "abdefgh", &[Removal]), at(10, "ab", "ab", &[])],
+        vec![
+            at(0, "abc", "abcdefgh", &[Removal]),
+            at(5, "ab", "abcdefgh", &[Removal]),
+            at(54, "ab", "abcdefgh", &[Removal]),
+            at(55, "ab", "abc", &[Removal]),
+            at(60, "ab", "ab", &[]),
+        ],
     );
     check(
         "abcdefghij",
         vec![
             at(0, "abcd", "abcdefghij", &[Removal]),
             at(5, "a", "abcdefghij", &[Removal]),
-            at(10, "a", "abcd", &[Removal]),
-            at(15, "a", "a", &[]),
+            at(151, "a", "abcdefghij", &[Removal]),
+            at(152, "a", "abcd", &[Removal]),
+            at(157, "a", "a", &[]),
         ],
     );
     let mut bench = Bench::new("abcd", "ns/now");
@@ -129,18 +137,20 @@ fn from_a_mass_to_nothing_and_back() {
             at(0, "a", "abcd", &[Removal]),
             at(5, "", "abcd", &[Empty]),
             at(20, "", "abcd", &[Empty]),
-            at(304, "", "abcd", &[Empty]),
+            at(299, "", "abcd", &[Empty]),
+            at(300, "", "a", &[Empty]),
             at(305, "", "", &[]),
         ],
     );
-    // The first instance that comes back after an empty answer does not clear the others.
+    // Those that come back after an empty answer make no other one's end earlier.
     check(
         "abcd",
         vec![
             at(0, "-", "abcd", &[Empty]),
             at(100, "d", "abcd", &[Removal]),
             at(105, "cd", "abcd", &[Removal]),
-            at(110, "cd", "cd", &[]),
+            at(299, "cd", "abcd", &[Removal]),
+            at(300, "cd", "cd", &[]),
         ],
     );
     // However few there are.
@@ -153,6 +163,63 @@ fn from_a_mass_to_nothing_and_back() {
             at(102, "bA", "b", &[]),
         ],
     );
+}
+
+#[test]
+fn what_is_replaced_is_no_loss() {
+    check("ab", vec![at(0, "ab", "ab", &[]), at(1, "cd", "cd", &[]), at(2, "de", "de", &[])]);
+    // A hold ends early where as many are listed as there were.
+    check(
+        "abcd",
+        vec![at(0, "e", "abcde", &[Removal]), at(1, "efg", "abcdefg", &[Removal]), at(2, "efgh", "efgh", &[])],
+    );
+}
+
+#[test]
+fn many_small_losses_are_one() {
+    check(
+        "abcdefghijklmnop",
+        vec![
+            at(0, "abcdefghi", "abcdefghi", &[]),
+            at(1, "abcde", "abcdefghi", &[Removal]),
+            at(2, "abc", "abcdefghi", &[Removal]),
+            at(3, "a", "abcdefghi", &[Removal]),
+        ],
+    );
+    // After ten minutes it is another loss.
+    check("abcdefgh", vec![at(0, "abcd", "abcd", &[]), at(1, "abcd", "abcd", &[]), at(700, "ab", "ab", &[])]);
+}
+
+#[test]
+fn a_module_that_is_taken_back_ends_no_hold_of_the_registry() {
+    check(
+        "abcd",
+        vec![
+            at(0, "a", "abcd", &[Removal]),
+            at(1, "a", "abcd", &[Removal]).swapped().restored(),
+            at(2, "", "abcd", &[Empty]).restored(),
+        ],
+    );
+    check(
+        "abcd",
+        vec![at(0, "abcd", "abcd", &[Module]).drops("ab"), at(1, "abcd", "cd", &[]).drops("ab").swapped().restored()],
+    );
+}
+
+#[test]
+fn an_annotation_explains_no_other_module() {
+    let edited = || at(1, "abcd", "ab", &[]).drops("cd").edited("example.com/env");
+    check("abcd", vec![at(0, "abcd", "abcd", &[]), edited()]);
+    let swapped = at(1, "abcd", "abcd", &[Module]).drops("cd").edited("example.com/env").swapped();
+    check("abcd", vec![at(0, "abcd", "abcd", &[]), swapped]);
+}
+
+#[test]
+fn an_annotation_that_takes_everything_away_may_be_a_typo() {
+    let edited = || at(1, "abcd", "abcd", &[Annotation]).drops("abcd").edited("aeraki.net/protocol");
+    check("abcd", vec![at(0, "abcd", "abcd", &[]), edited(), at(99_999, "abcd", "abcd", &[Annotation]).drops("abcd")]);
+    let released = at(2, "abcd", "", &[]).drops("abcd").released(Release::All);
+    check("abcd", vec![at(0, "abcd", "abcd", &[]), edited(), released]);
 }
 
 #[test]
