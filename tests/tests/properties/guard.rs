@@ -104,7 +104,8 @@ impl Bystander {
             self.check_gone(&has, there, empty, now, fleet.alarm().is_some())?;
         }
         let vanished: BTreeSet<_> = has.iter().copied().filter(|host| self.state(*host) == State::Absent).collect();
-        self.level = if vanished.is_empty() { there } else { self.level.max(there) };
+        let let_go = self.has.difference(&has).filter(|host| self.state(**host) == State::Fit).count();
+        self.level = if vanished.is_empty() { has.len() } else { self.level.max(there) - let_go };
         self.kept_since.retain(|host, _| vanished.contains(host));
         for host in vanished {
             self.kept_since.entry(host).or_insert((now, self.answers));
