@@ -12,6 +12,8 @@ use std::process::Command;
 
 use clap::CommandFactory;
 use polaris2istio::cli::Cli;
+use polaris2istio_core::diagnostic::Code;
+use polaris2istio_core::model::Severity;
 
 use docs::{Document, root};
 
@@ -49,6 +51,7 @@ fn between<'a>(text: &'a str, before: &str, end: &str) -> Option<&'a str> {
 #[test]
 fn agrees_with_the_code() {
     flags();
+    diagnostics();
     let documents = Document::for_users();
     files(&documents);
     commands(&documents);
@@ -70,6 +73,19 @@ fn flags() {
         ));
     }
     Document::with("flags").check("<!-- configuration -->", "<!-- end of configuration -->", &table);
+}
+
+fn diagnostics() {
+    let mut table = String::from("\n| code | severity | meaning |\n|---|---|---|\n");
+    for code in Code::ALL {
+        let severity = match code.severity() {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+            Severity::Info => "info",
+        };
+        table.push_str(&format!("| `{}` | {severity} | {} |\n", code.as_str(), code.meaning()));
+    }
+    Document::with("diagnostics").check("<!-- diagnostics -->", "<!-- end of diagnostics -->", &table);
 }
 
 fn files(documents: &[Document]) {
