@@ -14,10 +14,10 @@ use std::path::{Path, PathBuf};
 use polaris2istio_core::model::{Outcome, Request, Service, Verdict};
 use polaris2istio_core::parameters::NAMES;
 
-use crate::controller::empty_service;
-use crate::converter::{self, CallError, Converter, Parameters};
+use crate::binding::empty_service;
+use crate::converter::{self, CallError, LoadedModule, Parameters};
 use crate::entries::Document;
-use crate::istio::AddressRule;
+use crate::plan::AddressRule;
 use crate::registry::{self, Content};
 
 pub use answer::Answer;
@@ -114,7 +114,7 @@ impl Case {
     }
 
     /// The whole request: with the content revision of the earlier answer, where there is one.
-    pub fn question(&self, converter: &Converter) -> Result<Request, CallError> {
+    pub fn question(&self, converter: &LoadedModule) -> Result<Request, CallError> {
         let mut request = self.request.clone();
         if let Some(earlier) = &self.earlier
             && let Verdict::Update(update) = converter.ask(earlier)?.verdict
@@ -138,7 +138,7 @@ impl Case {
 }
 
 /// What an outcome of a case breaks of the contract, in words; none where it keeps it.
-pub fn breach(case: &Case, converter: &Converter, request: &Request, outcome: &Outcome) -> Option<String> {
+pub fn breach(case: &Case, converter: &LoadedModule, request: &Request, outcome: &Outcome) -> Option<String> {
     match case.addresses() {
         Ok(addresses) => converter::breach(converter, request, outcome, &case.document.entry, &addresses),
         Err(error) => Some(error.to_string()),

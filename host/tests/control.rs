@@ -6,17 +6,17 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use polaris2istio::controller::{Controller, Parts, Settled};
-use polaris2istio::converter::source::Candidate;
-use polaris2istio::converter::swap::Live;
-use polaris2istio::converter::{Converter, Limits};
-use polaris2istio::entries::{DirectoryEntries, Shelf};
-use polaris2istio::gate::{Gate, Shut};
+use polaris2istio::controller::{Controller, Parts, SyncStatus};
+use polaris2istio::converter::{Limits, LoadedModule};
+use polaris2istio::entries::{DirectoryBackend, DirectoryEntries};
 use polaris2istio::guard::{Holds, Kind, Settings};
 use polaris2istio::istio::{ServiceEntry, VERSIONS};
 use polaris2istio::registry::{DirectoryConfig, DirectoryRegistry};
+use polaris2istio::rollout::ActiveModules;
 use polaris2istio::sink::Sink;
+use polaris2istio::source::ModuleBytes;
 use polaris2istio::watch_dir::WatchOptions;
+use polaris2istio::writes::{BlockReason, Gate};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
@@ -30,7 +30,7 @@ struct Mesh {
     directory: TempDir,
     gate: Arc<Gate>,
     holds: Arc<Holds>,
-    run: tokio::task::JoinHandle<Settled>,
+    run: tokio::task::JoinHandle<SyncStatus>,
     stop: oneshot::Sender<()>,
 }
 
@@ -40,7 +40,7 @@ impl Mesh {
     }
 
     /// With a gate that is shut from the start.
-    async fn start_shut(services: &[&str], shut: &[Shut]) -> Self {
+    async fn start_shut(services: &[&str], shut: &[BlockReason]) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let path = |name: &str| directory.path().join(name);
         ["entries", "answers"].iter().for_each(|name| std::fs::create_dir(path(name)).unwrap());
@@ -49,17 +49,17 @@ impl Mesh {
             answer(path("answers"), service, &FOUR);
         }
         let gate = Arc::new(Gate::default());
-        shut.iter().for_each(|reason| gate.shut(*reason));
+        shut.iter().for_each(|reason| gate.block(*reason));
         let holds = Arc::new(Holds::new("20%".parse().unwrap()));
-        let shelf = Arc::new(Shelf::new(&path("out"), Arc::clone(&gate)).unwrap());
+        let backend = Arc::new(DirectoryBackend::new(&path("out"), Arc::clone(&gate)).unwrap());
         let config = DirectoryConfig { path: path("answers"), options: WatchOptions::default() };
-        let module = Converter::new(&Candidate::embedded(), Limits::default(), Vec::new()).unwrap();
+        let module = LoadedModule::new(&ModuleBytes::embedded(), Limits::default(), Vec::new()).unwrap();
         let parts = Parts {
             registry: DirectoryRegistry::new(config).unwrap(),
-            events: DirectoryEntries::new(&path("entries"), Arc::clone(&shelf), "polaris".into()).unwrap().events(),
+            events: DirectoryEntries::new(&path("entries"), Arc::clone(&backend), "polaris".into()).unwrap().events(),
             resource: ServiceEntry::resource(VERSIONS[0]),
-            converter: Arc::new(Live::new(Arc::new(module), 3)),
-            sink: Sink::Directory(shelf),
+            converter: Arc::new(ActiveModules::new(Arc::new(module), 3)),
+            sink: Sink::Directory(backend),
             gate: Arc::clone(&gate),
             addresses: Default::default(),
             names: None,
@@ -117,7 +117,7 @@ impl Mesh {
 
     async fn end(self) {
         self.stop.send(()).unwrap();
-        assert_eq!(self.run.await.unwrap(), Settled::Done);
+        assert_eq!(self.run.await.unwrap(), SyncStatus::Synced);
     }
 }
 
@@ -197,24 +197,24 @@ async fn a_person_ends_the_fleets_alarm() {
 
 #[tokio::test]
 async fn nothing_is_written_while_the_gate_is_shut_and_all_when_it_opens() {
-    let mesh = Mesh::start_shut(&["a", "b"], &[Shut::Paused, Shut::Standby]).await;
+    let mesh = Mesh::start_shut(&["a", "b"], &[BlockReason::Paused, BlockReason::Standby]).await;
     // It looks at entries all the same: what is held of them is known.
-    mesh.gate.lift(Shut::Standby);
-    mesh.gate.shut(Shut::ModuleMissing);
-    mesh.gate.lift(Shut::Paused);
+    mesh.gate.unblock(BlockReason::Standby);
+    mesh.gate.block(BlockReason::ModuleMissing);
+    mesh.gate.unblock(BlockReason::Paused);
     assert_eq!((mesh.hosts("a"), mesh.hosts("b")), (None, None));
-    mesh.gate.lift(Shut::ModuleMissing);
+    mesh.gate.unblock(BlockReason::ModuleMissing);
     mesh.expect("a", &FOUR).await;
     mesh.expect("b", &FOUR).await;
     // Another one writes from now on; holds are his to show.
-    mesh.gate.shut(Shut::Standby);
+    mesh.gate.block(BlockReason::Standby);
     mesh.answer("a", &[]);
     mesh.answer("b", &[1, 2, 3, 4, 5]);
     // A lease of no time is none.
-    mesh.gate.lift_until(Shut::Standby, Instant::now());
+    mesh.gate.unblock_until(BlockReason::Standby, Instant::now());
     assert_eq!((mesh.hosts("a"), mesh.hosts("b")), (Some(FOUR.to_vec()), Some(FOUR.to_vec())));
     assert_eq!(mesh.holds.list(), []);
-    mesh.gate.lift_until(Shut::Standby, Instant::now() + DEADLINE * 2);
+    mesh.gate.unblock_until(BlockReason::Standby, Instant::now() + DEADLINE * 2);
     mesh.expect("b", &[1, 2, 3, 4, 5]).await;
     mesh.expect_holds(&[("a", Kind::Empty)]).await;
     assert_eq!(mesh.hosts("a"), Some(FOUR.to_vec()));

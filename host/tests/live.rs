@@ -8,7 +8,7 @@ mod docs;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use polaris2istio::converter::source::Candidate;
+use polaris2istio::source::ModuleBytes;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -17,17 +17,17 @@ use docs::{Document, root};
 const SOON: Duration = Duration::from_secs(30);
 
 /// A controller over the example's directories, whose module comes from a file and is changed by a person alone.
-struct Live {
+struct ActiveModules {
     directory: TempDir,
     process: Child,
 }
 
-impl Live {
+impl ActiveModules {
     fn start() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let example = root().join("deploy/example");
         let path = |name: &str| directory.path().join(name);
-        std::fs::write(path("module.wasm"), Candidate::embedded().bytes).unwrap();
+        std::fs::write(path("module.wasm"), ModuleBytes::embedded().bytes).unwrap();
         let process = Command::new(env!("CARGO_BIN_EXE_polaris2istio"))
             .arg("--answers")
             .arg(example.join("answers"))
@@ -65,7 +65,7 @@ impl Live {
 
     /// Another module: the same rules with a name beside them, which makes other bytes.
     fn offer(&self) {
-        let mut bytes = Candidate::embedded().bytes.to_vec();
+        let mut bytes = ModuleBytes::embedded().bytes.to_vec();
         bytes.extend([0, 2, 1, b'x']);
         let unfinished = self.directory.path().join(".module.wasm");
         std::fs::write(&unfinished, bytes).unwrap();
@@ -87,7 +87,7 @@ impl Live {
     }
 }
 
-impl Drop for Live {
+impl Drop for ActiveModules {
     fn drop(&mut self) {
         // It may be gone.
         let _ = self.process.kill();
@@ -101,7 +101,7 @@ fn the_documents_commands() {
     let (_, rest) = document.text.split_once("<!-- live -->\n```sh\n").expect("the document has the commands");
     let lines = rest.split("```").next().unwrap().lines();
     let commands: Vec<_> = lines.map(|line| line.split('#').next().unwrap().trim()).collect();
-    let live = Live::start();
+    let live = ActiveModules::start();
     live.offer();
     let said: Vec<_> = commands
         .iter()
@@ -137,7 +137,7 @@ fn without_a_controller_there_is_a_remedy() {
 
 #[test]
 fn a_refused_command_exits_with_one() {
-    let live = Live::start();
+    let live = ActiveModules::start();
     let output = live.run("module promote");
     assert_eq!(output.status.code(), Some(1));
     let text = String::from_utf8_lossy(&output.stderr);

@@ -10,13 +10,13 @@ use std::process::Command;
 
 use clap::CommandFactory;
 use polaris2istio::cli::Cli;
-use polaris2istio::converter::source::Candidate;
+use polaris2istio::source::ModuleBytes;
 use support::{check, json};
 use tempfile::TempDir;
 
 /// The bytes of the embedded module.
 fn embedded() -> Vec<u8> {
-    Candidate::embedded().bytes.to_vec()
+    ModuleBytes::embedded().bytes.to_vec()
 }
 
 fn cases() -> String {

@@ -5,8 +5,8 @@
 
 use std::time::{Duration, Instant};
 
-use polaris2istio::converter::source::Candidate;
-use polaris2istio::converter::{Converter, Limits};
+use polaris2istio::converter::{Limits, LoadedModule};
+use polaris2istio::source::ModuleBytes;
 use polaris2istio_core::model::{Entry, Instance, Location, Request, Service, Verdict};
 
 /// Rounds of which the median counts.
@@ -14,7 +14,7 @@ const ROUNDS: usize = 31;
 
 fn main() {
     let start = Instant::now();
-    let converter = Converter::new(&Candidate::embedded(), Limits::default(), Vec::new()).unwrap();
+    let converter = LoadedModule::new(&ModuleBytes::embedded(), Limits::default(), Vec::new()).unwrap();
     println!("load, check and compile the embedded module: {} ms", start.elapsed().as_millis());
     println!(
         "{:>9}  {:>12}  {:>12}  {:>12}  {:>6}  {:>9}",

@@ -3,8 +3,9 @@
 
 use std::time::Duration;
 
-use polaris2istio::converter::source::{
-    Candidate, Digest, Follower, OciSettings, PlainHttp, Settings, Source, SourceNews, fetch, follow,
+use polaris2istio::digest::Digest;
+use polaris2istio::source::{
+    Follower, ModuleBytes, OciSettings, PlainHttp, Settings, Source, SourceNews, fetch, follow,
 };
 use polaris2istio_tests::servers::{OciOptions, OciRegistry, binaries};
 use tokio::time::{Instant, timeout};
@@ -26,9 +27,9 @@ async fn next(follower: &mut Follower) -> SourceNews {
 }
 
 #[track_caller]
-fn has(news: SourceNews, bytes: &[u8]) -> Candidate {
+fn has(news: SourceNews, bytes: &[u8]) -> ModuleBytes {
     match news {
-        SourceNews::Candidate(candidate) if candidate.bytes == bytes => candidate,
+        SourceNews::Module(candidate) if candidate.bytes == bytes => candidate,
         other => panic!("another candidate was expected than {other:?}"),
     }
 }
@@ -42,7 +43,7 @@ fn failed(news: SourceNews, words: &str) {
 }
 
 /// The module that this program embeds: a real component.
-async fn component() -> Candidate {
+async fn component() -> ModuleBytes {
     fetch(&Source::Embedded, &settings()).await.unwrap()
 }
 
@@ -70,7 +71,7 @@ async fn a_tag_is_followed_and_a_digest_is_not_moved() {
     assert!(candidate.origin.ends_with(&moved), "{}", candidate.origin);
     assert_eq!(
         fetch(&source(&registry, &format!("team/rules:v1@{pinned}")), &settings()).await.unwrap(),
-        Candidate { origin: format!("oci://{}/team/rules:v1@{pinned}", registry.address()), ..embedded }
+        ModuleBytes { origin: format!("oci://{}/team/rules:v1@{pinned}", registry.address()), ..embedded }
     );
     failed(next(&mut follow(source(&registry, "team/rules:v2"), settings())).await, "MANIFEST_UNKNOWN");
     failed(next(&mut follow(source(&registry, "nobody/rules:v1"), settings())).await, "HTTP 404");

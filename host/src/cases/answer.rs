@@ -4,7 +4,7 @@ use polaris2istio_core::model::{Outcome, Request};
 use serde_json::json;
 
 use super::layout::pretty;
-use crate::converter::{CallError, Converter};
+use crate::converter::{CallError, LoadedModule};
 
 /// An outcome, or the module's own word that it cannot convert. Traps and the like are nothing to be expected.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,7 +17,7 @@ pub enum Answer {
 
 impl Answer {
     /// Asks the module.
-    pub fn of(converter: &Converter, request: &Request) -> Result<Self, CallError> {
+    pub fn of(converter: &LoadedModule, request: &Request) -> Result<Self, CallError> {
         match converter.ask(request) {
             Ok(outcome) => Ok(Self::Outcome(outcome)),
             Err(CallError::Failed { message }) => Ok(Self::Failure(message)),

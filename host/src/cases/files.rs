@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use super::CaseError;
-use crate::controller::{NAMESPACE, SERVICE, binding};
+use crate::annotation::{NAMESPACE, SERVICE};
+use crate::binding::binding;
 use crate::entries::Document;
 use crate::registry::{Answer, decode_answer};
 

@@ -9,8 +9,8 @@ use serde::Serialize;
 use super::offline::{Offline, OfflineArgs, print, severity};
 use super::output::Output;
 use crate::controller::line;
-use crate::converter::swap::line as endpoint_line;
-use crate::names::{Bearer, Mode, Names, Settings, names};
+use crate::dns::{DnsEntry, Mode, Names, Settings, names};
+use crate::rollout::line as endpoint_line;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -87,7 +87,7 @@ pub(super) fn explain(args: &ExplainArgs) -> anyhow::Result<ExitCode> {
 impl ExplainArgs {
     /// What becomes of the entry's names, as it is now.
     fn names(&self, offline: &Offline) -> Vec<Reason> {
-        let bearer = Bearer::new(&offline.document.entry, "");
+        let bearer = DnsEntry::new(&offline.document.entry, "");
         let settings = Settings { mode: self.dns, cluster_domain: self.cluster_domain.clone() };
         let Names { records, refusals } = names(&bearer, &settings);
         let published = records.into_iter().flatten().map(|record| Reason {

@@ -15,13 +15,14 @@ mod sandbox_args;
 mod status;
 mod status_text;
 mod swap_args;
-mod unsaid;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use tracing_subscriber::EnvFilter;
+
+use crate::redact;
 
 pub use election_args::ElectionArgs;
 pub use guard_args::GuardArgs;
@@ -94,11 +95,11 @@ pub enum LogFormat {
 impl Cli {
     /// Reads the process's arguments. Ends the process on `--help` and on wrong usage.
     pub fn read() -> Self {
-        let command = unsaid::without_values(Self::command());
+        let command = redact::help(Self::command());
         let read = command
             .try_get_matches_from(std::env::args_os().map(two_dashes))
             .and_then(|mut matches| Self::from_arg_matches_mut(&mut matches));
-        read.unwrap_or_else(|error| unsaid::without_secrets(error).exit())
+        read.unwrap_or_else(|error| redact::usage_error(error).exit())
     }
 
     /// Does what was asked.

@@ -3,9 +3,9 @@
 use clap::Args;
 
 use super::SandboxArgs;
-use crate::converter::Converter;
-use crate::converter::source::Source;
-use crate::istio::AddressRule;
+use crate::converter::LoadedModule;
+use crate::plan::AddressRule;
+use crate::source::Source;
 
 /// Which module converts, within which limits.
 #[derive(Debug, Args)]
@@ -20,7 +20,7 @@ pub struct ModuleArgs {
 
 impl ModuleArgs {
     /// Gets the module from its source, and loads it.
-    pub async fn converter(&self) -> anyhow::Result<Converter> {
+    pub async fn converter(&self) -> anyhow::Result<LoadedModule> {
         self.sandbox.converter(&self.module).await
     }
 

@@ -8,10 +8,10 @@ use clap::{Args, ValueEnum};
 use polaris2istio_core::model::{Outcome, Service, Severity, Update, Verdict};
 
 use super::ModuleArgs;
+use crate::binding::empty_service;
 use crate::cases::files;
-use crate::controller::empty_service;
 use crate::entries::Document;
-use crate::istio::check;
+use crate::plan::check;
 use crate::plan::{Apply, Desired, plan};
 use crate::registry::Content;
 

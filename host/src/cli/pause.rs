@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::module::live::LiveArgs;
 use crate::control::Command;
-use crate::state::Paused;
+use crate::rollout::Paused;
 
 const PAUSE: &str = "\
 Examples:

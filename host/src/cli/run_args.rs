@@ -9,8 +9,8 @@ use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{ElectionArgs, GuardArgs, LogFormat, ModuleArgs, ObserveArgs, SwapArgs};
-use crate::controller::Settled;
-use crate::names::{Mode, Settings};
+use crate::controller::SyncStatus;
+use crate::dns::{Mode, Settings};
 use crate::registry::{
     AnyRegistry, DirectoryConfig, DirectoryRegistry, HttpConfig, HttpRegistry, TlsFiles, TokenSource,
 };
@@ -149,7 +149,7 @@ impl RunArgs {
     /// Runs the controller until it is told to stop.
     pub(super) fn execute(self) -> anyhow::Result<ExitCode> {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no async runtime")?;
-        let settled = runtime.block_on(async {
+        let status = runtime.block_on(async {
             let mut terminate = signal(SignalKind::terminate()).context("SIGTERM cannot be waited for")?;
             let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT cannot be waited for")?;
             let shutdown = async move {
@@ -162,11 +162,11 @@ impl RunArgs {
         })?;
         // What still blocks (a call, a name look-up) must not keep the process.
         runtime.shutdown_background();
-        Ok(match settled {
+        Ok(match status {
             // A pause is what someone wanted.
-            Settled::Done | Settled::Paused => ExitCode::SUCCESS,
-            Settled::Failed => ExitCode::from(1),
-            Settled::Held => ExitCode::from(3),
+            SyncStatus::Synced | SyncStatus::Paused => ExitCode::SUCCESS,
+            SyncStatus::Failed => ExitCode::from(1),
+            SyncStatus::Held => ExitCode::from(3),
         })
     }
 

@@ -8,9 +8,9 @@ use clap::Args;
 use ipnet::IpNet;
 use polaris2istio_core::parameters::{ADDRESS_CIDRS, ALLOW_LOOPBACK};
 
-use crate::converter::source::{OciSettings, PlainHttp, Settings, Source, fetch};
-use crate::converter::{Converter, Limits, Parameters, check_key};
-use crate::istio::AddressRule;
+use crate::converter::{Limits, LoadedModule, Parameters, check_key};
+use crate::plan::AddressRule;
+use crate::source::{OciSettings, PlainHttp, Settings, Source, fetch};
 
 /// Limits and parameters of modules, and the ways to them.
 #[derive(Debug, Args)]
@@ -58,13 +58,13 @@ pub struct SandboxArgs {
 
 impl SandboxArgs {
     /// Gets a module from its source, and loads it.
-    pub(super) async fn converter(&self, source: &Source) -> anyhow::Result<Converter> {
+    pub(super) async fn converter(&self, source: &Source) -> anyhow::Result<LoadedModule> {
         let candidate = fetch(source, &self.source_settings()).await?;
-        Ok(Converter::new(&candidate, self.limits(), self.parameters())?)
+        Ok(LoadedModule::new(&candidate, self.limits(), self.parameters())?)
     }
 
     /// The same for verbs that are not async.
-    pub(super) fn converter_now(&self, source: &Source) -> anyhow::Result<Converter> {
+    pub(super) fn converter_now(&self, source: &Source) -> anyhow::Result<LoadedModule> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no async runtime")?;
         runtime.block_on(self.converter(source))
     }

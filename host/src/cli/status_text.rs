@@ -89,8 +89,8 @@ fn rows(text: &mut String, entries: &[EntryStatus], now: Timestamp) {
             line(&[format!("  held {}: {} endpoints, {}", end(hold, now), hold.endpoints, hold.reason)]);
         }
         // Those of a hold say how long it was to last when it began.
-        for problem in entry.problems.iter().filter(|problem| entry.holds.is_empty() || problem.matter != "held") {
-            line(&[format!("  {}: {}", problem.matter, problem.text)]);
+        for problem in entry.problems.iter().filter(|problem| entry.holds.is_empty() || problem.condition != "held") {
+            line(&[format!("  {}: {}", problem.condition, problem.text)]);
         }
     }
 }
@@ -154,8 +154,8 @@ mod tests {
             })
         };
         let problem = json!([
-            {"matter": "held", "text": "endpoints held for 30s: 3 of 4 vanished"},
-            {"matter": "registry", "text": "no sound answer for service shop/cart"},
+            {"condition": "held", "text": "endpoints held for 30s: 3 of 4 vanished"},
+            {"condition": "registry", "text": "no sound answer for service shop/cart"},
         ]);
         let status = serde_json::from_value(json!({
             "version": "1.2.3", "identity": "a_1", "leads": false, "leader": "b_2", "unready": [], "fleetHolds": 0, "shut": ["paused", "standby"],

@@ -8,8 +8,8 @@ use std::time::Duration;
 use clap::Args;
 
 use super::ModuleArgs;
-use crate::converter::swap::{Decision, Policy, Setup};
 use crate::percent::Percent;
+use crate::rollout::{Decision, Policy, Setup};
 use crate::run::{StatePlace, Target};
 
 /// The ConfigMap, where none is named.

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::{Command, Reply};
+use super::Command;
+use crate::rollout::Reply;
 
 /// Longer than a leader takes.
 const ANSWER_WITHIN: Duration = Duration::from_secs(90);

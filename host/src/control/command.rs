@@ -1,9 +1,8 @@
-//! Commands and their answers, as they go over the socket and through the shared state.
+//! Commands, as they go over the socket. What the leader alone can do goes on through the shared state.
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
-use crate::converter::swap;
+use crate::rollout::Forwarded;
 
 /// What can be asked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,28 +14,11 @@ pub enum Command {
     ModuleStatus,
     /// What happened to modules.
     ModuleHistory,
-    /// Something about the candidate or the active module.
-    Module(swap::Command),
-    /// Let go what an entry holds, given as `namespace/name`, or what all hold.
-    Release(Option<String>),
     /// Stop every write of all replicas, for a reason.
     Pause(String),
     /// Let writes go again.
     Resume,
-}
-
-/// What came of it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Reply {
-    /// It was done; with what there is to say.
-    Done(Value),
-    /// It was not, and why.
-    Refused(String),
-}
-
-impl From<Result<Value, String>> for Reply {
-    fn from(result: Result<Value, String>) -> Self {
-        result.map_or_else(Self::Refused, Self::Done)
-    }
+    /// What the leader alone can do.
+    #[serde(untagged)]
+    Forwarded(Forwarded),
 }

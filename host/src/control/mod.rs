@@ -9,6 +9,6 @@ mod router;
 mod socket;
 
 pub use client::{AskError, ask};
-pub use command::{Command, Reply};
+pub use command::Command;
 pub use router::Router;
 pub use socket::{Socket, SocketError};

@@ -7,20 +7,20 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::{Command, Reply};
-use crate::converter::swap;
+use super::Command;
 use crate::guard::Holds;
 use crate::observe::{Status, View};
-use crate::state::{Answered, Keeper, Paused, Sent};
+use crate::rollout::{self, CommandRequest, CommandResponse, Forwarded, Paused, Reply, SharedState};
+use crate::state::Keeper;
 
 /// How long the leader may take: a comparison of ten thousand entries is done in it.
 const LEADER_WITHIN: Duration = Duration::from_secs(60);
 
 /// Knows the ways.
 pub struct Router {
-    keeper: Arc<Keeper>,
+    keeper: Arc<Keeper<SharedState>>,
     leads: watch::Receiver<bool>,
-    modules: mpsc::Sender<swap::Request>,
+    modules: mpsc::Sender<rollout::Request>,
     holds: Arc<Holds>,
     view: View,
 }
@@ -28,9 +28,9 @@ pub struct Router {
 impl Router {
     /// The ways of one process.
     pub fn new(
-        keeper: Arc<Keeper>,
+        keeper: Arc<Keeper<SharedState>>,
         leads: watch::Receiver<bool>,
-        modules: mpsc::Sender<swap::Request>,
+        modules: mpsc::Sender<rollout::Request>,
         holds: Arc<Holds>,
         view: View,
     ) -> Self {
@@ -39,16 +39,17 @@ impl Router {
 
     /// Answers a command that a person gave to this process.
     pub async fn answer(&self, command: Command) -> Reply {
-        let state = self.keeper.state().borrow().clone();
+        let state = self.keeper.document().borrow().clone();
         let result = match command {
             Command::Status => Ok(json!(Status::of(&self.view))),
-            Command::ModuleStatus => Ok(json!(swap::Ledger { history: Default::default(), ..state.module.clone() })),
+            Command::ModuleStatus => {
+                Ok(json!(rollout::ModuleState { history: Default::default(), ..state.module.clone() }))
+            }
             Command::ModuleHistory => Ok(json!(state.module.history)),
             Command::Pause(reason) => self.pause(Some(reason)).await,
             Command::Resume => self.pause(None).await,
-            Command::Module(_) | Command::Release(_) if !*self.leads.borrow() => return self.forward(command).await,
-            Command::Module(command) => self.change(command).await,
-            Command::Release(entry) => self.release(entry),
+            Command::Forwarded(command) if *self.leads.borrow() => self.carry_out(command).await,
+            Command::Forwarded(command) => return self.forward(command).await,
         };
         result.into()
     }
@@ -76,17 +77,25 @@ impl Router {
         Ok(json!({ "released": released }))
     }
 
-    async fn change(&self, command: swap::Command) -> Result<Value, String> {
+    /// Does what the leader alone can do.
+    async fn carry_out(&self, command: Forwarded) -> Result<Value, String> {
+        match command {
+            Forwarded::Module(command) => self.change(command).await,
+            Forwarded::Release(entry) => self.release(entry),
+        }
+    }
+
+    async fn change(&self, command: rollout::Command) -> Result<Value, String> {
         let (reply, answer) = oneshot::channel();
         let stopping = |_| "the controller is stopping".to_owned();
         self.modules.send((command, reply)).await.map_err(|_| stopping(()))?;
         answer.await.map_err(|_| stopping(())).and_then(|result| result)
     }
 
-    async fn forward(&self, command: Command) -> Reply {
+    async fn forward(&self, command: Forwarded) -> Reply {
         let id: u64 = rand::random();
-        let mut state = self.keeper.state();
-        let sent = Sent { id, command };
+        let mut state = self.keeper.document();
+        let sent = CommandRequest { id, command };
         if let Err(error) = self.keeper.update(|state, _| state.request = Some(sent.clone())).await {
             return Reply::Refused(error.to_string());
         }
@@ -103,19 +112,14 @@ impl Router {
 
     /// Carries out what other replicas send, while this one leads; until the future is dropped.
     pub async fn serve_others(&self) {
-        let mut state = self.keeper.state();
+        let mut state = self.keeper.document();
         let mut leads = self.leads.clone();
         loop {
             let known = state.borrow_and_update().clone();
             if *leads.borrow_and_update()
-                && let Some(Sent { id, command }) = known.request.clone()
+                && let Some(CommandRequest { id, command }) = known.request.clone()
             {
-                let result = match command {
-                    Command::Module(command) => self.change(command).await,
-                    Command::Release(entry) => self.release(entry),
-                    _ => Err("any replica carries that out itself".into()),
-                };
-                let answer = Answered { id, reply: result.into() };
+                let answer = CommandResponse { id, reply: self.carry_out(command).await.into() };
                 let noted = self.keeper.update(|state, _| {
                     state.answer = Some(answer.clone());
                     if state.request.as_ref().is_some_and(|request| request.id == id) {

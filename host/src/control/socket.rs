@@ -10,7 +10,8 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tracing::{debug, warn};
 
-use super::{Reply, Router};
+use super::Router;
+use crate::rollout::Reply;
 
 /// No command is longer.
 const LONGEST: u64 = 64 << 10;

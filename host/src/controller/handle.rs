@@ -9,12 +9,13 @@ use polaris2istio_core::model::Service;
 
 use tokio::sync::watch;
 
-use super::binding::{binding, empty_service};
 use super::reconcile::Context;
 use super::report::EntryReport;
-use super::services::{Known, Trouble};
-use crate::istio::{AddressRule, ServiceEntry};
-use crate::registry::{Pace, ServiceKey};
+use super::service_cache::{Known, Trouble};
+use crate::binding::{binding, empty_service};
+use crate::istio::ServiceEntry;
+use crate::plan::AddressRule;
+use crate::registry::{PollMode, ServiceKey};
 
 /// A controller's handle; it does not keep it running.
 #[derive(Clone)]
@@ -22,7 +23,7 @@ pub struct Handle {
     pub(super) context: Arc<Context>,
     pub(super) store: Store<ServiceEntry>,
     pub(super) queue: UnboundedSender<ObjectRef<ServiceEntry>>,
-    pub(super) pace: Arc<watch::Sender<Pace>>,
+    pub(super) pace: Arc<watch::Sender<PollMode>>,
 }
 
 /// All entries at one time.
@@ -85,7 +86,7 @@ impl Handle {
     }
 
     /// Looks at all entries anew.
-    pub fn look_again(&self) {
+    pub fn requeue_all(&self) {
         for entry in self.store.state() {
             // It fails only when the controller is stopping.
             let _ = self.queue.unbounded_send(ObjectRef::from_obj_with(&*entry, self.context.resource.clone()));
@@ -96,8 +97,8 @@ impl Handle {
     /// count any more, and holds begin anew.
     pub fn lead(&self) {
         self.context.holds.fleet().reset();
-        let round = self.context.services.next_round();
-        self.pace.send_replace(Pace { slow: false, round });
+        let term = self.context.services.next_term();
+        self.pace.send_replace(PollMode { slow: false, term });
     }
 
     /// Another one writes: the registry need not be asked so often.

@@ -6,11 +6,11 @@ use polaris2istio_core::limits;
 use tracing::{debug, info, warn};
 
 use super::diagnostics;
-use super::reconcile::Look;
-use super::report::Matter;
+use super::reconcile::Reconciliation;
 use super::stopped::Stopped;
-use crate::guard::{Decision, Hold, Kind, Listing, Origins, Seen};
+use crate::guard::{Decision, GuardInput, Hold, Kind, Listing, Origins};
 use crate::plan::Desired;
+use crate::telemetry::Condition;
 
 /// What the registry and the module say of an entry's service.
 pub(super) struct Facts<'a> {
@@ -19,7 +19,7 @@ pub(super) struct Facts<'a> {
     pub(super) answers: u64,
 }
 
-impl Look<'_> {
+impl Reconciliation<'_> {
     /// Changes `desired` so that nothing disappears that is to be held, and tells of holds that begin and end.
     pub(super) fn guard(
         &mut self,
@@ -36,7 +36,7 @@ impl Look<'_> {
         }
         let (settings, _) = self.context.guard.of_entry(self.live);
         let now = Instant::now();
-        let seen = Seen {
+        let seen = GuardInput {
             live: self.live,
             service,
             listing: facts.listing,
@@ -100,10 +100,10 @@ impl Look<'_> {
         self.tracked.report.holds.clone_from(&decision.holds);
         let kinds: Vec<_> = decision.holds.iter().map(|hold| hold.kind).collect();
         if kinds.is_empty() {
-            self.solved(Matter::Held);
+            self.solved(Condition::Held);
         } else if kinds != self.tracked.held {
             let words = decision.holds.iter().map(|hold| format!("endpoints held {}: {}", end(hold, now), hold.reason));
-            self.problem(Matter::Held, words.collect::<Vec<_>>().join("; "));
+            self.problem(Condition::Held, words.collect::<Vec<_>>().join("; "));
         }
     }
 

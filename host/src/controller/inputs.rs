@@ -9,14 +9,14 @@ use kube::runtime::reflector::{ObjectRef, store::Writer};
 use kube::runtime::watcher::Event;
 use tokio::sync::{mpsc, watch};
 
-use super::binding::binding;
 use super::diagnostics;
 use super::index::Index;
 use super::reconcile::Context;
+use crate::binding::binding;
 use crate::entries::EntryEvents;
-use crate::gate::Openings;
 use crate::istio::ServiceEntry;
 use crate::registry::{Report, Wanted};
+use crate::writes::Reopened;
 
 /// The two streams and what they feed.
 pub(super) struct Inputs {
@@ -26,7 +26,7 @@ pub(super) struct Inputs {
     pub(super) writer: Writer<ServiceEntry>,
     pub(super) queue: UnboundedSender<ObjectRef<ServiceEntry>>,
     pub(super) context: Arc<Context>,
-    pub(super) openings: Openings,
+    pub(super) reopened: Reopened,
     pub(super) index: Index,
 }
 
@@ -38,7 +38,7 @@ impl Inputs {
                 Some(event) = self.events.next() => self.event(&event),
                 Some(report) = self.reports.recv() => self.report(report),
                 // What was not written meanwhile is written now.
-                () = self.openings.next() => self.all(),
+                () = self.reopened.next() => self.all(),
                 // Something was released, or holds that would end by time end no more.
                 () = self.context.holds.again() => self.holding(),
             }

@@ -3,18 +3,17 @@
 //! kube's reflector keeps the entries, whichever source they come from, and kube's applier runs the looks: each entry in
 //! turn, all entries side by side, again at the time that the last look asked for.
 
-mod binding;
+mod conditions;
 mod diagnostics;
+mod entry_state;
 mod handle;
 mod holding;
 mod index;
 mod inputs;
-mod problems;
 mod reconcile;
 mod report;
-mod services;
+mod service_cache;
 mod stopped;
-mod tracked;
 mod write;
 
 use std::convert::Infallible;
@@ -32,22 +31,23 @@ use kube::runtime::reflector::{ObjectRef, Store, store::Writer};
 use tokio::sync::{Semaphore, mpsc, watch};
 use tracing::{info, warn};
 
-pub use binding::{NAMESPACE, SERVICE, binding, empty_service};
 pub use diagnostics::line;
+pub use entry_state::SyncStatus;
 pub use handle::{Handle, Snapshot};
-pub use report::{EntryReport, Matter, WriteReport};
-pub use services::Trouble;
-pub use tracked::Settled;
+pub use report::{EntryReport, WriteReport};
+pub use service_cache::Trouble;
 
-use crate::converter::swap::Live;
+use crate::dns;
 use crate::entries::EntryEvents;
-use crate::gate::Gate;
-use crate::guard::{Budget, Holds, Settings};
-use crate::istio::{AddressRule, ServiceEntry};
-use crate::names;
-use crate::observe::Observers;
-use crate::registry::{Pace, Registry};
+use crate::guard::{Holds, Settings};
+use crate::istio::ServiceEntry;
+use crate::plan::AddressRule;
+use crate::registry::{PollMode, Registry};
+use crate::rollout::ActiveModules;
 use crate::sink::Sink;
+use crate::telemetry::Observers;
+use crate::writes::Gate;
+use crate::writes::WriteRateLimiter;
 use inputs::Inputs;
 use reconcile::{Context, WRITERS, reconcile};
 
@@ -65,7 +65,7 @@ pub struct Parts<R> {
     /// The API resource of the entries.
     pub resource: ApiResource,
     /// The modules in use.
-    pub converter: Arc<Live>,
+    pub converter: Arc<ActiveModules>,
     /// Where entries are written.
     pub sink: Sink,
     /// Asked before each write.
@@ -73,7 +73,7 @@ pub struct Parts<R> {
     /// Addresses that no endpoint may have, whatever the module says.
     pub addresses: AddressRule,
     /// What is published in the cluster's DNS; none where nothing ever is.
-    pub names: Option<names::Settings>,
+    pub names: Option<dns::Settings>,
     /// How long and how much the guard holds back.
     pub guard: Settings,
     /// What is held; its fleet limit is that of `guard`.
@@ -95,7 +95,7 @@ pub struct Controller<R> {
     writer: Writer<ServiceEntry>,
     queue: (UnboundedSender<ObjectRef<ServiceEntry>>, UnboundedReceiver<ObjectRef<ServiceEntry>>),
     context: Arc<Context>,
-    pace: Arc<watch::Sender<Pace>>,
+    pace: Arc<watch::Sender<PollMode>>,
     once: bool,
 }
 
@@ -114,7 +114,7 @@ impl<R: Registry> Controller<R> {
             names: parts.names,
             guard: parts.guard,
             holds: parts.holds,
-            budget: Budget::new(parts.write_rate),
+            budget: WriteRateLimiter::new(parts.write_rate),
             sink: parts.sink,
             gate: parts.gate,
             writers: Semaphore::new(WRITERS as usize),
@@ -145,15 +145,15 @@ impl<R: Registry> Controller<R> {
         }
     }
 
-    /// Runs until `shutdown` is done or, with `once`, until every entry is settled. Returns how the worst of them ended.
-    pub async fn run(self, shutdown: impl Future<Output = ()>) -> Settled {
+    /// Runs until `shutdown` is done or, with `once`, until every entry is status. Returns how the worst of them ended.
+    pub async fn run(self, shutdown: impl Future<Output = ()>) -> SyncStatus {
         let Self { registry, events, writer, queue: (queue, queued), context, pace, once } = self;
         let (wanted, wants) = watch::channel(Default::default());
         let (reporter, reports) = mpsc::channel(REPORTS);
         let store = writer.as_reader();
-        let openings = context.gate.openings();
+        let reopened = context.gate.reopened();
         let index = Default::default();
-        let inputs = Inputs { events, reports, wanted, writer, queue, context: Arc::clone(&context), openings, index };
+        let inputs = Inputs { events, reports, wanted, writer, queue, context: Arc::clone(&context), reopened, index };
         let looks = applier(
             |entry, context| Box::pin(reconcile(entry, context)),
             |_, error: &Infallible, _| match *error {},
@@ -167,30 +167,30 @@ impl<R: Registry> Controller<R> {
         let follower = tokio::spawn(registry.follow(wants, pace.subscribe(), reporter));
         let inputs = tokio::spawn(inputs.run());
         let looks = tokio::spawn(looks);
-        let settled = tokio::select! {
-            () = shutdown => Settled::Done,
-            settled = settle(&context, &store), if once => settled,
+        let status = tokio::select! {
+            () = shutdown => SyncStatus::Synced,
+            status = settle(&context, &store), if once => status,
         };
         inputs.abort();
         follower.abort();
         finish_writes(&context).await;
         looks.abort();
-        settled
+        status
     }
 }
 
 /// Waits until every entry was looked at with an answer of its service.
-async fn settle(context: &Context, store: &Store<ServiceEntry>) -> Settled {
+async fn settle(context: &Context, store: &Store<ServiceEntry>) -> SyncStatus {
     loop {
         context.progress.notified().await;
         if !context.complete.load(Ordering::Acquire) {
             continue;
         }
-        let mut worst = Some(Settled::Done);
+        let mut worst = Some(SyncStatus::Synced);
         let entries = store.state();
         for entry in &entries {
             let key = ObjectRef::from_obj_with(&**entry, context.resource.clone());
-            worst = worst.zip(context.entries.get(&key).lock().await.settled).map(|(a, b)| a.max(b));
+            worst = worst.zip(context.entries.get(&key).lock().await.status).map(|(a, b)| a.max(b));
         }
         if let Some(worst) = worst {
             info!(entries = entries.len(), "every entry was looked at");

@@ -12,22 +12,26 @@ use polaris2istio_core::model::{Diagnostic, Outcome, Service, Severity, Subject,
 use tokio::sync::{Notify, Semaphore};
 use tracing::{error, info, warn};
 
-use super::binding::{binding, empty_service};
 use super::diagnostics;
+use super::entry_state::{Entries, EntryState, SyncStatus};
 use super::holding::Facts;
-use super::report::{Board, Matter, text};
-use super::services::{Heard, Known, Services};
-use super::tracked::{Entries, Settled, Tracked};
-use crate::converter::swap::{Given, Identity, Live, Memory, Turn};
-use crate::gate::Gate;
-use crate::guard::{Budget, Holds, Listing, Origins, Settings};
-use crate::istio::{AddressRule, ServiceEntry, check};
-use crate::names;
-use crate::observe::Observers;
-use crate::outage::Outage;
-use crate::plan::{Desired, Plan, REVISION, holds, plan};
+use super::report::{StatusCache, text};
+use super::service_cache::{Known, ServiceCache, ServiceState};
+use crate::annotation::REVISION;
+use crate::binding::{binding, empty_service};
+use crate::converter::Identity;
+use crate::dns;
+use crate::guard::{Holds, Listing, Origins, Settings};
+use crate::istio::ServiceEntry;
+use crate::plan::{AddressRule, Desired, Plan, check, holds, plan};
 use crate::registry::ServiceKey;
+use crate::rollout::{ActiveModules, Conversion, LastPublished, RolloutPhase};
 use crate::sink::Sink;
+use crate::telemetry::Condition;
+use crate::telemetry::Observers;
+use crate::writes::Gate;
+use crate::writes::Outage;
+use crate::writes::WriteRateLimiter;
 
 /// Requests to the sink at once.
 pub(super) const WRITERS: u32 = 16;
@@ -41,19 +45,19 @@ const NEXT_TURN: (f64, f64) = (1.0, 3.0);
 /// What every look needs.
 pub(super) struct Context {
     pub(super) resource: ApiResource,
-    pub(super) services: Services,
+    pub(super) services: ServiceCache,
     pub(super) entries: Entries,
-    pub(super) board: Board,
+    pub(super) board: StatusCache,
     pub(super) observers: Observers,
-    pub(super) converter: Arc<Live>,
+    pub(super) converter: Arc<ActiveModules>,
     /// Entries a second that another module may change.
     pub(super) changes: DefaultDirectRateLimiter,
     pub(super) addresses: AddressRule,
     /// What is published in the cluster's DNS; none where nothing ever is.
-    pub(super) names: Option<names::Settings>,
+    pub(super) names: Option<dns::Settings>,
     pub(super) guard: Settings,
     pub(super) holds: Arc<Holds>,
-    pub(super) budget: Budget,
+    pub(super) budget: WriteRateLimiter,
     pub(super) sink: Sink,
     pub(super) gate: Arc<Gate>,
     /// Closed when the controller stops: what waits here is not begun any more.
@@ -88,23 +92,24 @@ pub(super) async fn reconcile(entry: Arc<ServiceEntry>, context: Arc<Context>) -
     let tracked = context.entries.get(&key);
     let mut tracked = tracked.lock().await;
     let live = tracked.freshest(entry);
-    let round = context.services.round();
-    tracked.enter(round);
+    let term = context.services.term();
+    tracked.enter(term);
     let title = live.title();
-    let look = Look { context: &context, tracked: &mut tracked, live: &live, title: &title, round, waits: false };
+    let look =
+        Reconciliation { context: &context, tracked: &mut tracked, live: &live, title: &title, term, waits: false };
     let action = look.run().await;
     context.board.post(key, &tracked);
     context.changed();
     Ok(action)
 }
 
-pub(super) struct Look<'a> {
+pub(super) struct Reconciliation<'a> {
     pub(super) context: &'a Context,
-    pub(super) tracked: &'a mut Tracked,
+    pub(super) tracked: &'a mut EntryState,
     pub(super) live: &'a Arc<ServiceEntry>,
     pub(super) title: &'a str,
-    /// The round whose answers it is about.
-    pub(super) round: u64,
+    /// The term whose answers it is about.
+    pub(super) term: u64,
     /// It is not this entry's turn yet to be changed by another module.
     waits: bool,
 }
@@ -112,7 +117,7 @@ pub(super) struct Look<'a> {
 /// A module's answer, on its way to the sink.
 struct Converted {
     by: Arc<Identity>,
-    turn: Turn,
+    turn: RolloutPhase,
     service: ServiceKey,
     /// What the registry lists; none where there is no such service.
     content: Option<Arc<Service>>,
@@ -123,12 +128,12 @@ struct Converted {
     answered: tokio::time::Instant,
 }
 
-impl Look<'_> {
+impl Reconciliation<'_> {
     async fn run(mut self) -> Action {
         self.names();
         self.annotations();
         if !self.stopped().is_some_and(|stopped| stopped.is_pause()) {
-            self.solved(Matter::Paused);
+            self.solved(Condition::Paused);
         }
         let Some(service) = binding(self.live) else { return self.unbound().await };
         let Some(heard) = self.context.services.current(&service) else {
@@ -136,7 +141,7 @@ impl Look<'_> {
             return Action::await_change();
         };
         let answers = heard.answers();
-        let Heard { known, received: answered, .. } = heard;
+        let ServiceState { known, received: answered, .. } = heard;
         self.tracked.report.answered = Some(answered);
         self.tracked.report.listed = None;
         let (content, exists) = match known {
@@ -148,22 +153,22 @@ impl Look<'_> {
             // Those who look on learn the reason from the service itself: it changes without a look.
             Known::Failed => {
                 self.tracked.report.answered = None;
-                return self.end(Settled::Failed, Action::await_change());
+                return self.end(SyncStatus::Failed, Action::await_change());
             }
         };
-        let Some(Given { outcome, by, turn }) = self.convert(&service, &content).await else {
-            return self.end(Settled::Failed, Action::requeue(TROUBLE_RETRY));
+        let Some(Conversion { outcome, by, turn }) = self.convert(&service, &content).await else {
+            return self.end(SyncStatus::Failed, Action::requeue(TROUBLE_RETRY));
         };
-        self.waits = turn == Turn::Waits;
+        self.waits = turn == RolloutPhase::Waits;
         self.say(&outcome, &content);
         match outcome.verdict {
             Verdict::Rejected => {
                 self.nothing_waits();
-                self.end(Settled::Failed, Action::await_change())
+                self.end(SyncStatus::Failed, Action::await_change())
             }
             Verdict::Unchanged => {
                 self.tracked.by = Some(by);
-                self.settled()
+                self.status()
             }
             Verdict::Update(mut update) => {
                 let content_revision = update.content_revision.take();
@@ -181,14 +186,14 @@ impl Look<'_> {
     async fn unbound(&mut self) -> Action {
         let nothing = Arc::new(empty_service(None));
         if let Ok(view) = self.live.view()
-            && let Ok(given) = self.context.converter.convert(&nothing, view, Memory::default(), |_| true).await
+            && let Ok(given) = self.context.converter.convert(&nothing, view, LastPublished::default(), |_| true).await
         {
             self.say(&given.outcome, &nothing);
         }
-        self.end(Settled::Failed, Action::await_change())
+        self.end(SyncStatus::Failed, Action::await_change())
     }
 
-    async fn convert(&mut self, service: &ServiceKey, content: &Arc<Service>) -> Option<Given> {
+    async fn convert(&mut self, service: &ServiceKey, content: &Arc<Service>) -> Option<Conversion> {
         let view = match self.live.view() {
             Ok(view) => view,
             Err(unsupported) => return self.trouble(&unsupported.to_string()),
@@ -204,7 +209,7 @@ impl Look<'_> {
         self.context.observers.metrics.converted(verdict, begun.elapsed());
         match result {
             Ok(given) => {
-                self.solved(Matter::Conversion);
+                self.solved(Condition::Conversion);
                 if self.tracked.over("trouble") {
                     info!(entry = self.title, "the module works on this entry again");
                 }
@@ -216,7 +221,7 @@ impl Look<'_> {
 
     /// The module gave nothing that can be used: the last endpoints stay.
     pub(super) fn trouble<T>(&mut self, what: &str) -> Option<T> {
-        self.problem(Matter::Conversion, what.into());
+        self.problem(Condition::Conversion, what.into());
         if self.tracked.says("trouble", what) {
             error!(
                 entry = self.title,
@@ -230,10 +235,13 @@ impl Look<'_> {
     fn say(&mut self, outcome: &Outcome, content: &Service) {
         self.tracked.report.take(outcome);
         if outcome.verdict == Verdict::Unchanged {
-            self.solved(Matter::Rejected);
+            self.solved(Condition::Rejected);
         } else {
             let rejected = outcome.verdict == Verdict::Rejected;
-            self.problem(Matter::Rejected, text(outcome, content, |one| rejected && one.severity == Severity::Error));
+            self.problem(
+                Condition::Rejected,
+                text(outcome, content, |one| rejected && one.severity == Severity::Error),
+            );
             let annotation = |one: &Diagnostic| !rejected && matches!(one.subject, Subject::Annotation(_));
             self.modules_annotations(text(outcome, content, annotation));
         }
@@ -252,11 +260,11 @@ impl Look<'_> {
         let source = service.to_string();
         if let Err(violation) = check(&desired, self.live, &self.context.addresses) {
             self.trouble::<()>(&format!("the module's answer breaks a rule: {violation}"));
-            return self.end(Settled::Failed, Action::await_change());
+            return self.end(SyncStatus::Failed, Action::await_change());
         }
         let stopped = self.stopped();
         // What the last good module had published comes back at once, whatever goes with it.
-        let restored = stopped.is_none() && turn == Turn::Restored && self.tracked.restores(&by, &desired);
+        let restored = stopped.is_none() && turn == RolloutPhase::Restored && self.tracked.restores(&by, &desired);
         let decision = if restored {
             self.let_go()
         } else {
@@ -265,19 +273,19 @@ impl Look<'_> {
             self.guard(&mut desired, &source, facts, stopped.as_ref())
         };
         if self.too_many(&desired) {
-            return self.end(Settled::Failed, Action::await_change());
+            return self.end(SyncStatus::Failed, Action::await_change());
         }
         if content.is_none() {
             if desired.endpoints.is_empty() && self.live.spec.endpoints.is_empty() {
                 // A service that is not there yet gives an entry nothing.
-                return self.settled();
+                return self.status();
             }
             desired.revision = self.live.annotation(REVISION).unwrap_or_default().to_owned();
         }
         let held = !decision.holds.is_empty();
         let Plan { apply, contested } = plan(&desired, self.live);
         let fields: Vec<_> = contested.iter().map(ToString::to_string).collect();
-        self.problem(Matter::Contested, fields.join(", "));
+        self.problem(Condition::Contested, fields.join(", "));
         if self.tracked.says("contested", &contested) {
             for field in contested {
                 warn!(
@@ -303,29 +311,29 @@ impl Look<'_> {
         if held {
             self.tracked.unpublish();
             let again = decision.again.into_iter().chain(self.quiet()).min();
-            return self.end(Settled::Held, again.map_or_else(Action::await_change, Action::requeue));
+            return self.end(SyncStatus::Held, again.map_or_else(Action::await_change, Action::requeue));
         }
         self.tracked.publish(by, &service, desired, content_revision, now);
-        self.settled()
+        self.status()
     }
 
-    fn settled(&mut self) -> Action {
+    fn status(&mut self) -> Action {
         self.nothing_waits();
         let full = self.tracked.full_in(self.title, Instant::now());
         let again = self.quiet().map_or(full, |quiet| quiet.min(full));
-        self.end(Settled::Done, Action::requeue(again))
+        self.end(SyncStatus::Synced, Action::requeue(again))
     }
 
-    pub(super) fn end(&mut self, settled: Settled, action: Action) -> Action {
+    pub(super) fn end(&mut self, status: SyncStatus, action: Action) -> Action {
         if self.waits {
-            self.tracked.settled = None;
+            self.tracked.status = None;
             return Action::requeue(Duration::from_secs_f64(rand::random_range(NEXT_TURN.0..NEXT_TURN.1)));
         }
-        if settled != Settled::Failed {
+        if status != SyncStatus::Failed {
             // What is written later for the same answer is written for another reason.
             self.tracked.measured = self.tracked.measured.max(self.tracked.report.answered);
         }
-        self.tracked.settled = Some(settled);
+        self.tracked.status = Some(status);
         match self.quiet() {
             // What is looked at again anyway is so within this time.
             Some(quiet) if action == Action::await_change() => Action::requeue(quiet),

@@ -9,11 +9,12 @@ use kube::runtime::reflector::ObjectRef;
 use polaris2istio_core::model::{Diagnostic, Outcome, Service, Subject, Verdict};
 
 use super::diagnostics;
-use super::tracked::{Settled, Tracked};
-use crate::converter::swap::Identity;
+use super::entry_state::{EntryState, SyncStatus};
+use crate::converter::Identity;
 use crate::guard::Hold;
 use crate::istio::ServiceEntry;
 use crate::plan::Change;
+use crate::telemetry::Condition;
 
 /// Lines of a module that a problem repeats; the log has them all.
 const LINES: usize = 3;
@@ -21,40 +22,11 @@ const LINES: usize = 3;
 /// The reason of instances for which the module gave none.
 const UNTOLD: &str = "untold";
 
-/// What an owner of an entry should know of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Matter {
-    /// The rules reject the entry or the answer.
-    Rejected,
-    /// An annotation does not say what it could.
-    Annotation,
-    /// The module gave nothing that can be used.
-    Conversion,
-    /// Endpoints are kept that would have disappeared.
-    Held,
-    /// The API server does not take the write.
-    Write,
-    /// Another manager holds another value of a field that we would write.
-    Contested,
-    /// The content goes back and forth.
-    Fight,
-    /// A write waits for the end of a pause.
-    Paused,
-    /// A name cannot be published in the cluster's DNS.
-    Name,
-    /// A name is not published yet.
-    NamePending,
-    /// istiod took the entry's virtual IP away.
-    VirtualIp,
-    /// The registry gives no sound answer for the entry's service. Noted by the observers, not by a look.
-    Registry,
-}
-
 /// One entry, after the last look.
 #[derive(Clone, Debug, Default)]
 pub struct EntryReport {
     /// How the look ended; none where the registry has not answered yet.
-    pub settled: Option<Settled>,
+    pub status: Option<SyncStatus>,
     /// The module that gave the last outcome.
     pub by: Option<Arc<Identity>>,
     /// Instances that the registry lists; none where it says that there is no such service, or nothing yet.
@@ -70,7 +42,7 @@ pub struct EntryReport {
     /// Endpoints that are kept.
     pub holds: Vec<Hold>,
     /// What is wrong.
-    pub problems: BTreeMap<Matter, String>,
+    pub problems: BTreeMap<Condition, String>,
 }
 
 /// A write.
@@ -86,13 +58,13 @@ type EntryRef = ObjectRef<ServiceEntry>;
 
 /// All entries.
 #[derive(Default)]
-pub(super) struct Board {
+pub(super) struct StatusCache {
     reports: Mutex<HashMap<EntryRef, Arc<EntryReport>>>,
 }
 
-impl Board {
-    pub(super) fn post(&self, entry: EntryRef, tracked: &Tracked) {
-        let report = EntryReport { settled: tracked.settled, by: tracked.by.clone(), ..tracked.report.clone() };
+impl StatusCache {
+    pub(super) fn post(&self, entry: EntryRef, tracked: &EntryState) {
+        let report = EntryReport { status: tracked.status, by: tracked.by.clone(), ..tracked.report.clone() };
         self.reports.lock().unwrap_or_else(PoisonError::into_inner).insert(entry, Arc::new(report));
     }
 
@@ -150,40 +122,4 @@ pub(super) fn text(outcome: &Outcome, service: &Service, picked: impl Fn(&Diagno
         text.push_str(&format!("; and {} more", picked.len() - LINES));
     }
     text
-}
-
-impl Matter {
-    /// All of them.
-    pub const ALL: [Self; 12] = [
-        Self::Rejected,
-        Self::Annotation,
-        Self::Conversion,
-        Self::Held,
-        Self::Write,
-        Self::Contested,
-        Self::Fight,
-        Self::Paused,
-        Self::Name,
-        Self::NamePending,
-        Self::VirtualIp,
-        Self::Registry,
-    ];
-
-    /// One word, as metrics and the status have it.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Rejected => "rejected",
-            Self::Annotation => "annotation",
-            Self::Conversion => "conversion",
-            Self::Held => "held",
-            Self::Write => "write",
-            Self::Contested => "contested",
-            Self::Fight => "fight",
-            Self::Paused => "paused",
-            Self::Name => "name",
-            Self::NamePending => "name-pending",
-            Self::VirtualIp => "virtual-ip",
-            Self::Registry => "registry",
-        }
-    }
 }

@@ -7,19 +7,19 @@ use std::time::Instant;
 use kube::runtime::controller::Action;
 use tracing::info;
 
-use super::reconcile::Look;
-use super::report::Matter;
-use super::tracked::Settled;
-use crate::gate::{Closed, Shut};
-use crate::guard::PAUSED;
+use super::entry_state::SyncStatus;
+use super::reconcile::Reconciliation;
+use crate::annotation::PAUSED;
 use crate::istio::ServiceEntry;
 use crate::plan::{Apply, Desired};
+use crate::telemetry::Condition;
+use crate::writes::{BlockReason, WritesBlocked};
 
 /// Who stopped the writes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Stopped {
     /// The gate, for all entries.
-    Gate(Closed),
+    Gate(WritesBlocked),
     /// The entry's own annotation.
     Entry,
 }
@@ -27,25 +27,27 @@ pub(super) enum Stopped {
 impl Stopped {
     /// Another replica writes, decides what is held, and says so.
     pub(super) fn stands_by(&self) -> bool {
-        matches!(self, Self::Gate(closed) if closed.0.contains(&Shut::Standby))
+        matches!(self, Self::Gate(closed) if closed.0.contains(&BlockReason::Standby))
     }
 
     /// Whether a person stopped them, and has to let them go on.
     pub(super) fn is_pause(&self) -> bool {
         match self {
-            Self::Gate(closed) => closed.0.contains(&Shut::Paused),
+            Self::Gate(closed) => closed.0.contains(&BlockReason::Paused),
             Self::Entry => true,
         }
     }
 
     /// How a look ends at an entry that would be written. A dry run and a standby are done with it: the one has shown it, and
     /// the other leaves it to the leader.
-    fn settled(&self) -> Settled {
+    fn status(&self) -> SyncStatus {
         match self {
-            Self::Gate(closed) if closed.0.iter().all(|reason| matches!(reason, Shut::DryRun | Shut::Standby)) => {
-                Settled::Done
+            Self::Gate(closed)
+                if closed.0.iter().all(|reason| matches!(reason, BlockReason::DryRun | BlockReason::Standby)) =>
+            {
+                SyncStatus::Synced
             }
-            _ => Settled::Paused,
+            _ => SyncStatus::Paused,
         }
     }
 
@@ -53,7 +55,7 @@ impl Stopped {
     fn is_rehearsal(&self) -> bool {
         !self.stands_by()
             && match self {
-                Self::Gate(closed) => closed.0.contains(&Shut::DryRun),
+                Self::Gate(closed) => closed.0.contains(&BlockReason::DryRun),
                 Self::Entry => true,
             }
     }
@@ -79,7 +81,7 @@ pub(super) fn paused(entry: &ServiceEntry) -> Result<bool, String> {
     }
 }
 
-impl Look<'_> {
+impl Reconciliation<'_> {
     /// Whether this entry may be written now.
     pub(super) fn stopped(&self) -> Option<Stopped> {
         if let Err(closed) = self.context.gate.check(Instant::now()) {
@@ -96,16 +98,16 @@ impl Look<'_> {
                 "a write waits: {} endpoints come, {} go, {} change; {stopped}",
                 change.added, change.removed, change.changed
             );
-            self.problem(Matter::Paused, words);
+            self.problem(Condition::Paused, words);
         }
         let news = self.tracked.says("stopped", format!("{stopped} {desired:?}"));
         if !news || stopped.stands_by() {
             // A standby's log would repeat the leader's.
-            return self.end(stopped.settled(), Action::await_change());
+            return self.end(stopped.status(), Action::await_change());
         }
         if stopped.is_rehearsal() {
             if let Some(rest) = self.tracked.refused(desired, self.live, Instant::now()) {
-                return self.end(Settled::Failed, Action::requeue(rest));
+                return self.end(SyncStatus::Failed, Action::requeue(rest));
             }
             self.context.budget.take(false).await;
             let Ok(_writer) = self.context.writers.acquire().await else { return Action::await_change() };
@@ -123,6 +125,6 @@ impl Look<'_> {
             fields = change.fields.join(","),
             "would be written; {stopped}"
         );
-        self.end(stopped.settled(), Action::await_change())
+        self.end(stopped.status(), Action::await_change())
     }
 }

@@ -5,14 +5,15 @@ use std::time::{Duration, Instant};
 use kube::runtime::controller::Action;
 use tracing::{error, info, warn};
 
-use super::reconcile::Look;
-use super::report::{Matter, WriteReport};
-use super::tracked::Settled;
+use super::entry_state::SyncStatus;
+use super::reconcile::Reconciliation;
+use super::report::WriteReport;
 use crate::istio::ServiceEntry;
+use crate::plan::ApplyError;
 use crate::plan::{Apply, Desired};
-use crate::sink::SinkError;
+use crate::telemetry::Condition;
 
-impl Look<'_> {
+impl Reconciliation<'_> {
     /// Performs an apply. Returns when to look again where it was not performed.
     pub(super) async fn apply(
         &mut self,
@@ -24,10 +25,10 @@ impl Look<'_> {
     ) -> Option<Action> {
         let now = Instant::now();
         if let Some(rest) = self.tracked.refused(desired, self.live, now) {
-            return Some(self.end(Settled::Failed, Action::requeue(rest)));
+            return Some(self.end(SyncStatus::Failed, Action::requeue(rest)));
         }
         if !at_once {
-            let wait = self.tracked.pace.wait(now);
+            let wait = self.tracked.damper.wait(now);
             if !wait.is_zero() {
                 return Some(Action::requeue(wait));
             }
@@ -70,42 +71,42 @@ impl Look<'_> {
 
     /// A look that began before this process led is about answers that do not count any more.
     fn is_stale(&self) -> bool {
-        self.context.services.round() != self.round
+        self.context.services.term() != self.term
     }
 
     /// Sends an apply. It is given up before the right to write may lapse.
-    async fn send(&self, apply: &Apply) -> Result<ServiceEntry, SinkError> {
+    async fn send(&self, apply: &Apply) -> Result<ServiceEntry, ApplyError> {
         let sent = self.context.sink.apply(apply);
         let Some(until) = self.context.gate.until() else { return sent.await };
-        let late = |_| Err(SinkError::Unavailable { detail: "no answer before the lease's end".into() });
+        let late = |_| Err(ApplyError::Unavailable { detail: "no answer before the lease's end".into() });
         tokio::time::timeout_at(until.into(), sent).await.unwrap_or_else(late)
     }
 
-    pub(super) fn not_written(&mut self, error: SinkError, desired: &Desired) -> Action {
+    pub(super) fn not_written(&mut self, error: ApplyError, desired: &Desired) -> Action {
         let again = match &error {
             // The watch brings the newer state; this is for the case that it brought it already.
-            SinkError::Stale => return Action::requeue(Duration::from_millis(50)),
-            SinkError::Gone => return Action::await_change(),
-            SinkError::Refused { .. } => {
-                self.problem(Matter::Write, error.to_string());
+            ApplyError::Stale => return Action::requeue(Duration::from_millis(50)),
+            ApplyError::Gone => return Action::await_change(),
+            ApplyError::Refused { .. } => {
+                self.problem(Condition::Write, error.to_string());
                 if self.tracked.says("refused", error.to_string()) {
                     error!(entry = self.title, "not written: {error}");
                 }
                 self.tracked.refuse(desired.clone(), self.live, Instant::now())
             }
-            SinkError::Forbidden { .. } | SinkError::Unavailable { .. } => {
-                self.note(Matter::Write, error.to_string());
+            ApplyError::Forbidden { .. } | ApplyError::Unavailable { .. } => {
+                self.note(Condition::Write, error.to_string());
                 self.context.outage.say(self.title, &error);
                 self.tracked.failures += 1;
                 back_off(self.tracked.failures)
             }
         };
-        self.end(Settled::Failed, Action::requeue(again))
+        self.end(SyncStatus::Failed, Action::requeue(again))
     }
 
     /// Two writers that undo each other's work: the other one is to be named.
     fn tell_fight(&mut self) {
-        if self.tracked.pace.flaps(Instant::now()).is_none() {
+        if self.tracked.damper.flaps(Instant::now()).is_none() {
             return;
         }
         let managers: Vec<_> = self.live.ownership.others_of_spec("endpoints").map(str::to_owned).collect();
@@ -116,7 +117,7 @@ impl Look<'_> {
                 format!("the field manager `{}`", managers.join("`, `"))
             };
             warn!(entry = self.title, "its content goes back and forth, by {by}; writes are spaced out up to 10 s");
-            self.problem(Matter::Fight, format!("the content goes back and forth, by {by}"));
+            self.problem(Condition::Fight, format!("the content goes back and forth, by {by}"));
         }
     }
 }

@@ -2,16 +2,17 @@
 
 use polaris2istio_core::model::{Outcome, Request, Verdict};
 
-use super::{CallError, Converter};
-use crate::istio::{AddressRule, ServiceEntry, check};
+use super::{CallError, LoadedModule};
+use crate::istio::ServiceEntry;
 use crate::plan::Desired;
+use crate::plan::{AddressRule, check};
 
 /// What an outcome breaks of the contract, in words; none where it keeps it.
 ///
 /// The host's own rules, the same answer to the same question, endpoints that do not depend on the order of the instances,
 /// and **unchanged** to a module's own content revision.
 pub fn breach(
-    converter: &Converter,
+    converter: &LoadedModule,
     request: &Request,
     outcome: &Outcome,
     live: &ServiceEntry,
@@ -32,7 +33,7 @@ pub fn breach(
 }
 
 /// Whether another call, or another order of the instances, gives another answer.
-fn differs(converter: &Converter, request: &Request, outcome: &Outcome) -> Option<String> {
+fn differs(converter: &LoadedModule, request: &Request, outcome: &Outcome) -> Option<String> {
     match converter.ask(request) {
         Ok(again) if again == *outcome => {}
         Ok(again) => {
@@ -74,7 +75,7 @@ fn content(mut verdict: Verdict, position: impl Fn(u32) -> u32) -> Verdict {
 }
 
 /// Given the content revision that it just gave, a module has nothing to say.
-fn told_again(converter: &Converter, request: &Request, revision: &str) -> Option<String> {
+fn told_again(converter: &LoadedModule, request: &Request, revision: &str) -> Option<String> {
     let published = Request { published: Some(revision.to_owned()), ..request.clone() };
     match converter.ask(&published) {
         Ok(Outcome { verdict: Verdict::Unchanged, .. }) => None,

@@ -3,7 +3,8 @@
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
-use super::source::{Candidate, Digest};
+use crate::digest::Digest;
+use crate::source::ModuleBytes;
 
 /// A component's size, name by content, and its doors.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,7 +20,7 @@ pub struct Facts {
 }
 
 impl Facts {
-    pub(super) fn of(candidate: &Candidate, component: &Component, engine: &Engine) -> Self {
+    pub(super) fn of(candidate: &ModuleBytes, component: &Component, engine: &Engine) -> Self {
         let kind = component.component_type();
         Self {
             size: candidate.bytes.len() as u64,

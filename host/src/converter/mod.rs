@@ -2,7 +2,7 @@
 //!
 //! A module is a WebAssembly component of the world in `wit/converter.wit`. Every call gets a fresh store and instance,
 //! with a cap on memory, time and output ([`Limits`]), so that whatever a module does ends as a [`CallError`] for one
-//! entry. Calls block: [`Converter::convert`] moves them off the async threads. Which modules are in use can change at any
+//! entry. Calls block: [`LoadedModule::convert`] moves them off the async threads. Which modules are in use can change at any
 //! time ([`swap`]); the engine sees one [`swap::Live::convert`].
 
 mod bindings;
@@ -10,14 +10,13 @@ mod call;
 mod contract;
 mod error;
 mod facts;
+mod identity;
 mod limits;
 mod module;
 mod outcome;
 mod parameters_file;
 mod request;
 mod sandbox;
-pub mod source;
-pub mod swap;
 mod ticker;
 
 use std::sync::Arc;
@@ -25,46 +24,46 @@ use std::sync::Arc;
 use polaris2istio_core::model::{Entry, ModuleInfo, Outcome, Request, Service};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::source::ModuleBytes;
 pub use contract::breach;
 pub use error::{CallError, LoadError};
 pub use facts::Facts;
+pub use identity::Identity;
 pub use limits::Limits;
 use module::Module;
 pub use module::PACKAGE;
 pub use parameters_file::{ParametersFile, ParametersFollower, check_key};
 use sandbox::Sandbox;
-use source::Candidate;
-use swap::Identity;
 
 /// Free parameters that the operator sets for the module, sorted by key.
 pub type Parameters = Vec<(String, String)>;
 
 /// A module with its parameters, and the sandbox that it runs in.
-pub struct Converter {
+pub struct LoadedModule {
     sandbox: Arc<Sandbox>,
     module: Module,
-    candidate: Candidate,
+    candidate: ModuleBytes,
     parameters: Parameters,
     identity: Arc<Identity>,
     slots: Arc<Semaphore>,
 }
 
-impl Converter {
+impl LoadedModule {
     /// Checks and compiles a module; a fraction of a second for the default one.
-    pub fn new(candidate: &Candidate, limits: Limits, parameters: Parameters) -> Result<Self, LoadError> {
+    pub fn new(candidate: &ModuleBytes, limits: Limits, parameters: Parameters) -> Result<Self, LoadError> {
         let slots = Arc::new(Semaphore::new(limits.concurrency as usize));
         Self::within(Arc::new(Sandbox::new(limits)?), slots, candidate, parameters)
     }
 
     /// The same in the sandbox of this one, whose limits count for both together.
-    pub fn beside(&self, candidate: &Candidate, parameters: Parameters) -> Result<Self, LoadError> {
+    pub fn beside(&self, candidate: &ModuleBytes, parameters: Parameters) -> Result<Self, LoadError> {
         Self::within(Arc::clone(&self.sandbox), Arc::clone(&self.slots), candidate, parameters)
     }
 
     fn within(
         sandbox: Arc<Sandbox>,
         slots: Arc<Semaphore>,
-        candidate: &Candidate,
+        candidate: &ModuleBytes,
         mut parameters: Parameters,
     ) -> Result<Self, LoadError> {
         parameters.sort();
@@ -84,7 +83,7 @@ impl Converter {
     }
 
     /// The bytes that it was made of.
-    pub fn candidate(&self) -> &Candidate {
+    pub fn candidate(&self) -> &ModuleBytes {
         &self.candidate
     }
 
@@ -119,7 +118,7 @@ impl Converter {
     }
 
     /// Waits for a place in the sandbox: its pool has a fixed number, and waiting here is cheaper than being refused there.
-    async fn slot(&self) -> Result<OwnedSemaphorePermit, CallError> {
+    pub(crate) async fn slot(&self) -> Result<OwnedSemaphorePermit, CallError> {
         let closed =
             |error: tokio::sync::AcquireError| CallError::Host { export: "convert", detail: error.to_string() };
         Arc::clone(&self.slots).acquire_owned().await.map_err(closed)

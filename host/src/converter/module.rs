@@ -7,7 +7,7 @@ use super::call;
 use super::error::LoadError;
 use super::facts::Facts;
 use super::sandbox::{Guest, Sandbox};
-use super::source::Candidate;
+use crate::source::ModuleBytes;
 
 /// The WIT package whose world `converter` a module must export; its version is part of the contract.
 pub const PACKAGE: &str = "polaris2istio:conversion@0.1.0";
@@ -25,7 +25,7 @@ pub struct Module {
 }
 
 impl Module {
-    pub(super) fn compile(sandbox: &Sandbox, candidate: &Candidate) -> Result<Self, LoadError> {
+    pub(super) fn compile(sandbox: &Sandbox, candidate: &ModuleBytes) -> Result<Self, LoadError> {
         let (bytes, module) = (&candidate.bytes, candidate.origin.clone());
         check_size(&module, bytes, sandbox.limits.component_bytes)?;
         check_layer(&module, bytes)?;

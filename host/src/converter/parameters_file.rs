@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use tracing::error;
 
 use super::Parameters;
-use super::source::{Follower, Settings, Source, SourceNews, fetch, follow};
+use crate::source::{Follower, Settings, Source, SourceNews, fetch, follow};
 
 /// Parameters are a few words.
 const SIZE_LIMIT: u64 = 64 << 10;
@@ -45,7 +45,7 @@ impl ParametersFollower {
     pub async fn next(&mut self) -> Parameters {
         loop {
             let problem = match self.source.next().await {
-                SourceNews::Candidate(candidate) => match parse(&candidate.bytes) {
+                SourceNews::Module(candidate) => match parse(&candidate.bytes) {
                     Ok(parameters) => {
                         self.wrong = None;
                         return parameters;

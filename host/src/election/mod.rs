@@ -9,8 +9,8 @@
 //! What a lease cannot give (a request that is on its way when it ends) every write brings along: the resourceVersion that it
 //! was made for.
 
-mod campaign;
+mod leader_elector;
 mod record;
 mod rules;
 
-pub use campaign::{Campaign, Duties, ElectionConfig};
+pub use leader_elector::{ElectionConfig, LeaderCallbacks, LeaderElector};

@@ -7,6 +7,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use kube::Api;
 use kube::api::{ObjectMeta, PostParams};
 
+use crate::annotation::SERVES;
+
 /// What a lease says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Record {
@@ -21,9 +23,6 @@ pub(super) struct Record {
     /// The namespace of the entries that its holders serve, if they say so.
     pub(super) serves: Option<String>,
 }
-
-/// Where a lease says whose entries its holders serve: two installations on one lease would leave one of them idle.
-const SERVES: &str = "polaris2istio.aeraki.net/serves";
 
 /// Says what a lease says. One without a duration counts as one of a second: it holds nothing.
 pub(super) fn record(lease: &Lease) -> Record {

@@ -8,17 +8,17 @@ use futures::{StreamExt, stream};
 use kube::runtime::watcher::Event;
 use tracing::{error, info, warn};
 
+use super::backend::{DirectoryBackend, Key};
 use super::document::{Document, DocumentError};
-use super::shelf::{Key, Shelf};
 use super::{EntryEvents, LABELS, selected};
-use crate::gate::Openings;
 use crate::istio::ServiceEntry;
 use crate::watch_dir::{DirError, DirNews, FileError, FileNews, WatchDir, WatchOptions};
+use crate::writes::Reopened;
 
 /// The ServiceEntries of a directory.
 pub struct DirectoryEntries {
-    shelf: Arc<Shelf>,
-    openings: Openings,
+    backend: Arc<DirectoryBackend>,
+    reopened: Reopened,
     namespace: String,
     entries: WatchDir<Vec<Document>, Unreadable>,
     outputs: WatchDir<(), Unreadable>,
@@ -39,18 +39,18 @@ enum Unreadable {
 }
 
 impl DirectoryEntries {
-    /// Reads the directory once, and watches it and the shelf's output from then on. Entries without a namespace are of
+    /// Reads the directory once, and watches it and the backend's output from then on. Entries without a namespace are of
     /// `namespace`; those of another one are passed over.
-    pub fn new(path: &Path, shelf: Arc<Shelf>, namespace: String) -> Result<Self, DirError> {
+    pub fn new(path: &Path, backend: Arc<DirectoryBackend>, namespace: String) -> Result<Self, DirError> {
         let yaml = |name: &str| (name.ends_with(".yaml") || name.ends_with(".yml")) && !name.starts_with('.');
         let parse = |path: &Path, bytes: &[u8]| Ok(Document::parse_all(bytes, &path.display().to_string())?);
         let entries = WatchDir::new(path, WatchOptions::default(), yaml, parse)?;
         // An output that is removed or edited is put back at once: nobody is expected to edit there.
         let at_once = WatchOptions { vanish_grace: std::time::Duration::ZERO, ..WatchOptions::default() };
-        let outputs = WatchDir::new(shelf.output(), at_once, yaml, |_, _| Ok(()))?;
+        let outputs = WatchDir::new(backend.output(), at_once, yaml, |_, _| Ok(()))?;
         Ok(Self {
-            openings: shelf.openings(),
-            shelf,
+            reopened: backend.reopened(),
+            backend,
             namespace,
             entries,
             outputs,
@@ -78,7 +78,7 @@ impl DirectoryEntries {
             tokio::select! {
                 news = self.entries.next() => self.changed(news),
                 news = self.outputs.next(), if self.started => self.rewritten(news),
-                () = self.openings.next(), if self.started => self.reopened(),
+                () = self.reopened.next(), if self.started => self.reopened(),
             }
         }
     }
@@ -96,7 +96,7 @@ impl DirectoryEntries {
                 FileNews::Failed(error) => error!("{error}"),
             }
         }
-        let gone = self.shelf.replace(self.documents());
+        let gone = self.backend.replace(self.documents());
         let mut events: Vec<_> = gone.into_iter().filter_map(|key| self.deleted(&key)).collect();
         events.extend(self.refresh());
         self.emit(events);
@@ -146,19 +146,19 @@ impl DirectoryEntries {
             .flatten()
             .any(|document| document.entry.metadata.name.as_deref() == Some(key.1.as_str()));
         if !still_there {
-            self.shelf.remove(key);
+            self.backend.remove(key);
         }
         Some(Event::Delete(entry))
     }
 
     /// Looks at every served entry, and tells of those that are other than they were.
     fn refresh(&mut self) -> Vec<Event<ServiceEntry>> {
-        let keys = self.shelf.keys();
+        let keys = self.backend.keys();
         keys.into_iter().filter_map(|key| self.look(&key)).collect()
     }
 
     fn look(&mut self, key: &Key) -> Option<Event<ServiceEntry>> {
-        let entry = self.shelf.live(key)?;
+        let entry = self.backend.live(key)?;
         let version = &entry.metadata.resource_version;
         if self.served.get(key).is_some_and(|served| served.metadata.resource_version == *version) {
             return None;
@@ -169,14 +169,14 @@ impl DirectoryEntries {
 
     /// Outputs may be written again: they are brought in line with what was edited and deleted meanwhile.
     fn reopened(&mut self) {
-        self.shelf.catch_up();
+        self.backend.catch_up();
         let events = self.refresh();
         self.emit(events);
     }
 
     fn rewritten(&mut self, news: DirNews<(), Unreadable>) {
         let DirNews::Files(files) = news else { return };
-        let keys: Vec<_> = files.iter().filter_map(|(path, _)| self.shelf.key_of(path)).collect();
+        let keys: Vec<_> = files.iter().filter_map(|(path, _)| self.backend.key_of(path)).collect();
         let events: Vec<_> = keys.iter().filter_map(|key| self.look(key)).collect();
         self.emit(events);
     }

@@ -7,7 +7,8 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::merge::{DERIVED, merge};
+use super::merge::merge;
+use crate::annotation::DERIVED_PORTS;
 use crate::istio::{Claim, GROUP, KIND, Ownership, Ports, ServiceEntry, VERSIONS};
 use crate::plan::Apply;
 
@@ -101,7 +102,7 @@ impl Document {
         let mut object = merge(&before, &apply.body());
         // A cluster has managed fields for that.
         if let Some(annotations) = object["metadata"]["annotations"].as_object_mut() {
-            annotations.remove(DERIVED);
+            annotations.remove(DERIVED_PORTS);
         }
         object
     }

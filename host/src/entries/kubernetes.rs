@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use futures::{StreamExt, stream};
 use kube::api::{Api, ApiResource};
-use kube::runtime::{WatchStreamExt, watcher};
+use kube::runtime::watcher;
 use kube::{Client, Discovery};
 use tokio::time::sleep;
 use tracing::{info, warn};
 
 use super::{EntryEvents, selector};
 use crate::istio::{GROUP, PLURAL, ServiceEntry, VERSIONS};
-use crate::patience;
+use crate::kube_watch;
 
 /// Between two looks for Istio's CRD.
 const CRD_RETRY: Duration = Duration::from_secs(5);
@@ -45,9 +45,10 @@ impl KubernetesEntries {
 
     fn watch(&self, strategy: Strategy) -> Watch {
         let api = Api::namespaced_with(self.client.clone(), &self.namespace, &self.resource);
-        let config = patience::config().labels(&selector());
-        let config = if strategy == Strategy::Streamed { config.streaming_lists() } else { config };
-        watcher(api, config).backoff(patience::backoff()).boxed()
+        kube_watch::watch(api, |config| {
+            let config = config.labels(&selector());
+            if strategy == Strategy::Streamed { config.streaming_lists() } else { config }
+        })
     }
 }
 

@@ -8,11 +8,8 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use super::document::{Document, declared};
+use crate::annotation::{DERIVED_PORTS, MODULE_PREFIX, REVISION};
 use crate::istio::{Claim, MANAGER, Ownership, Ports, ServiceEntry};
-use crate::plan::{MODULE_PREFIX, REVISION};
-
-/// Names the ports that were derived, comma-separated, in an output file.
-pub(super) const DERIVED: &str = "polaris2istio.aeraki.net/derived-ports";
 
 /// Our fields, in the shape of an apply's body: `metadata.annotations`, and under `spec` any of `endpoints`, `resolution`,
 /// `location`, `ports`.
@@ -23,7 +20,7 @@ pub(super) fn ours_of(output: &Value, operator: &Value) -> Ours {
     let mut ours = json!({"metadata": {"annotations": {}}, "spec": {}});
     let annotations = output.pointer("/metadata/annotations").and_then(Value::as_object);
     for (key, value) in annotations.into_iter().flatten() {
-        if (key == REVISION || key.starts_with(MODULE_PREFIX)) && key != DERIVED {
+        if (key == REVISION || key.starts_with(MODULE_PREFIX)) && key != DERIVED_PORTS {
             ours["metadata"]["annotations"][key] = value.clone();
         }
     }
@@ -35,7 +32,8 @@ pub(super) fn ours_of(output: &Value, operator: &Value) -> Ours {
             ours["spec"][field] = value.clone();
         }
     }
-    let derived = output.pointer("/metadata/annotations").and_then(|all| all.get(DERIVED)).and_then(Value::as_str);
+    let derived =
+        output.pointer("/metadata/annotations").and_then(|all| all.get(DERIVED_PORTS)).and_then(Value::as_str);
     let derived: BTreeSet<_> = derived.unwrap_or_default().split(',').filter(|name| !name.is_empty()).collect();
     let declared = port_names(operator);
     let ports = output.pointer("/spec/ports").and_then(Value::as_array).into_iter().flatten();
@@ -71,7 +69,7 @@ pub(super) fn merge(operator: &Value, ours: &Ours) -> Value {
     let derived: Vec<&Value> = ports.into_iter().filter_map(|(_, ports)| ports.as_array()).flatten().collect();
     if !derived.is_empty() {
         let names: Vec<_> = derived.iter().filter_map(|port| name(port)).collect();
-        annotations[DERIVED] = json!(names.join(","));
+        annotations[DERIVED_PORTS] = json!(names.join(","));
         let mut all = object["spec"]["ports"].as_array().cloned().unwrap_or_default();
         all.extend(derived.into_iter().cloned());
         object["spec"]["ports"] = json!(all);
@@ -90,7 +88,7 @@ pub(super) fn live(document: &Document, ours: &Ours, object: &Value) -> Option<S
     let mut entry: ServiceEntry = serde_json::from_value(object.clone()).ok()?;
     entry.metadata.namespace.clone_from(&document.entry.metadata.namespace);
     if let Some(annotations) = &mut entry.metadata.annotations {
-        annotations.remove(DERIVED);
+        annotations.remove(DERIVED_PORTS);
     }
     entry.ownership = Ownership::new(vec![declared(&document.value), claim(ours)]);
     Some(entry)
@@ -142,14 +140,14 @@ mod tests {
         check(
             json!({"metadata": {"name": "e"}, "spec": {"resolution": "NONE"}}),
             json!({"metadata": {"annotations": {REVISION: "r"}}, "spec": {"resolution": "STATIC", "ports": [{"name": "grpc", "number": 90}], "endpoints": []}}),
-            json!({"metadata": {"name": "e", "annotations": {REVISION: "r", DERIVED: "grpc"}},
+            json!({"metadata": {"name": "e", "annotations": {REVISION: "r", DERIVED_PORTS: "grpc"}},
                    "spec": {"resolution": "STATIC", "ports": [{"name": "grpc", "number": 90}], "endpoints": []}}),
         );
     }
 
     #[test]
     fn a_port_that_the_operator_now_declares_is_his() {
-        let output = json!({"metadata": {"annotations": {DERIVED: "grpc"}}, "spec": {"ports": [{"name": "grpc", "number": 90}]}});
+        let output = json!({"metadata": {"annotations": {DERIVED_PORTS: "grpc"}}, "spec": {"ports": [{"name": "grpc", "number": 90}]}});
         let operator = json!({"metadata": {}, "spec": {"ports": [{"name": "grpc", "number": 91}]}});
         assert_eq!(ours_of(&output, &operator)["spec"].get("ports"), None);
     }

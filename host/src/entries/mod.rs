@@ -2,21 +2,21 @@
 //!
 //! Both kinds yield the events of kube's watcher, so that one reflector and one queue serve them.
 
+mod backend;
 mod directory;
 mod document;
 mod kubernetes;
 mod merge;
-mod shelf;
 
 use std::collections::BTreeMap;
 
 use futures::stream::BoxStream;
 use kube::runtime::watcher;
 
+pub use backend::{DirectoryBackend, OutputError};
 pub use directory::DirectoryEntries;
 pub use document::{Document, DocumentError};
 pub use kubernetes::{KubernetesEntries, served_version};
-pub use shelf::{OutputError, Shelf};
 
 use crate::istio::ServiceEntry;
 

@@ -8,16 +8,17 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::deeds::Deeds;
+use super::endpoint_port::{EndpointPort, all_places};
 use super::fleet::Fleet;
+use super::guard_input::{Decision, GuardInput, Release};
 use super::hold::{Hold, Kind, Reason};
 use super::listing::{Listing, Standing, Standings};
 use super::merge::put_back;
+use super::operator_fingerprint::OperatorFingerprint;
 use super::origin::Origins;
-use super::place::{Place, all_places};
-use super::seen::{Decision, Release, Seen};
+use crate::annotation::SOURCE;
 use crate::istio::{Endpoint, ServiceEntry};
-use crate::plan::{Desired, SOURCE};
+use crate::plan::Desired;
 
 /// Fewer places than these are no mass, however many of them vanish.
 const MASS_AT_LEAST: usize = 4;
@@ -29,12 +30,12 @@ const AGREEING: u64 = 2;
 pub struct Guard {
     /// What the entry was last given; it is brought back if someone clears it meanwhile.
     kept: Option<Arc<[Endpoint]>>,
-    held: HashMap<Place, Ground>,
+    held: HashMap<EndpointPort, Ground>,
     /// Places that the module was let drop although they are listed as fit: a tenth and another tenth are two.
-    dropped: HashSet<Place>,
+    dropped: HashSet<EndpointPort>,
     empty_since: Option<Instant>,
     /// What people did by the last decision that could be written.
-    deeds: Option<Deeds>,
+    deeds: Option<OperatorFingerprint>,
     /// Of what is kept, as far as the module has told it.
     origins: Origins,
 }
@@ -51,18 +52,18 @@ struct Ground {
 /// The places that are gone from the module's answer, by what became of them.
 #[derive(Default)]
 struct Gone {
-    out_of_service: Vec<Place>,
-    vanished: Vec<Place>,
-    dropped: Vec<Place>,
+    out_of_service: Vec<EndpointPort>,
+    vanished: Vec<EndpointPort>,
+    dropped: Vec<EndpointPort>,
 }
 
 impl Guard {
     /// Changes `desired` so that nothing disappears that is to be held.
-    pub fn decide(&mut self, desired: &mut Desired, seen: &Seen<'_>, fleet: &Fleet) -> Decision {
+    pub fn decide(&mut self, desired: &mut Desired, seen: &GuardInput<'_>, fleet: &Fleet) -> Decision {
         let base = self.kept.take().unwrap_or_else(|| seen.live.spec.endpoints.clone().into());
         let known = self.deeds;
         if seen.writable {
-            self.deeds = Some(Deeds::of(seen));
+            self.deeds = Some(OperatorFingerprint::of(seen));
         }
         let places = all_places(&base);
         let from = rebound_from(desired, seen.live);
@@ -95,9 +96,9 @@ impl Guard {
     fn rebound<'a>(
         &mut self,
         desired: &Desired,
-        places: impl Iterator<Item = &'a Place>,
-        seen: &Seen<'_>,
-    ) -> HashMap<Place, Ground> {
+        places: impl Iterator<Item = &'a EndpointPort>,
+        seen: &GuardInput<'_>,
+    ) -> HashMap<EndpointPort, Ground> {
         self.empty_since = None;
         self.dropped.clear();
         if !desired.endpoints.is_empty() || seen.release == Some(Release::All) {
@@ -110,11 +111,11 @@ impl Guard {
     fn weigh(
         &mut self,
         desired: &Desired,
-        places: &HashSet<Place>,
-        seen: &Seen<'_>,
-        known: Option<Deeds>,
+        places: &HashSet<EndpointPort>,
+        seen: &GuardInput<'_>,
+        known: Option<OperatorFingerprint>,
         fleet: &Fleet,
-    ) -> (HashMap<Place, Ground>, usize) {
+    ) -> (HashMap<EndpointPort, Ground>, usize) {
         let present = all_places(&desired.endpoints);
         let gone = self.sort(places, &present, seen);
         if !seen.listing.is_empty() {
@@ -133,7 +134,7 @@ impl Guard {
         (held, gone.out_of_service.len() + wanted)
     }
 
-    fn sort(&mut self, places: &HashSet<Place>, present: &HashSet<Place>, seen: &Seen<'_>) -> Gone {
+    fn sort(&mut self, places: &HashSet<EndpointPort>, present: &HashSet<EndpointPort>, seen: &GuardInput<'_>) -> Gone {
         let mut gone = Gone::default();
         let missing: Vec<_> = places.difference(present).collect();
         if missing.is_empty() && self.dropped.is_empty() {
@@ -155,7 +156,7 @@ impl Guard {
     }
 
     /// How the instances at a place stand, or those that it stands for.
-    fn standing(&self, standings: &Standings, place: &Place) -> Option<Standing> {
+    fn standing(&self, standings: &Standings, place: &EndpointPort) -> Option<Standing> {
         let origins = self.origins.0.get(place).map_or(std::slice::from_ref(place), Vec::as_slice);
         origins.iter().filter_map(|origin| standings.of(origin)).max()
     }
@@ -171,13 +172,19 @@ impl Guard {
     }
 
     /// Which of the places that vanished from the registry's list are held.
-    fn vanished(&mut self, vanished: Vec<Place>, of: usize, seen: &Seen<'_>, fleet: &Fleet) -> HashMap<Place, Ground> {
+    fn vanished(
+        &mut self,
+        vanished: Vec<EndpointPort>,
+        of: usize,
+        seen: &GuardInput<'_>,
+        fleet: &Fleet,
+    ) -> HashMap<EndpointPort, Ground> {
         let fresh = vanished.iter().filter(|place| !self.held.contains_key(place)).count();
         if fresh > 0 && fresh * 2 >= of.saturating_sub(self.held.len()) {
             fleet.lost(seen.service, seen.now);
         }
         let released =
-            |place: &Place| seen.release == Some(Release::Fleet) && self.is_held(place, Kind::Fleet).is_some();
+            |place: &EndpointPort| seen.release == Some(Release::Fleet) && self.is_held(place, Kind::Fleet).is_some();
         let vanished: Vec<_> = vanished.into_iter().filter(|place| !released(place)).collect();
         if fleet.alarm().is_some() {
             return self.all(vanished, Kind::Fleet, seen);
@@ -193,7 +200,7 @@ impl Guard {
         let rest = of.saturating_sub(self.held.values().filter(|ground| ground.kind == Kind::Removal).count());
         let mass = rest >= MASS_AT_LEAST && others.len() * 2 > rest;
         // After an empty answer instances come back one by one: the first must not clear the others.
-        let waits = |place: &Place| mass || self.is_held(place, Kind::Empty).is_some();
+        let waits = |place: &EndpointPort| mass || self.is_held(place, Kind::Empty).is_some();
         let others = others.into_iter().filter(waits).collect();
         let mut held = self.all(earlier, Kind::Removal, seen);
         held.extend(self.all(others, Kind::Removal, seen));
@@ -203,7 +210,11 @@ impl Guard {
 
     /// Takes out what the module drops because a person wants it so: he has promoted it, or has just changed the entry's
     /// ports or annotations. Returns how many that are.
-    fn explained(&mut self, dropped: Vec<Place>, known: Option<Deeds>) -> (usize, Vec<Place>) {
+    fn explained(
+        &mut self,
+        dropped: Vec<EndpointPort>,
+        known: Option<OperatorFingerprint>,
+    ) -> (usize, Vec<EndpointPort>) {
         let (Some(known), Some(deeds)) = (known, self.deeds) else { return (0, dropped) };
         if deeds.promotions != known.promotions {
             self.dropped.clear();
@@ -219,7 +230,12 @@ impl Guard {
     }
 
     /// Which of the places that the module drops, though they are listed as fit, are held.
-    fn module_drops(&mut self, dropped: Vec<Place>, of: usize, seen: &Seen<'_>) -> HashMap<Place, Ground> {
+    fn module_drops(
+        &mut self,
+        dropped: Vec<EndpointPort>,
+        of: usize,
+        seen: &GuardInput<'_>,
+    ) -> HashMap<EndpointPort, Ground> {
         let earlier = self.dropped.len();
         let limit = seen.settings.module_removal_limit;
         if limit.is_passed(dropped.len() + earlier, of + earlier) {
@@ -229,26 +245,26 @@ impl Guard {
         HashMap::new()
     }
 
-    fn is_held(&self, place: &Place, kind: Kind) -> Option<&Ground> {
+    fn is_held(&self, place: &EndpointPort, kind: Kind) -> Option<&Ground> {
         self.held.get(place).filter(|ground| ground.kind == kind)
     }
 
     /// The ground that a place is held on already, or one from now on.
-    fn ground(&self, place: &Place, kind: Kind, seen: &Seen<'_>) -> Ground {
+    fn ground(&self, place: &EndpointPort, kind: Kind, seen: &GuardInput<'_>) -> Ground {
         let new = || Ground { kind, since: seen.now, answers: seen.answers };
         self.is_held(place, kind).cloned().unwrap_or_else(new)
     }
 
-    fn all(&self, places: Vec<Place>, kind: Kind, seen: &Seen<'_>) -> HashMap<Place, Ground> {
+    fn all(&self, places: Vec<EndpointPort>, kind: Kind, seen: &GuardInput<'_>) -> HashMap<EndpointPort, Ground> {
         places.into_iter().map(|place| (place.clone(), self.ground(&place, kind, seen))).collect()
     }
 
-    fn holds(&self, of: usize, seen: &Seen<'_>) -> Vec<Hold> {
+    fn holds(&self, of: usize, seen: &GuardInput<'_>) -> Vec<Hold> {
         let kinds = [Kind::Empty, Kind::Removal, Kind::Fleet, Kind::Rebound, Kind::Module];
         kinds.into_iter().filter_map(|kind| self.hold(kind, of, seen)).collect()
     }
 
-    fn hold(&self, kind: Kind, of: usize, seen: &Seen<'_>) -> Option<Hold> {
+    fn hold(&self, kind: Kind, of: usize, seen: &GuardInput<'_>) -> Option<Hold> {
         let grounds = || self.held.values().filter(|ground| ground.kind == kind);
         let since = grounds().map(|ground| ground.since).min()?;
         let endpoints = grounds().count();
@@ -271,7 +287,7 @@ impl Guard {
 
     /// In what time to look again at a hold that ends then. Two batches of one hold may end one after the other, and one
     /// whose time is over may wait for answers.
-    fn rest(&self, until: Instant, seen: &Seen<'_>) -> Duration {
+    fn rest(&self, until: Instant, seen: &GuardInput<'_>) -> Duration {
         let ends = self.held.values().filter(|ground| ground.kind == Kind::Removal);
         let ends = ends.filter_map(|ground| seen.settings.removal_hold.end(ground.since));
         let rest = ends.chain([until]).min().unwrap_or(until).saturating_duration_since(seen.now);
@@ -283,7 +299,7 @@ impl Guard {
 const WAIT_FOR_ANSWERS: Duration = Duration::from_secs(2);
 
 /// Whether the registry has said it for long enough, and often enough. A hold of no time holds nothing.
-fn removal_is_over(ground: &Ground, seen: &Seen<'_>) -> bool {
+fn removal_is_over(ground: &Ground, seen: &GuardInput<'_>) -> bool {
     let end = seen.settings.removal_hold.end(ground.since);
     end == Some(ground.since)
         || end.is_some_and(|end| end <= seen.now) && seen.answers >= ground.answers.saturating_add(AGREEING)

@@ -7,8 +7,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
 use super::fleet::{Alarm, Fleet};
+use super::guard_input::Release;
 use super::hold::{Hold, Kind};
-use super::seen::Release;
 use crate::percent::Percent;
 
 /// The holds of all entries, by `namespace/name`, and the fleet's alarm. Share it in an `Arc`: the controller fills it,

@@ -7,7 +7,7 @@ use polaris2istio_core::annotation::PROTOCOL;
 use polaris2istio_core::model::{Instance, Service};
 use polaris2istio_core::protocol;
 
-use super::place::{Place, canonical};
+use super::endpoint_port::{EndpointPort, canonical};
 use crate::istio::ServiceEntry;
 
 /// What the registry lists for an entry's service.
@@ -66,7 +66,7 @@ impl<'a> Listing<'a> {
 
 impl Standings {
     /// How the instance at a place stands; none where none is listed there. Of several, the fit one counts.
-    pub(super) fn of(&self, place: &Place) -> Option<Standing> {
+    pub(super) fn of(&self, place: &EndpointPort) -> Option<Standing> {
         let there = self.0.get(&place.address)?.iter();
         there.filter(|(port, _)| place.port.is_none_or(|wanted| wanted == *port)).map(|(_, standing)| *standing).max()
     }
@@ -104,7 +104,7 @@ mod tests {
         let service = Service { namespace, name, revision, metadata: vec![], instances };
         let annotations = asked.map(|asked| json!({PROTOCOL: asked})).unwrap_or_default();
         let entry = serde_json::from_value(json!({"metadata": {"annotations": annotations}})).unwrap();
-        let place = Place { address: address.into(), port };
+        let place = EndpointPort { address: address.into(), port };
         assert_eq!(Listing::Service(&service).standings(&entry).of(&place), found);
     }
 

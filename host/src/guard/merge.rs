@@ -2,16 +2,17 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::place::{Place, canonical, places};
-use crate::istio::{AddressRule, Endpoint, EndpointRule, Resolution, ServiceEntry};
+use super::endpoint_port::{EndpointPort, canonical, places};
+use crate::istio::{Endpoint, Resolution, ServiceEntry};
 use crate::plan::Desired;
+use crate::plan::{AddressRule, EndpointRule};
 
 /// Adds the `held` places of `base` to `desired`, each after the endpoint that it stood after, and takes those out of
 /// `held` that do not fit the entry as it is now: a port that its operator took away, a name under STATIC.
 pub(super) fn put_back<G>(
     base: &[Endpoint],
     desired: &mut Desired,
-    held: &mut HashMap<Place, G>,
+    held: &mut HashMap<EndpointPort, G>,
     live: &ServiceEntry,
     addresses: &AddressRule,
 ) {
@@ -19,7 +20,7 @@ pub(super) fn put_back<G>(
     keep_what_they_need(parts.iter().flatten().map(|(_, part)| part), desired, live);
     {
         let rule = EndpointRule::new(desired, live, addresses);
-        let mut fits = |place: &Place, part: &Endpoint| {
+        let mut fits = |place: &EndpointPort, part: &Endpoint| {
             let fits = rule.as_ref().is_ok_and(|rule| rule.accepts(part));
             if !fits {
                 held.remove(place);
@@ -32,14 +33,14 @@ pub(super) fn put_back<G>(
 }
 
 /// The held places of an endpoint, each as an endpoint of its own.
-fn split<G>(endpoint: &Endpoint, held: &HashMap<Place, G>) -> Vec<(Place, Endpoint)> {
+fn split<G>(endpoint: &Endpoint, held: &HashMap<EndpointPort, G>) -> Vec<(EndpointPort, Endpoint)> {
     let address = canonical(&endpoint.address);
-    let whole = Place { address: address.clone(), port: None };
+    let whole = EndpointPort { address: address.clone(), port: None };
     if endpoint.ports.is_empty() {
         return held.contains_key(&whole).then(|| (whole, endpoint.clone())).into_iter().collect();
     }
     let one = |name: &str, port: u32| {
-        let place = Place { address: address.clone(), port: Some(port) };
+        let place = EndpointPort { address: address.clone(), port: Some(port) };
         let part = || Endpoint { ports: [(name.to_owned(), port)].into_iter().collect(), ..endpoint.clone() };
         held.contains_key(&place).then(|| (place, part()))
     };
@@ -62,9 +63,9 @@ fn keep_what_they_need<'a>(parts: impl Iterator<Item = &'a Endpoint>, desired: &
     }
 }
 
-fn merge(base: &[Endpoint], parts: Vec<Vec<(Place, Endpoint)>>, desired: &[Endpoint]) -> Vec<Endpoint> {
+fn merge(base: &[Endpoint], parts: Vec<Vec<(EndpointPort, Endpoint)>>, desired: &[Endpoint]) -> Vec<Endpoint> {
     let mut own = desired.to_vec();
-    let at: HashMap<Place, usize> = own
+    let at: HashMap<EndpointPort, usize> = own
         .iter()
         .enumerate()
         .flat_map(|(at, endpoint)| places(endpoint).into_iter().map(move |place| (place, at)))

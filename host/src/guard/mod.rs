@@ -3,29 +3,25 @@
 //! It holds back disappearances only, for a time that is injected, so that it can be tested without one. It is native,
 //! and holds for any module.
 
-mod budget;
-mod deeds;
+mod endpoint_port;
 mod entry;
 mod fleet;
+mod guard_input;
 mod hold;
 mod holds;
 mod listing;
 mod merge;
+mod operator_fingerprint;
 mod origin;
-mod pace;
-mod place;
-mod seen;
 mod settings;
 #[cfg(test)]
 mod tests;
 
-pub use budget::Budget;
 pub use entry::Guard;
 pub use fleet::{Alarm, Fleet};
+pub use guard_input::{Decision, GuardInput, Release};
 pub use hold::{Hold, Kind, Reason};
 pub use holds::{AlarmNews, Holds};
 pub use listing::Listing;
 pub use origin::Origins;
-pub use pace::Pace;
-pub use seen::{Decision, Release, Seen};
-pub use settings::{EMPTY_HOLD, HoldTime, MODULE_REMOVAL_LIMIT, PAUSED, REMOVAL_HOLD, Settings};
+pub use settings::{HoldTime, Settings};

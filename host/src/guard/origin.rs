@@ -5,11 +5,11 @@ use std::collections::HashMap;
 
 use polaris2istio_core::model::{Service, Update};
 
-use super::place::{Place, canonical};
+use super::endpoint_port::{EndpointPort, canonical};
 
 /// The instances' own places, by the places that a module gave them; those that are the same are left out.
 #[derive(Clone, Debug, Default)]
-pub struct Origins(pub(super) HashMap<Place, Vec<Place>>);
+pub struct Origins(pub(super) HashMap<EndpointPort, Vec<EndpointPort>>);
 
 impl Origins {
     /// As the module says in its answer for a service.
@@ -18,7 +18,7 @@ impl Origins {
         for endpoint in &update.endpoints {
             let instances = endpoint.instances.iter().filter_map(|at| service.instances.get(*at as usize));
             let own: Vec<_> = instances
-                .map(|instance| Place { address: canonical(&instance.host), port: Some(instance.port) })
+                .map(|instance| EndpointPort { address: canonical(&instance.host), port: Some(instance.port) })
                 .collect();
             let address = canonical(&endpoint.address);
             let given: Vec<_> = match endpoint.ports.as_slice() {
@@ -26,9 +26,10 @@ impl Origins {
                 ports => ports.iter().map(|(_, port)| Some(*port)).collect(),
             };
             for port in given {
-                let same = |own: &Place| own.address == address && port.is_none_or(|port| own.port == Some(port));
+                let same =
+                    |own: &EndpointPort| own.address == address && port.is_none_or(|port| own.port == Some(port));
                 if !own.is_empty() && !own.iter().any(same) {
-                    origins.insert(Place { address: address.clone(), port }, own.clone());
+                    origins.insert(EndpointPort { address: address.clone(), port }, own.clone());
                 }
             }
         }

@@ -3,21 +3,9 @@
 use std::str::FromStr;
 use std::time::{Duration, Instant};
 
+use crate::annotation::{EMPTY_HOLD, MODULE_REMOVAL_LIMIT, REMOVAL_HOLD};
 use crate::istio::ServiceEntry;
 use crate::percent::Percent;
-
-/// The annotation that overrides `--empty-hold` for one entry.
-pub const EMPTY_HOLD: &str = "aeraki.net/emptyHold";
-/// The annotation that overrides `--removal-hold` for one entry.
-pub const REMOVAL_HOLD: &str = "aeraki.net/removalHold";
-/// The annotation that overrides `--module-removal-limit` for one entry.
-pub const MODULE_REMOVAL_LIMIT: &str = "aeraki.net/moduleRemovalLimit";
-
-/// The annotation that stops all writes to one entry.
-pub const PAUSED: &str = "aeraki.net/paused";
-
-/// The annotations that are for the guard alone.
-pub(super) const OVERRIDES: [&str; 3] = [EMPTY_HOLD, REMOVAL_HOLD, MODULE_REMOVAL_LIMIT];
 
 /// How long endpoints are held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

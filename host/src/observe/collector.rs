@@ -14,19 +14,20 @@ use prometheus_client::registry::Unit;
 
 use super::View;
 use super::view::Reported;
-use crate::controller::{Matter, Settled};
-use crate::gate::Shut;
+use crate::controller::SyncStatus;
+use crate::telemetry::Condition;
+use crate::writes::BlockReason;
 
 /// Kinds of holds, each a series from the start.
 const HOLDS: [&str; 5] = ["empty", "removal", "fleet", "rebound", "module"];
 /// What an entry can be in, each a series from the start.
 const STATES: [&str; 6] = ["done", "paused", "held", "failed", "waiting", "follows"];
 /// Reasons for which nothing is written.
-const SHUT: [(Shut, &str); 4] = [
-    (Shut::DryRun, "dry-run"),
-    (Shut::Paused, "paused"),
-    (Shut::Standby, "standby"),
-    (Shut::ModuleMissing, "module-missing"),
+const SHUT: [(BlockReason, &str); 4] = [
+    (BlockReason::DryRun, "dry-run"),
+    (BlockReason::Paused, "paused"),
+    (BlockReason::Standby, "standby"),
+    (BlockReason::ModuleMissing, "module-missing"),
 ];
 
 /// Reads a view.
@@ -63,7 +64,7 @@ impl Collected {
     }
 
     fn registry(&self, encoder: &mut DescriptorEncoder) -> fmt::Result {
-        let counts = self.view.tally.counts();
+        let counts = self.view.stats.counts();
         // A rate needs a first value; trouble has a series when there was some.
         let mut results: BTreeMap<&str, u64> = ["listed", "missing", "unchanged"].map(|result| (result, 0)).into();
         results.extend(counts.results.iter().map(|(result, count)| (*result, *count)));
@@ -83,15 +84,15 @@ impl Collected {
         let leads = *self.view.leads.borrow();
         let mut states: BTreeMap<&str, i64> = STATES.map(|state| (state, 0)).into();
         let mut holds: BTreeMap<&str, i64> = HOLDS.map(|kind| (kind, 0)).into();
-        let mut problems: BTreeMap<&str, i64> = Matter::ALL.map(|matter| (matter.word(), 0)).into();
+        let mut problems: BTreeMap<&str, i64> = Condition::ALL.map(|condition| (condition.word(), 0)).into();
         let mut endpoints = 0;
         for (entry, _, report) in entries {
-            *states.entry(state(report.settled, leads)).or_default() += 1;
+            *states.entry(state(report.status, leads)).or_default() += 1;
             for hold in &report.holds {
                 *holds.entry(hold.kind.as_str()).or_default() += 1;
             }
-            for matter in report.problems.keys() {
-                *problems.entry(matter.word()).or_default() += 1;
+            for condition in report.problems.keys() {
+                *problems.entry(condition.word()).or_default() += 1;
             }
             endpoints += entry.spec.endpoints.len() as i64;
         }
@@ -119,26 +120,26 @@ impl Collected {
         gauge(encoder, "entry_endpoints", "Endpoints of each ServiceEntry", each.collect())?;
         // What another one writes, a standby does not know.
         let each = entries.iter().filter(|_| leads).map(|(entry, _, report)| {
-            (vec![("entry", entry.title())], i64::from(report.settled == Some(Settled::Done)))
+            (vec![("entry", entry.title())], i64::from(report.status == Some(SyncStatus::Synced)))
         });
         gauge(encoder, "entry_in_line", "Whether the ServiceEntry is as it should be", each.collect())
     }
 }
 
 /// The word for how a look ended. One who stands by writes nothing and holds nothing, so he cannot say that all is done.
-pub(super) fn state(settled: Option<Settled>, leads: bool) -> &'static str {
-    match settled {
-        Some(Settled::Done | Settled::Held) if !leads => "follows",
-        Some(Settled::Done) => "done",
-        Some(Settled::Paused) => "paused",
-        Some(Settled::Held) => "held",
-        Some(Settled::Failed) => "failed",
+pub(super) fn state(status: Option<SyncStatus>, leads: bool) -> &'static str {
+    match status {
+        Some(SyncStatus::Synced | SyncStatus::Held) if !leads => "follows",
+        Some(SyncStatus::Synced) => "done",
+        Some(SyncStatus::Paused) => "paused",
+        Some(SyncStatus::Held) => "held",
+        Some(SyncStatus::Failed) => "failed",
         None => "waiting",
     }
 }
 
 /// The word for a reason for which nothing is written.
-pub(super) fn word(reason: Shut) -> &'static str {
+pub(super) fn word(reason: BlockReason) -> &'static str {
     SHUT.iter().find(|(one, _)| *one == reason).map_or("other", |(_, word)| word)
 }
 
@@ -192,13 +193,13 @@ mod tests {
     #[test]
     fn a_standby_claims_nothing_of_what_the_leader_does() {
         let rows = [
-            (Some(Settled::Done), "done", "follows"),
-            (Some(Settled::Held), "held", "follows"),
-            (Some(Settled::Failed), "failed", "failed"),
+            (Some(SyncStatus::Synced), "done", "follows"),
+            (Some(SyncStatus::Held), "held", "follows"),
+            (Some(SyncStatus::Failed), "failed", "failed"),
             (None, "waiting", "waiting"),
         ];
-        for (settled, leader, standby) in rows {
-            assert_eq!((state(settled, true), state(settled, false)), (leader, standby));
+        for (status, leader, standby) in rows {
+            assert_eq!((state(status, true), state(status, false)), (leader, standby));
             assert!(STATES.contains(&leader) && STATES.contains(&standby));
         }
     }

@@ -19,7 +19,8 @@ use tokio::sync::Semaphore;
 use tracing::{debug, info, warn};
 
 use super::process::Process;
-use super::{Collected, Metrics, Status, View};
+use super::{Collected, Status, View};
+use crate::telemetry::Metrics;
 
 /// Connections at once; more wait.
 const CONNECTIONS: usize = 64;

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::collector::{state, word};
 use super::view::{Reported, View};
 use crate::guard::Hold;
-use crate::state::Paused;
+use crate::rollout::Paused;
 
 /// All of it. Times are of this process's clock; nothing in it is secret.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -127,7 +127,7 @@ pub struct Held {
 #[serde(rename_all = "camelCase")]
 pub struct Problem {
     /// One word.
-    pub matter: String,
+    pub condition: String,
     /// A sentence, with what to do.
     pub text: String,
 }
@@ -135,7 +135,7 @@ pub struct Problem {
 impl Status {
     /// What a view shows now.
     pub fn of(view: &View) -> Self {
-        let counts = view.tally.counts();
+        let counts = view.stats.counts();
         let active = view.modules.active();
         let entries: Vec<_> = view.entries().iter().map(|reported| EntryStatus::of(view, reported)).collect();
         let mut by_state = BTreeMap::new();
@@ -180,14 +180,14 @@ impl EntryStatus {
             removed: written.change.removed,
             changed: written.change.changed,
         });
-        let problem = |(matter, text): (&crate::controller::Matter, &String)| Problem {
-            matter: matter.word().into(),
+        let problem = |(condition, text): (&crate::telemetry::Condition, &String)| Problem {
+            condition: condition.word().into(),
             text: text.clone(),
         };
         Self {
             entry: entry.title(),
             service: service.as_ref().map(ToString::to_string).unwrap_or_default(),
-            state: state(report.settled, *view.leads.borrow()).into(),
+            state: state(report.status, *view.leads.borrow()).into(),
             endpoints: entry.spec.endpoints.len(),
             instances: Instances { listed: report.listed, left_out: report.left_out.clone() },
             revision: service.as_ref().and_then(|service| view.controller.revision(service)).unwrap_or_default(),

@@ -7,13 +7,13 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 use super::status::moment;
-use crate::controller::{EntryReport, Handle, Matter, Trouble};
-use crate::converter::swap::Live;
-use crate::gate::{Gate, Shut};
+use crate::controller::{EntryReport, Handle, Trouble};
 use crate::guard::Holds;
 use crate::istio::ServiceEntry;
-use crate::registry::{Counts, ServiceKey, Tally};
-use crate::state::State;
+use crate::registry::{PollFigures, PollStats, ServiceKey};
+use crate::rollout::{ActiveModules, SharedState};
+use crate::telemetry::Condition;
+use crate::writes::{BlockReason, Gate};
 
 /// The parts that are read.
 #[derive(Clone)]
@@ -21,7 +21,7 @@ pub struct View {
     /// Entries and services.
     pub controller: Handle,
     /// Questions to the registry.
-    pub tally: Arc<Tally>,
+    pub stats: Arc<PollStats>,
     /// After how long without an answer the registry counts as silent; none where answers come only when something changes.
     pub silent_after: Option<Duration>,
     /// What the guard holds.
@@ -33,9 +33,9 @@ pub struct View {
     /// Who leads, where that is found by election; with this process's name.
     pub election: Option<(watch::Receiver<String>, String)>,
     /// A pause, and the modules.
-    pub state: watch::Receiver<Arc<State>>,
+    pub state: watch::Receiver<Arc<SharedState>>,
     /// The modules in use.
-    pub modules: Arc<Live>,
+    pub modules: Arc<ActiveModules>,
 }
 
 /// An entry with its service, and what the last look left.
@@ -52,18 +52,18 @@ impl View {
                 let Trouble { error, since } = trouble;
                 let since = moment(since.into_std());
                 let words = format!("no sound answer for service {service} since {since}: {error}");
-                Arc::make_mut(report).problems.insert(Matter::Registry, words);
+                Arc::make_mut(report).problems.insert(Condition::Registry, words);
             }
         }
         entries
     }
 
-    pub(super) fn shut(&self) -> BTreeSet<Shut> {
+    pub(super) fn shut(&self) -> BTreeSet<BlockReason> {
         self.gate.reasons(Instant::now())
     }
 
     /// Whether the registry answers: a service that is sick alone does not count.
-    pub(super) fn answering(&self, counts: &Counts) -> bool {
+    pub(super) fn answering(&self, counts: &PollFigures) -> bool {
         let last = counts.answered.values().max();
         counts.halted.is_none()
             && match self.silent_after {
@@ -78,7 +78,7 @@ impl View {
         if !self.controller.synced() {
             reasons.push("the entries are not all known yet".into());
         }
-        let counts = self.tally.counts();
+        let counts = self.stats.counts();
         // Without an entry that names a service, nothing is asked.
         let asks = self.controller.reports().iter().any(|(_, service, _)| service.is_some());
         if asks && !self.answering(&counts) {

@@ -5,15 +5,8 @@ use std::sync::Arc;
 
 use polaris2istio_core::model::{Service, Update};
 
+use crate::annotation::SOURCE;
 use crate::istio::{Endpoint, Location, Port, Resolution};
-
-/// The registry's revision that caused the last write.
-pub const REVISION: &str = "aeraki.net/revision";
-/// The registry service that the entry's endpoints come from, as `namespace/name`. It outlives a restart, so that an
-/// entry that was pointed at another service can be told from one whose service went empty.
-pub const SOURCE: &str = "polaris2istio.aeraki.net/source";
-/// The only prefix under which a module's own annotations are accepted.
-pub const MODULE_PREFIX: &str = "polaris2istio.aeraki.net/";
 
 /// The content that an entry should have.
 #[derive(Clone, Debug, PartialEq)]

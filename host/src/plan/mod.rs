@@ -6,16 +6,21 @@
 
 mod apply;
 mod desired;
+mod error;
+mod rules;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
+use crate::annotation::REVISION;
 use crate::istio::{Endpoint, Port, Resolution, ServiceEntry};
 
 pub use apply::{Apply, Change, Contested};
-pub use desired::{Desired, MODULE_PREFIX, REVISION, SOURCE};
+pub use desired::Desired;
+pub use error::ApplyError;
+pub use rules::{AddressRule, EndpointRule, Violation, check};
 
 /// What is to be done with an entry.
 #[derive(Clone, Debug, PartialEq)]

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::*;
+use crate::annotation::SOURCE;
 use crate::istio::Location;
 
 /// An entry as the API server gives it, with its managed fields.

@@ -11,8 +11,8 @@ use tokio::time::Instant;
 use tracing::{info, warn};
 
 use super::decode::ANSWER_LIMIT;
-use super::ledger::Ledger;
-use super::{Answer, Content, Pace, Registry, RegistryError, Report, ServiceKey, Tally, Wanted, decode_answer};
+use super::report_queue::ReportQueue;
+use super::{Answer, Content, PollMode, PollStats, Registry, RegistryError, Report, ServiceKey, Wanted, decode_answer};
 use crate::watch_dir::{DirError, DirNews, FileError, FileNews, WatchDir, WatchOptions};
 
 /// How often what lies in the directory counts as an answer anew: a file says what it says for as long as it is there.
@@ -32,7 +32,7 @@ pub struct DirectoryConfig {
 pub struct DirectoryRegistry {
     directory: WatchDir<Answer, RegistryError>,
     source: String,
-    tally: Arc<Tally>,
+    stats: Arc<PollStats>,
 }
 
 impl DirectoryRegistry {
@@ -47,12 +47,12 @@ impl DirectoryRegistry {
         let directory = WatchDir::new(&config.path, options, is_answer, |path, content| {
             decode_answer(content, &format!("registry answer {}", path.display()))
         })?;
-        Ok(Self { directory, source: config.path.display().to_string(), tally: Arc::default() })
+        Ok(Self { directory, source: config.path.display().to_string(), stats: Arc::default() })
     }
 
     /// Its figures, while it is followed.
-    pub fn tally(&self) -> Arc<Tally> {
-        Arc::clone(&self.tally)
+    pub fn stats(&self) -> Arc<PollStats> {
+        Arc::clone(&self.stats)
     }
 }
 
@@ -85,12 +85,12 @@ impl Registry for DirectoryRegistry {
     async fn follow(
         mut self,
         mut wanted: watch::Receiver<Wanted>,
-        mut pace: watch::Receiver<Pace>,
+        mut pace: watch::Receiver<PollMode>,
         reports: mpsc::Sender<Report>,
     ) {
-        let mut state = State { source: self.source, tally: self.tally, ..State::default() };
-        let mut round = pace.borrow_and_update().round;
-        state.ledger.repeat(round);
+        let mut state = State { source: self.source, stats: self.stats, ..State::default() };
+        let mut term = pace.borrow_and_update().term;
+        state.queue.repeat(term);
         // Before the directory was read, nothing can be said to be missing.
         state.take(self.directory.next().await);
         let first = wanted.borrow_and_update().clone();
@@ -106,9 +106,9 @@ impl Registry for DirectoryRegistry {
                     }
                     Err(_) => return,
                 },
-                permit = reports.reserve(), if state.ledger.has_reports() => match permit {
+                permit = reports.reserve(), if state.queue.has_reports() => match permit {
                     Ok(permit) => {
-                        if let Some(report) = state.ledger.next_report() {
+                        if let Some(report) = state.queue.next_report() {
                             permit.send(report);
                         }
                     }
@@ -117,14 +117,14 @@ impl Registry for DirectoryRegistry {
                 () = reports.closed() => return,
                 // Files cost nothing to follow: there is only one pace.
                 Ok(()) = pace.changed() => {
-                    let now = pace.borrow_and_update().round;
-                    if std::mem::replace(&mut round, now) != now {
-                        state.ledger.repeat(now);
+                    let now = pace.borrow_and_update().term;
+                    if std::mem::replace(&mut term, now) != now {
+                        state.queue.repeat(now);
                         state.tell_all();
                     }
                 }
                 news = self.directory.next() => state.take(news),
-                _ = again.tick() => state.ledger.all_unchanged(),
+                _ = again.tick() => state.queue.all_unchanged(),
             }
         }
     }
@@ -135,9 +135,9 @@ impl Registry for DirectoryRegistry {
 struct State {
     files: BTreeMap<PathBuf, AnswerFile>,
     failed: Option<Arc<RegistryError>>,
-    ledger: Ledger,
+    queue: ReportQueue,
     source: String,
-    tally: Arc<Tally>,
+    stats: Arc<PollStats>,
     /// Doubly given services that were complained of: service -> the files concerned.
     doubled: BTreeMap<ServiceKey, (PathBuf, PathBuf)>,
 }
@@ -150,13 +150,13 @@ struct AnswerFile {
 
 impl State {
     fn want(&mut self, wanted: &Wanted) {
-        let gone: Vec<ServiceKey> = self.ledger.services().filter(|known| !wanted.contains(known)).cloned().collect();
+        let gone: Vec<ServiceKey> = self.queue.services().filter(|known| !wanted.contains(known)).cloned().collect();
         for service in &gone {
-            self.ledger.forget(service);
+            self.queue.forget(service);
         }
         let now = Instant::now();
         for service in wanted.iter() {
-            if self.ledger.want(service) {
+            if self.queue.want(service) {
                 self.tell(service, now);
             }
         }
@@ -170,7 +170,7 @@ impl State {
                 self.complain_of_doubles();
                 // While some file cannot be understood, any service without one may be its: so all are looked at.
                 let all: Vec<ServiceKey> =
-                    self.ledger.services().filter(|service| touched.concerns(service)).cloned().collect();
+                    self.queue.services().filter(|service| touched.concerns(service)).cloned().collect();
                 for service in &all {
                     self.tell(service, now);
                 }
@@ -178,21 +178,21 @@ impl State {
             DirNews::Failed(error) => {
                 let error = Arc::new(RegistryError::from(error));
                 warn!(kind = error.kind(), "{error}. What it last gave stands");
-                self.ledger.all_failed(&error, now);
-                self.tally.halted(Some(&error));
+                self.queue.all_failed(&error, now);
+                self.stats.halted(Some(&error));
                 self.failed = Some(error);
             }
             DirNews::Recovered => {
                 info!("the directory of registry answers can be read again");
                 self.failed = None;
-                self.tally.halted(None);
+                self.stats.halted(None);
                 self.tell_all();
             }
         }
     }
 
     fn tell_all(&mut self) {
-        let (now, all) = (Instant::now(), self.ledger.services().cloned().collect::<Vec<_>>());
+        let (now, all) = (Instant::now(), self.queue.services().cloned().collect::<Vec<_>>());
         for service in &all {
             self.tell(service, now);
         }
@@ -223,29 +223,29 @@ impl State {
         touched
     }
 
-    /// Reports what the directory says of a service now; the ledger knows whether that is news.
+    /// Reports what the directory says of a service now; the queue knows whether that is news.
     fn tell(&mut self, service: &ServiceKey, now: Instant) {
         if let Some(error) = &self.failed {
-            self.ledger.failed_quietly(service, error, now);
+            self.queue.failed_quietly(service, error, now);
             return;
         }
         match self.files.values().find(|file| file.gives(service)) {
             Some(AnswerFile { failure: Some(error), .. }) => {
-                self.tally.failed(&self.source, error);
-                self.ledger.failed_quietly(service, error, now);
+                self.stats.failed(&self.source, error);
+                self.queue.failed_quietly(service, error, now);
             }
             Some(AnswerFile { answer: Some(answer), .. }) => {
-                self.tally.answered(&self.source, "listed");
-                self.ledger.answered(service, answer.content.clone(), now);
+                self.stats.answered(&self.source, "listed");
+                self.queue.answered(service, answer.content.clone(), now);
             }
             _ => match self.files.iter().find(|(_, file)| file.answer.is_none()) {
                 Some((path, _)) => {
                     let obscured = RegistryError::Obscured { service: service.clone(), file: path.clone() };
-                    self.ledger.failed(service, &Arc::new(obscured), now);
+                    self.queue.failed(service, &Arc::new(obscured), now);
                 }
                 None => {
-                    self.tally.answered(&self.source, "missing");
-                    self.ledger.answered(service, Content::Missing, now);
+                    self.stats.answered(&self.source, "missing");
+                    self.queue.answered(service, Content::Missing, now);
                 }
             },
         }

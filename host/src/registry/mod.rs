@@ -9,12 +9,12 @@ mod decode;
 mod directory;
 mod error;
 mod http;
-mod ledger;
-mod news;
-mod pace;
+mod poll_mode;
+mod poll_stats;
+mod report_queue;
 mod service_key;
+mod service_update;
 mod size;
-mod tally;
 mod wire;
 
 use std::collections::BTreeSet;
@@ -27,10 +27,10 @@ pub use self::decode::{Answer, Content, decode_answer};
 pub use self::directory::{DirectoryConfig, DirectoryRegistry};
 pub use self::error::RegistryError;
 pub use self::http::{Address, Addresses, HttpConfig, HttpRegistry, TlsFiles, TokenSource};
-pub use self::news::{Agreed, News, Report};
-pub use self::pace::Pace;
+pub use self::poll_mode::PollMode;
+pub use self::poll_stats::{PollFigures, PollStats};
 pub use self::service_key::ServiceKey;
-pub use self::tally::{Counts, Tally};
+pub use self::service_update::{Confirmations, Report, ServiceUpdate};
 
 /// The services that someone wants to hear of; each change of the set is sent as a whole.
 pub type Wanted = Arc<BTreeSet<ServiceKey>>;
@@ -42,14 +42,14 @@ pub trait Registry: Send + 'static {
     ///
     /// - A newly wanted service gets its first report as soon as possible; one that is no longer wanted is forgotten.
     /// - Content equal to the last reported, under whatever revision, is not reported again.
-    /// - [`News::Failed`] comes once for each kind of trouble, until the service recovers; then its last news are repeated.
+    /// - [`ServiceUpdate::Failed`] comes once for each kind of trouble, until the service recovers; then its last news are repeated.
     /// - A slow receiver loses nothing that matters: what it has not taken yet is replaced by what is newer, service by
     ///   service.
-    /// - When the round of `pace` grows, every service is asked for anew, and what it then says is reported in any case.
+    /// - When the term of `pace` grows, every service is asked for anew, and what it then says is reported in any case.
     fn follow(
         self,
         wanted: watch::Receiver<Wanted>,
-        pace: watch::Receiver<Pace>,
+        pace: watch::Receiver<PollMode>,
         reports: mpsc::Sender<Report>,
     ) -> impl Future<Output = ()> + Send;
 }
@@ -65,16 +65,21 @@ pub enum AnyRegistry {
 
 impl AnyRegistry {
     /// Its figures, while it is followed.
-    pub fn tally(&self) -> Arc<Tally> {
+    pub fn stats(&self) -> Arc<PollStats> {
         match self {
-            Self::Http(registry) => registry.tally(),
-            Self::Directory(registry) => registry.tally(),
+            Self::Http(registry) => registry.stats(),
+            Self::Directory(registry) => registry.stats(),
         }
     }
 }
 
 impl Registry for AnyRegistry {
-    async fn follow(self, wanted: watch::Receiver<Wanted>, pace: watch::Receiver<Pace>, reports: mpsc::Sender<Report>) {
+    async fn follow(
+        self,
+        wanted: watch::Receiver<Wanted>,
+        pace: watch::Receiver<PollMode>,
+        reports: mpsc::Sender<Report>,
+    ) {
         match self {
             Self::Http(registry) => registry.follow(wanted, pace, reports).await,
             Self::Directory(registry) => registry.follow(wanted, pace, reports).await,

@@ -5,12 +5,12 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::converter::swap::Setup;
+use crate::dns;
 use crate::election::ElectionConfig;
 use crate::guard::Settings as GuardSettings;
-use crate::istio::AddressRule;
-use crate::names;
+use crate::plan::AddressRule;
 use crate::registry::AnyRegistry;
+use crate::rollout::Setup;
 
 /// All that a run depends on.
 pub struct Config {
@@ -43,7 +43,7 @@ pub struct Config {
     /// Writes a second, of all entries together.
     pub write_rate: NonZeroU32,
     /// What is published in the cluster's DNS.
-    pub names: names::Settings,
+    pub names: dns::Settings,
     /// Whether istiod is made to allocate again what it gave up.
     pub repair_vip: bool,
     /// Stop when every entry was looked at.

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use crate::controller::Handle;
-use crate::converter::swap::{Engine, Subject, Subjects};
-use crate::election::Duties;
-use crate::gate::{Gate, Shut};
+use crate::election::LeaderCallbacks;
 use crate::guard::Holds;
+use crate::rollout::{Engine, EntrySnapshot, EntrySnapshots};
+use crate::writes::{BlockReason, Gate};
 
 /// What a change of modules sees of the controller.
 pub(super) struct EngineHandle {
@@ -16,14 +16,14 @@ pub(super) struct EngineHandle {
 }
 
 impl Engine for EngineHandle {
-    fn subjects(&self) -> Subjects {
+    fn subjects(&self) -> EntrySnapshots {
         let snapshot = self.controller.snapshot();
-        let known = snapshot.entries.into_iter().map(|(live, service)| Subject { live, service }).collect();
-        Subjects { known, unknown: snapshot.unknown, addresses: self.controller.addresses().clone() }
+        let known = snapshot.entries.into_iter().map(|(live, service)| EntrySnapshot { live, service }).collect();
+        EntrySnapshots { known, unknown: snapshot.unknown, addresses: self.controller.addresses().clone() }
     }
 
-    fn look_again(&self) {
-        self.controller.look_again();
+    fn requeue_all(&self) {
+        self.controller.requeue_all();
     }
 
     fn promoted(&self) {
@@ -31,11 +31,15 @@ impl Engine for EngineHandle {
     }
 
     fn module_missing(&self, missing: bool) {
-        if missing { self.gate.shut(Shut::ModuleMissing) } else { self.gate.lift(Shut::ModuleMissing) }
+        if missing {
+            self.gate.block(BlockReason::ModuleMissing)
+        } else {
+            self.gate.unblock(BlockReason::ModuleMissing)
+        }
     }
 }
 
-impl Duties for Handle {
+impl LeaderCallbacks for Handle {
     fn lead(&self) {
         Handle::lead(self);
     }

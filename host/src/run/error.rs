@@ -1,9 +1,9 @@
 //! Why a run could not begin.
 
 use crate::control::SocketError;
-use crate::converter::swap::StartError;
 use crate::entries::OutputError;
 use crate::observe::HttpError;
+use crate::rollout::StartError;
 use crate::state::StateError;
 use crate::watch_dir::DirError;
 

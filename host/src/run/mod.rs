@@ -3,7 +3,6 @@
 mod config;
 mod engine;
 mod error;
-mod masked;
 mod open;
 mod pause;
 
@@ -17,17 +16,18 @@ pub use config::{Config, HttpPlace, StatePlace, Target};
 pub use error::RunError;
 
 use crate::control::{Router, Socket};
-use crate::controller::{Controller, Parts, Settled};
-use crate::election::Campaign;
-use crate::gate::{Gate, Shut};
+use crate::controller::{Controller, Parts, SyncStatus};
+use crate::election::LeaderElector;
 use crate::guard::Holds;
-use crate::observe::{Events, HttpServer, Metrics, Observers, View};
+use crate::observe::{HttpServer, View};
+use crate::telemetry::{Events, Metrics, Observers};
+use crate::writes::{BlockReason, Gate};
 use engine::EngineHandle;
 use open::{Opened, connect, open, open_state};
 use pause::pause;
 
 /// Runs until `shutdown` is done, or with `once` until all is in line.
-pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<Settled, RunError> {
+pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<SyncStatus, RunError> {
     let mut shutdown = std::pin::pin!(shutdown);
     let socket = match &config.socket {
         Some(path) => Some(Socket::bind(path).await?),
@@ -47,14 +47,14 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<S
     });
     let gate = Arc::new(Gate::default());
     if config.dry_run {
-        gate.shut(Shut::DryRun);
+        gate.block(BlockReason::DryRun);
     }
     let (leads, follows) = watch::channel(true);
     let (commands, requests) = mpsc::channel(8);
     let campaign = match &config.election {
         Some(election) => {
             let client = connect(Some(&election.identity)).await?;
-            Some(Arc::new(Campaign::new(client, election.clone(), Arc::clone(&gate), leads.clone())))
+            Some(Arc::new(LeaderElector::new(client, election.clone(), Arc::clone(&gate), leads.clone())))
         }
         None => None,
     };
@@ -67,11 +67,11 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<S
     };
     let (keeper, Opened { events, resource, sink, client, names }) = tokio::select! {
         started = start => started?,
-        () = &mut shutdown => return Ok(Settled::Done),
+        () = &mut shutdown => return Ok(SyncStatus::Synced),
     };
     let (live, swapper) = tokio::select! {
         opened = config.modules.open(Arc::clone(&keeper), follows.clone(), requests) => opened?,
-        () = &mut shutdown => return Ok(Settled::Done),
+        () = &mut shutdown => return Ok(SyncStatus::Synced),
     };
     let active = live.active();
     let info = active.info();
@@ -85,7 +85,7 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<S
         events
     });
     let metrics = Arc::new(Metrics::default());
-    let tally = config.registry.tally();
+    let stats = config.registry.stats();
     let controller = Controller::new(Parts {
         registry: config.registry,
         events,
@@ -107,13 +107,13 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<S
         Arc::new(EngineHandle { controller: handle.clone(), gate: Arc::clone(&gate), holds: Arc::clone(&holds) });
     let view = View {
         controller: handle.clone(),
-        tally,
+        stats,
         holds: Arc::clone(&holds),
         silent_after: config.silent_after,
         gate: Arc::clone(&gate),
         leads: follows.clone(),
         election: campaign.as_ref().map(|campaign| (campaign.holder(), campaign.identity().to_owned())),
-        state: keeper.state(),
+        state: keeper.document(),
         modules: live,
     };
     if let Some(opener) = opener {
@@ -135,7 +135,7 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<S
         tasks.spawn(socket.serve(Arc::clone(&router)));
     }
     tasks.spawn(async move { router.serve_others().await });
-    let settled = controller.run(shutdown).await;
+    let status = controller.run(shutdown).await;
     tasks.shutdown().await;
     // Else a write may still be on its way, and the next one must wait until it cannot be.
     if let Some(campaign) = campaign.filter(|_| handle.writes_ended()) {
@@ -143,5 +143,5 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<S
     }
     drop(leads);
     info!("stopped");
-    Ok(settled)
+    Ok(status)
 }

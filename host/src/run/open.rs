@@ -8,18 +8,19 @@ use kube::api::ApiResource;
 use reqwest::header::{HeaderValue, USER_AGENT};
 use tracing::info;
 
-use super::masked::masked;
 use super::{Config, RunError, StatePlace, Target};
-use crate::entries::{DirectoryEntries, EntryEvents, KubernetesEntries, Shelf, served_version};
-use crate::gate::Gate;
-use crate::guard::Budget;
+use crate::dns;
+use crate::entries::{DirectoryBackend, DirectoryEntries, EntryEvents, KubernetesEntries, served_version};
 use crate::istio::{ServiceEntry, VERSIONS};
-use crate::names;
+use crate::redact;
+use crate::rollout::SharedState;
 use crate::sink::{KubernetesSink, Sink};
 use crate::state::{ConfigMapStore, FileStore, Keeper, Store};
+use crate::writes::Gate;
+use crate::writes::WriteRateLimiter;
 
 /// Reads shared state.
-pub(super) async fn open_state(place: &StatePlace) -> Result<Keeper, RunError> {
+pub(super) async fn open_state(place: &StatePlace) -> Result<Keeper<SharedState>, RunError> {
     let store = match place {
         StatePlace::Nowhere => Store::Memory,
         StatePlace::File(path) => Store::File(FileStore::new(path)),
@@ -53,11 +54,11 @@ pub(super) async fn open(config: &Config, gate: &Arc<Gate>) -> Result<Opened, Ru
             Ok(Opened { events, resource, sink, client: Some(client), names })
         }
         Target::Directory { entries, output } => {
-            let shelf = Arc::new(Shelf::new(output, Arc::clone(gate))?);
+            let backend = Arc::new(DirectoryBackend::new(output, Arc::clone(gate))?);
             info!(namespace, entries = %entries.display(), output = %output.display(), "serving the ServiceEntries of a directory");
-            let events = DirectoryEntries::new(entries, Arc::clone(&shelf), namespace)?.events();
+            let events = DirectoryEntries::new(entries, Arc::clone(&backend), namespace)?.events();
             let resource = ServiceEntry::resource(VERSIONS[0]);
-            Ok(Opened { events, resource, sink: Sink::Directory(shelf), client: None, names: None })
+            Ok(Opened { events, resource, sink: Sink::Directory(backend), client: None, names: None })
         }
     }
 }
@@ -73,23 +74,24 @@ fn keep_names(
     if config.once {
         return (events, None);
     }
-    let (events, bearers) = names::tap(events, resource.api_version.clone());
+    let (events, bearers) = dns::tap(events, resource.api_version.clone());
     let gate = Arc::clone(gate);
-    let options = names::Options {
+    let options = dns::Options {
         namespace: config.namespace.clone(),
         entry: resource.clone(),
         settings: config.names.clone(),
         repair: config.repair_vip,
         may_write: Arc::new(move || gate.check(Instant::now()).is_ok()),
-        budget: Budget::new(config.write_rate),
+        budget: WriteRateLimiter::new(config.write_rate),
     };
-    let keeper = names::Keeper::new(client.clone(), options);
+    let keeper = dns::DnsController::new(client.clone(), options);
     (events, Some(Box::pin(keeper.run(bearers))))
 }
 
 /// A client, which says who it is where there are several of us.
 pub(super) async fn connect(identity: Option<&str>) -> Result<kube::Client, RunError> {
-    let mut config = kube::Config::infer().await.map_err(|error| RunError::Kubeconfig(masked(&error.to_string())))?;
+    let mut config =
+        kube::Config::infer().await.map_err(|error| RunError::Kubeconfig(redact::addresses(&error.to_string())))?;
     // The library takes a proxy from the environment as well: one is used only where the kubeconfig itself names it, by HTTP.
     let environment = ["HTTPS_PROXY", "https_proxy"].map(std::env::var);
     if config.proxy_url.as_ref().is_some_and(|proxy| environment.iter().flatten().any(|set| *proxy == **set)) {
@@ -100,5 +102,5 @@ pub(super) async fn connect(identity: Option<&str>) -> Result<kube::Client, RunE
     let agent = identity.and_then(|identity| HeaderValue::from_str(&format!("{NAME} ({identity})")).ok());
     let agent = agent.unwrap_or(HeaderValue::from_static(NAME));
     config.headers.push((USER_AGENT, agent));
-    kube::Client::try_from(config).map_err(|error| RunError::Client(masked(&error.to_string())))
+    kube::Client::try_from(config).map_err(|error| RunError::Client(redact::addresses(&error.to_string())))
 }

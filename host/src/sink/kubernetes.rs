@@ -7,9 +7,8 @@ use kube::api::{Api, ApiResource, Patch, PatchParams};
 use kube::core::Status;
 use serde_json::json;
 
-use super::SinkError;
 use crate::istio::{GROUP, KIND, MANAGER, PLURAL, ServiceEntry};
-use crate::plan::Apply;
+use crate::plan::{Apply, ApplyError};
 
 /// The longest time that an apply may take; one with 4,096 endpoints takes under a second.
 const TIMEOUT: Duration = Duration::from_secs(15);
@@ -26,17 +25,17 @@ impl KubernetesSink {
         Self { client, resource }
     }
 
-    pub(super) async fn apply(&self, apply: &Apply) -> Result<ServiceEntry, SinkError> {
+    pub(super) async fn apply(&self, apply: &Apply) -> Result<ServiceEntry, ApplyError> {
         // Contested fields were left out by the plan; what is in the body is ours by right.
         self.patch(apply, &PatchParams::apply(MANAGER).force()).await
     }
 
     /// The same with the server's own dry run.
-    pub(super) async fn rehearse(&self, apply: &Apply) -> Result<(), SinkError> {
+    pub(super) async fn rehearse(&self, apply: &Apply) -> Result<(), ApplyError> {
         self.patch(apply, &PatchParams::apply(MANAGER).force().dry_run()).await.map(drop)
     }
 
-    async fn patch(&self, apply: &Apply, parameters: &PatchParams) -> Result<ServiceEntry, SinkError> {
+    async fn patch(&self, apply: &Apply, parameters: &PatchParams) -> Result<ServiceEntry, ApplyError> {
         let mut body = apply.body();
         body["apiVersion"] = json!(self.resource.api_version);
         body["kind"] = json!(KIND);
@@ -49,37 +48,37 @@ impl KubernetesSink {
                 Ok(entry)
             }
             Ok(Err(error)) => Err(classify(&error)),
-            Err(_) => Err(SinkError::Unavailable { detail: format!("no answer within {TIMEOUT:?}") }),
+            Err(_) => Err(ApplyError::Unavailable { detail: format!("no answer within {TIMEOUT:?}") }),
         }
     }
 }
 
-fn classify(error: &kube::Error) -> SinkError {
+fn classify(error: &kube::Error) -> ApplyError {
     match error {
         kube::Error::Api(status) => by_status(status),
-        error => SinkError::Unavailable { detail: format!("{error}") },
+        error => ApplyError::Unavailable { detail: format!("{error}") },
     }
 }
 
 /// Sorts the API server's answers by what they mean for the next try. Some permanent refusals look like a sick server:
 /// a malformed apply and an object over etcd's limit both answer 500.
-fn by_status(status: &Status) -> SinkError {
+fn by_status(status: &Status) -> ApplyError {
     let detail = format!("{} ({})", status.message, status.code);
     if denies(&status.message) {
-        return SinkError::Refused { detail };
+        return ApplyError::Refused { detail };
     }
     match status.code {
-        404 => SinkError::Gone,
-        409 if status.message.contains("uid mismatch") => SinkError::Gone,
-        409 => SinkError::Stale,
+        404 => ApplyError::Gone,
+        409 if status.message.contains("uid mismatch") => ApplyError::Gone,
+        409 => ApplyError::Stale,
         // An entry that was deleted and created anew has another uid, which cannot be changed.
-        422 if names_field(status, "metadata.uid") => SinkError::Gone,
-        400 | 413 | 415 | 422 => SinkError::Refused { detail },
-        500 if REFUSALS.iter().any(|text| status.message.contains(text)) => SinkError::Refused { detail },
+        422 if names_field(status, "metadata.uid") => ApplyError::Gone,
+        400 | 413 | 415 | 422 => ApplyError::Refused { detail },
+        500 if REFUSALS.iter().any(|text| status.message.contains(text)) => ApplyError::Refused { detail },
         401 | 403 => {
-            SinkError::Forbidden { detail, remedy: format!("grant this identity the verb patch on {PLURAL}.{GROUP}") }
+            ApplyError::Forbidden { detail, remedy: format!("grant this identity the verb patch on {PLURAL}.{GROUP}") }
         }
-        _ => SinkError::Unavailable { detail },
+        _ => ApplyError::Unavailable { detail },
     }
 }
 

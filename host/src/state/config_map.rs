@@ -11,11 +11,12 @@ use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::Api;
 use kube::api::{ObjectMeta, PostParams};
-use kube::runtime::{WatchStreamExt, watcher};
+use kube::runtime::WatchStreamExt;
 
 use super::StateError;
-use super::store::{Blobs, Read};
-use crate::converter::source::Digest;
+use super::store::{Blobs, Document, Read};
+use crate::digest::Digest;
+use crate::kube_watch;
 
 const STATE: &str = "state.json";
 /// A ConfigMap holds 1 MiB in all; the document itself takes some of it.
@@ -34,7 +35,7 @@ impl ConfigMapStore {
         Self { api: Api::namespaced(client, namespace), namespace: namespace.into(), name: name.into() }
     }
 
-    pub(super) async fn read(&self) -> Result<Read, StateError> {
+    pub(super) async fn read<D: Document>(&self) -> Result<Read<D>, StateError> {
         match self.api.get_opt(&self.name).await {
             Ok(None) => Ok(Read::default()),
             Ok(Some(map)) => self.parse(map),
@@ -42,7 +43,7 @@ impl ConfigMapStore {
         }
     }
 
-    pub(super) async fn write(&self, read: &Read) -> Result<Option<String>, StateError> {
+    pub(super) async fn write<D: Document>(&self, read: &Read<D>) -> Result<Option<String>, StateError> {
         let map = self.map(read)?;
         let written = match &read.version {
             None => self.api.create(&PostParams::default(), &map).await,
@@ -57,32 +58,32 @@ impl ConfigMapStore {
     }
 
     /// The document, whenever it changes.
-    pub(super) fn changes(&self) -> impl Stream<Item = Result<Read, StateError>> + Send + use<'_> {
+    pub(super) fn changes<D: Document>(&self) -> impl Stream<Item = Result<Read<D>, StateError>> + Send + use<'_, D> {
         // Listed and then watched: of one object there is nothing to stream.
-        let config = watcher::Config::default().fields(&format!("metadata.name={}", self.name));
-        let events = watcher(self.api.clone(), config).default_backoff().applied_objects();
+        let name = format!("metadata.name={}", self.name);
+        let events = kube_watch::watch(self.api.clone(), |config| config.fields(&name)).applied_objects();
         events.map(|event| match event {
             Ok(map) => self.parse(map),
             Err(error) => Err(StateError::Unavailable { name: self.title(), detail: error.to_string() }),
         })
     }
 
-    fn parse(&self, map: ConfigMap) -> Result<Read, StateError> {
+    fn parse<D: Document>(&self, map: ConfigMap) -> Result<Read<D>, StateError> {
         let malformed = |detail: String| StateError::Malformed { place: format!("ConfigMap {}", self.title()), detail };
-        let state = match map.data.unwrap_or_default().get(STATE) {
+        let document = match map.data.unwrap_or_default().get(STATE) {
             Some(text) => serde_json::from_str(text).map_err(|error| malformed(format!("{STATE}: {error}")))?,
-            None => super::State::default(),
+            None => D::default(),
         };
         let blobs = map.binary_data.unwrap_or_default().into_iter().filter_map(|(key, ByteString(bytes))| {
             let digest: Digest = key.strip_suffix(".wasm")?.replacen('-', ":", 1).parse().ok()?;
             // What somebody put there under another's name is not believed.
             (Digest::of(&bytes) == digest).then(|| (digest, Bytes::from(bytes)))
         });
-        Ok(Read { state, blobs: blobs.collect(), version: map.metadata.resource_version })
+        Ok(Read { document, blobs: blobs.collect(), version: map.metadata.resource_version })
     }
 
-    fn map(&self, read: &Read) -> Result<ConfigMap, StateError> {
-        let text = serde_json::to_string_pretty(&read.state)
+    fn map<D: Document>(&self, read: &Read<D>) -> Result<ConfigMap, StateError> {
+        let text = serde_json::to_string_pretty(&read.document)
             .map_err(|error| StateError::Malformed { place: self.title(), detail: error.to_string() })?;
         Ok(ConfigMap {
             metadata: ObjectMeta {

@@ -4,8 +4,8 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use super::store::Read;
-use super::{State, StateError};
+use super::StateError;
+use super::store::{Document, Read};
 
 /// A file with the document as JSON.
 pub struct FileStore {
@@ -18,24 +18,24 @@ impl FileStore {
         Self { path: path.into() }
     }
 
-    pub(super) fn read(&self) -> Result<Read, StateError> {
+    pub(super) fn read<D: Document>(&self) -> Result<Read<D>, StateError> {
         let text = match std::fs::read(&self.path) {
             Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Read::default()),
             Err(error) => return Err(self.failed(&error)),
         };
-        let state = serde_json::from_slice(&text).map_err(|error| StateError::Malformed {
+        let document = serde_json::from_slice(&text).map_err(|error| StateError::Malformed {
             place: format!("state file {}", self.path.display()),
             detail: error.to_string(),
         })?;
-        Ok(Read { state, ..Read::default() })
+        Ok(Read { document, ..Read::default() })
     }
 
-    pub(super) fn write(&self, state: &State) -> Result<String, StateError> {
+    pub(super) fn write<D: Document>(&self, document: &D) -> Result<String, StateError> {
         let directory = self.path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let write = || {
             let mut file = tempfile::Builder::new().prefix(".state-").tempfile_in(directory)?;
-            file.write_all(serde_json::to_string_pretty(state)?.as_bytes())?;
+            file.write_all(serde_json::to_string_pretty(document)?.as_bytes())?;
             file.as_file().sync_all()?;
             file.persist(&self.path).map_err(|error| error.error)?;
             Ok(String::new())

@@ -7,8 +7,10 @@ use futures::StreamExt;
 use tokio::sync::{Mutex, watch};
 use tracing::warn;
 
-use super::store::{Blobs, Read, Store};
-use super::{State, StateError};
+use super::StateError;
+use super::store::{Blobs, Document, Read, Store};
+use crate::digest::Digest;
+use crate::log_once::LogOnce;
 
 /// How often a change is made anew on what another one wrote meanwhile.
 const TRIES: usize = 8;
@@ -16,14 +18,14 @@ const TRIES: usize = 8;
 const AGAIN: Duration = Duration::from_secs(2);
 
 /// The document as it was seen last.
-pub struct Keeper {
+pub struct Keeper<D> {
     store: Store,
     /// One change at a time.
-    read: Mutex<Read>,
-    state: watch::Sender<Arc<State>>,
+    read: Mutex<Read<D>>,
+    document: watch::Sender<Arc<D>>,
 }
 
-impl Keeper {
+impl<D: Document> Keeper<D> {
     /// Reads what there is. A place that cannot be read for now is waited for: a module that was refused must not be taken
     /// because nobody could say so.
     ///
@@ -31,24 +33,24 @@ impl Keeper {
     ///
     /// The place cannot be read, or holds something else.
     pub async fn open(store: Store) -> Result<Self, StateError> {
-        let mut said = String::new();
-        let read = loop {
+        let mut log = LogOnce::default();
+        let read: Read<D> = loop {
             match store.read().await {
-                Err(error) if error.is_passing() => wait(&error, &mut said).await,
+                Err(error) if error.is_passing() => wait(&error, &mut log).await,
                 read => break read?,
             }
         };
-        let (state, _) = watch::channel(Arc::new(read.state.clone()));
-        Ok(Self { store, read: Mutex::new(read), state })
+        let (document, _) = watch::channel(Arc::new(read.document.clone()));
+        Ok(Self { store, read: Mutex::new(read), document })
     }
 
     /// The document, and whenever it changes.
-    pub fn state(&self) -> watch::Receiver<Arc<State>> {
-        self.state.subscribe()
+    pub fn document(&self) -> watch::Receiver<Arc<D>> {
+        self.document.subscribe()
     }
 
-    /// A module that the document carries along.
-    pub async fn blob(&self, digest: crate::converter::source::Digest) -> Option<bytes::Bytes> {
+    /// A content that the document carries along.
+    pub async fn blob(&self, digest: Digest) -> Option<bytes::Bytes> {
         self.read.lock().await.blobs.get(&digest).cloned()
     }
 
@@ -58,21 +60,21 @@ impl Keeper {
     /// # Errors
     ///
     /// It cannot be written; the document is as it was.
-    pub async fn update<T>(&self, change: impl Fn(&mut State, &mut Blobs) -> T) -> Result<T, StateError> {
+    pub async fn update<T>(&self, change: impl Fn(&mut D, &mut Blobs) -> T) -> Result<T, StateError> {
         let mut known = self.read.lock().await;
         for _ in 0..TRIES {
             let mut next = known.clone();
-            let result = change(&mut next.state, &mut next.blobs);
-            if next.state == known.state && next.blobs == known.blobs {
+            let result = change(&mut next.document, &mut next.blobs);
+            if next.document == known.document && next.blobs == known.blobs {
                 return Ok(result);
             }
             if let Some(version) = self.store.write(&next).await? {
                 *known = Read { version: Some(version), ..next };
-                self.tell(&known.state);
+                self.tell(&known.document);
                 return Ok(result);
             }
             *known = self.store.read().await?;
-            self.tell(&known.state);
+            self.tell(&known.document);
         }
         Err(StateError::Contended)
     }
@@ -82,11 +84,11 @@ impl Keeper {
     /// # Errors
     ///
     /// It will not work by itself.
-    pub async fn update_patiently<T>(&self, change: impl Fn(&mut State, &mut Blobs) -> T) -> Result<T, StateError> {
-        let mut said = String::new();
+    pub async fn update_patiently<T>(&self, change: impl Fn(&mut D, &mut Blobs) -> T) -> Result<T, StateError> {
+        let mut log = LogOnce::default();
         loop {
             match self.update(&change).await {
-                Err(error) if error.is_passing() => wait(&error, &mut said).await,
+                Err(error) if error.is_passing() => wait(&error, &mut log).await,
                 result => return result,
             }
         }
@@ -96,32 +98,32 @@ impl Keeper {
     pub async fn follow(&self) {
         let Store::ConfigMap(map) = &self.store else { return std::future::pending().await };
         let mut changes = std::pin::pin!(map.changes());
-        let mut said = String::new();
+        let mut log = LogOnce::default();
         while let Some(change) = changes.next().await {
             match change {
                 Ok(read) => {
-                    said.clear();
+                    log.clear();
                     let mut known = self.read.lock().await;
                     // Our own write comes back as well, perhaps after a later one.
                     if newer(&read, &known) {
                         *known = read;
-                        self.tell(&known.state);
+                        self.tell(&known.document);
                     }
                 }
-                Err(error) if said != error.to_string() => {
-                    warn!("shared state cannot be followed for now: {error}");
-                    said = error.to_string();
+                Err(error) => {
+                    if log.is_news("watch", error.to_string()) {
+                        warn!("shared state cannot be followed for now: {error}");
+                    }
                 }
-                Err(_) => {}
             }
         }
     }
 
-    fn tell(&self, state: &State) {
-        self.state.send_if_modified(|known| {
-            let changed = **known != *state;
+    fn tell(&self, document: &D) {
+        self.document.send_if_modified(|known| {
+            let changed = **known != *document;
             if changed {
-                *known = Arc::new(state.clone());
+                *known = Arc::new(document.clone());
             }
             changed
         });
@@ -129,18 +131,17 @@ impl Keeper {
 }
 
 /// Says once that it is waited, and waits.
-async fn wait(error: &StateError, said: &mut String) {
-    if *said != error.to_string() {
+async fn wait(error: &StateError, log: &mut LogOnce) {
+    if log.is_news("wait", error.to_string()) {
         warn!("waiting for the shared state: {error}");
-        *said = error.to_string();
     }
     tokio::time::sleep(AGAIN).await;
 }
 
 /// Versions of one object are ordered numbers since Kubernetes 1.35 by promise, and were so before in fact; where they are
 /// none, what the watch says counts.
-fn newer(read: &Read, known: &Read) -> bool {
-    let number = |read: &Read| read.version.as_deref()?.parse::<u64>().ok();
+fn newer<D>(read: &Read<D>, known: &Read<D>) -> bool {
+    let number = |read: &Read<D>| read.version.as_deref()?.parse::<u64>().ok();
     match (number(read), number(known)) {
         (Some(read), Some(known)) => read > known,
         _ => read.version != known.version,

@@ -2,16 +2,24 @@
 
 use std::collections::BTreeMap;
 
-use super::{ConfigMapStore, FileStore, State, StateError};
-use crate::converter::source::Digest;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
-/// Modules by digest, which a document may carry along.
+use super::{ConfigMapStore, FileStore, StateError};
+use crate::digest::Digest;
+
+/// Contents by digest, which a document may carry along.
 pub type Blobs = BTreeMap<Digest, bytes::Bytes>;
+
+/// A document that can be kept.
+pub trait Document: Clone + Default + PartialEq + Serialize + DeserializeOwned + Send + Sync + 'static {}
+
+impl<D: Clone + Default + PartialEq + Serialize + DeserializeOwned + Send + Sync + 'static> Document for D {}
 
 /// A document as it was read, with what is needed to replace just that.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Read {
-    pub(super) state: State,
+pub(super) struct Read<D> {
+    pub(super) document: D,
     pub(super) blobs: Blobs,
     /// The store's version; none where there is nothing yet.
     pub(super) version: Option<String>,
@@ -28,7 +36,7 @@ pub enum Store {
 }
 
 impl Store {
-    pub(super) async fn read(&self) -> Result<Read, StateError> {
+    pub(super) async fn read<D: Document>(&self) -> Result<Read<D>, StateError> {
         match self {
             Self::Memory => Ok(Read::default()),
             Self::File(file) => file.read(),
@@ -37,10 +45,10 @@ impl Store {
     }
 
     /// Replaces what was read. Returns the new version; none where someone else was quicker.
-    pub(super) async fn write(&self, read: &Read) -> Result<Option<String>, StateError> {
+    pub(super) async fn write<D: Document>(&self, read: &Read<D>) -> Result<Option<String>, StateError> {
         match self {
             Self::Memory => Ok(Some(String::new())),
-            Self::File(file) => file.write(&read.state).map(Some),
+            Self::File(file) => file.write(&read.document).map(Some),
             Self::ConfigMap(map) => map.write(read).await,
         }
     }

@@ -7,7 +7,7 @@
 //!
 //! Events only say *when* to look; each look reads the directory anew, so a lost event costs a few seconds, never an error.
 
-mod doorbell;
+mod fs_events;
 mod scan;
 mod stamp;
 
@@ -20,7 +20,7 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
 
-use self::doorbell::Doorbell;
+use self::fs_events::FsEvents;
 use self::scan::{Scan, Scanner};
 
 /// How long no event may come before a look: a writer that is at work comes to an end first.
@@ -111,7 +111,7 @@ pub enum DirNews<T, E> {
 pub struct WatchDir<T, E> {
     path: PathBuf,
     scanner: Arc<Mutex<Scanner<T, E>>>,
-    doorbell: Doorbell,
+    doorbell: FsEvents,
     queue: VecDeque<DirNews<T, E>>,
     looking: Option<JoinHandle<Scan<T, E>>>,
     look_at: Instant,
@@ -146,7 +146,7 @@ where
         let fail = |source: io::Error| DirError { path: path.to_owned(), remedy: remedy(&source), source };
         // Events carry absolute paths; a symlink stays one, as it may be swapped.
         let path = std::path::absolute(path).map_err(fail)?;
-        let mut doorbell = Doorbell::new(&path);
+        let mut doorbell = FsEvents::new(&path);
         let mut scanner = Scanner::new(path.clone(), options, Box::new(filter), Box::new(parse));
         let first = scanner.first().map_err(fail)?;
         doorbell.hang(first.identity);
@@ -213,7 +213,7 @@ where
     }
 }
 
-fn next_look<T, E>(scan: &Scan<T, E>, doorbell: &Doorbell) -> Instant {
+fn next_look<T, E>(scan: &Scan<T, E>, doorbell: &FsEvents) -> Instant {
     let regular = if doorbell.works() { LOOK_ANYWAY } else { LOOK_WITHOUT_EVENTS };
     Instant::now() + scan.again_in.map_or(regular, |again| again.min(regular))
 }

@@ -1,6 +1,6 @@
 //! A module from a file: what it is, and what becomes of another one there.
 
-use polaris2istio::converter::source::Candidate;
+use polaris2istio::source::ModuleBytes;
 use serde_json::json;
 
 use super::fixture::Bench;
@@ -10,7 +10,7 @@ fn another_module_at_the_source_is_taken() {
     let bench = Bench::new();
     bench.answer("reviews", &[("10.0.0.1", 100)]);
     bench.entry("reviews", json!({}));
-    let mut module = Candidate::embedded().bytes.to_vec();
+    let mut module = ModuleBytes::embedded().bytes.to_vec();
     bench.write("module.wasm", &module);
     let path = bench.path("module.wasm");
     let running = bench.start(&["--module", path.to_str().unwrap()]);

@@ -5,7 +5,8 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::time::Duration;
 
-use polaris2istio::converter::source::{Digest, Settings, Source, SourceNews, fetch, follow};
+use polaris2istio::digest::Digest;
+use polaris2istio::source::{Settings, Source, SourceNews, fetch, follow};
 use tokio::time::timeout;
 
 use crate::news::{SOON, failed, has, next};
@@ -87,7 +88,7 @@ async fn what_is_no_module_is_told_with_a_remedy() {
 #[tokio::test]
 async fn the_embedded_module_comes_once() {
     let mut follower = follow(Source::Embedded, settings());
-    let SourceNews::Candidate(candidate) = next(&mut follower).await else { panic!("a candidate") };
+    let SourceNews::Module(candidate) = next(&mut follower).await else { panic!("a candidate") };
     assert_eq!(candidate, fetch(&Source::Embedded, &settings()).await.unwrap());
     assert_eq!(candidate.origin, "embedded");
     assert!(futures::FutureExt::now_or_never(follower.next()).is_none());

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
-use polaris2istio::converter::source::{Source, SourceNews, follow};
+use polaris2istio::source::{Source, SourceNews, follow};
 
 use crate::files::settings;
 use crate::news::{failed, has, next};
@@ -73,7 +73,7 @@ async fn a_mounted_directory_survives_many_swaps() {
     }
     for follower in &mut followers {
         loop {
-            let SourceNews::Candidate(candidate) = next(follower).await else { panic!("no trouble") };
+            let SourceNews::Module(candidate) = next(follower).await else { panic!("no trouble") };
             let found = modules.iter().position(|module| candidate.bytes == module.as_bytes());
             if found.expect("a whole module") == modules.len() - 1 {
                 break;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use polaris2istio::converter::source::{Candidate, Follower, SourceNews};
+use polaris2istio::source::{Follower, ModuleBytes, SourceNews};
 use tokio::time::timeout;
 
 /// Far more than any news takes.
@@ -24,9 +24,9 @@ pub(crate) fn failed(news: SourceNews, words: &str) {
 
 /// News of a module.
 #[track_caller]
-pub(crate) fn has(news: SourceNews, bytes: &[u8]) -> Candidate {
+pub(crate) fn has(news: SourceNews, bytes: &[u8]) -> ModuleBytes {
     match news {
-        SourceNews::Candidate(candidate) if candidate.bytes == bytes => candidate,
+        SourceNews::Module(candidate) if candidate.bytes == bytes => candidate,
         other => panic!("expected {}, not {other:?}", bytes.escape_ascii()),
     }
 }

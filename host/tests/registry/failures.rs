@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use polaris2istio::registry::{HttpConfig, News, Report};
+use polaris2istio::registry::{HttpConfig, Report, ServiceUpdate};
 
 use super::fake::{Asked, Fake, Reply};
 use super::follower::{follow_http, quick, set};
@@ -109,7 +109,7 @@ async fn large_answers_without_end_hold_up_none_that_are_small() {
     fake.rule(fine);
     let mut recovered = std::collections::BTreeSet::new();
     while recovered.len() < 4 {
-        if let Report { news: News::Listed(_), service, .. } = following.next().await {
+        if let Report { news: ServiceUpdate::Listed(_), service, .. } = following.next().await {
             recovered.insert(service);
         }
     }
@@ -170,7 +170,7 @@ async fn one_service_that_drops_connections_does_not_stop_the_others() {
     let mut following = follow_http(quick(&[&fake]), &names);
     for _ in names {
         let report = following.next().await;
-        assert_eq!(matches!(report.news, News::Failed(_)), report.service == key("bad"), "{report:?}");
+        assert_eq!(matches!(report.news, ServiceUpdate::Failed(_)), report.service == key("bad"), "{report:?}");
     }
     fake.wait_for("the others, and the bad one again", |asked| {
         let count = |name: &str| asked.iter().filter(|asked| asked.name() == name).count();
@@ -252,13 +252,13 @@ async fn when_no_server_answers_all_services_fail_and_all_recover() {
     let address = fake.address;
     let mut following = follow_http(quick(&[&fake]), &["a", "b", "c"]);
     for _ in 0..3 {
-        assert!(matches!(following.next().await.news, News::Listed(_)));
+        assert!(matches!(following.next().await.news, ServiceUpdate::Listed(_)));
     }
     drop(fake);
     let mut failed = Vec::new();
     while failed.len() < 3 {
         let report = following.next().await;
-        let News::Failed(error) = report.news else { panic!("{report:?}") };
+        let ServiceUpdate::Failed(error) = report.news else { panic!("{report:?}") };
         // One that was under way may have lost its connection first.
         if error.kind() != "dropped" {
             assert_eq!(error.kind(), "unreachable", "{error}");
@@ -273,7 +273,7 @@ async fn when_no_server_answers_all_services_fail_and_all_recover() {
     let mut listed = Vec::new();
     while listed.len() < 4 {
         let report = following.next().await;
-        assert!(matches!(report.news, News::Listed(_)), "{report:?}");
+        assert!(matches!(report.news, ServiceUpdate::Listed(_)), "{report:?}");
         listed.push(report.service);
     }
     listed.sort();
@@ -292,7 +292,7 @@ async fn a_limit_makes_all_services_wait() {
     let mut following = follow_http(config, &["a", "b", "c"]);
     for _ in 0..3 {
         let report = following.next().await;
-        assert!(matches!(&report.news, News::Failed(error) if error.kind() == "limited"), "{report:?}");
+        assert!(matches!(&report.news, ServiceUpdate::Failed(error) if error.kind() == "limited"), "{report:?}");
     }
     let times = fake.wait_for("four requests", |asked| (asked.len() >= 4).then(|| asked.to_vec())).await;
     for pair in times.windows(2) {

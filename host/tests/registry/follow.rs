@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use polaris2istio::registry::{HttpConfig, HttpRegistry, News, Pace, ServiceKey, TokenSource};
+use polaris2istio::registry::{HttpConfig, HttpRegistry, PollMode, ServiceKey, ServiceUpdate, TokenSource};
 
 use super::fake::{Asked, Fake, Reply};
 use super::follower::{follow_http, quick, set};
@@ -49,19 +49,19 @@ async fn asks_as_the_server_wants_it_and_sends_the_revision_back() {
 async fn a_new_round_reports_what_did_not_change() {
     let fake = Fake::start(content("r1", ONE)).await;
     let mut following = follow_http(quick(&[&fake]), &["cart"]);
-    assert_eq!(following.next().await.round, 0);
+    assert_eq!(following.next().await.term, 0);
     // Slower from now on, and nothing else.
-    following.pace.send_replace(Pace { slow: true, round: 0 });
+    following.pace.send_replace(PollMode { slow: true, term: 0 });
     fake.wait_for_more(3).await;
     following.quiet();
     let asked = fake.asked();
     let [.., before, last] = &*asked else { panic!("{asked:#?}") };
     // Five intervals, less the jitter.
     assert!(last.at - before.at >= Duration::from_millis(90), "{:?}", last.at - before.at);
-    following.pace.send_replace(Pace { slow: false, round: 3 });
+    following.pace.send_replace(PollMode { slow: false, term: 3 });
     let report = following.next().await;
-    assert!(matches!(report.news, News::Listed(_)), "{report:?}");
-    assert_eq!(report.round, 3);
+    assert!(matches!(report.news, ServiceUpdate::Listed(_)), "{report:?}");
+    assert_eq!(report.term, 3);
     assert_eq!(fake.asked().iter().filter(|asked| asked.revision().is_empty()).count(), 1, "the revision is kept");
     fake.wait_for_more(3).await;
     following.quiet();
@@ -69,15 +69,15 @@ async fn a_new_round_reports_what_did_not_change() {
 
 #[tokio::test]
 async fn what_was_asked_before_a_round_does_not_count_in_it() {
-    // The first answer is on its way when the round begins, and comes late.
+    // The first answer is on its way when the term begins, and comes late.
     let mut rule = content("r1", ONE);
     let mut first = true;
     let fake = Fake::start(move |asked| if std::mem::take(&mut first) { Reply::Hang } else { rule(asked) }).await;
     let mut following = follow_http(quick(&[&fake]), &["cart"]);
     fake.wait_for_more(1).await;
-    following.pace.send_replace(Pace { slow: false, round: 1 });
+    following.pace.send_replace(PollMode { slow: false, term: 1 });
     let report = following.next().await;
-    assert_eq!(report.round, 1);
+    assert_eq!(report.term, 1);
     assert!(fake.asked().len() >= 2);
 }
 
@@ -95,9 +95,9 @@ async fn check_recorded(reply: &'static str, service: ServiceKey, expected: Resu
     let report = following.next().await;
     assert_eq!(report.service, service, "{reply}");
     let seen = match &report.news {
-        News::Listed(content) => Ok(content.instances.len()),
-        News::Missing => Err("missing"),
-        News::Failed(error) => Err(error.kind()),
+        ServiceUpdate::Listed(content) => Ok(content.instances.len()),
+        ServiceUpdate::Missing => Err("missing"),
+        ServiceUpdate::Failed(error) => Err(error.kind()),
     };
     assert_eq!(seen, expected, "{reply}: {report:?}");
 }

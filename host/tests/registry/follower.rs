@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use polaris2istio::registry::{
-    HttpConfig, HttpRegistry, News, Pace, Registry, RegistryError, Report, ServiceKey, Wanted,
+    HttpConfig, HttpRegistry, PollMode, Registry, RegistryError, Report, ServiceKey, ServiceUpdate, Wanted,
 };
 use polaris2istio_core::model::Service;
 use tokio::sync::{mpsc, watch};
@@ -32,7 +32,7 @@ pub(crate) fn quick(fakes: &[&Fake]) -> HttpConfig {
 
 pub(crate) struct Following {
     pub(crate) wanted: watch::Sender<Wanted>,
-    pub(crate) pace: watch::Sender<Pace>,
+    pub(crate) pace: watch::Sender<PollMode>,
     pub(crate) reports: mpsc::Receiver<Report>,
     pub(crate) task: JoinHandle<()>,
 }
@@ -51,7 +51,7 @@ pub(crate) fn set(names: &[&str]) -> Wanted {
 pub(crate) fn follow(registry: impl Registry, names: &[&str]) -> Following {
     let (wanted, receiver) = watch::channel(set(names));
     let (sender, reports) = mpsc::channel(1);
-    let (pace, paced) = watch::channel(Pace::default());
+    let (pace, paced) = watch::channel(PollMode::default());
     let task = tokio::spawn(registry.follow(receiver, paced, sender));
     Following { wanted, pace, reports, task }
 }
@@ -70,7 +70,7 @@ impl Following {
     pub(crate) async fn listed(&mut self, name: &str) -> Arc<Service> {
         let report = self.next().await;
         match report {
-            Report { news: News::Listed(service), service: ref whose, .. } if *whose == key(name) => service,
+            Report { news: ServiceUpdate::Listed(service), service: ref whose, .. } if *whose == key(name) => service,
             other => panic!("not a list of {name}: {other:?}"),
         }
     }
@@ -85,14 +85,14 @@ impl Following {
     /// The next report, which says that a service does not exist.
     pub(crate) async fn missing(&mut self, name: &str) {
         let report = self.next().await;
-        assert!(matches!(report.news, News::Missing), "{report:?}");
+        assert!(matches!(report.news, ServiceUpdate::Missing), "{report:?}");
         assert_eq!(report.service, key(name));
     }
 
     /// The next report, which is a failure of this kind.
     pub(crate) async fn failed(&mut self, name: &str, kind: &str) -> Arc<RegistryError> {
         let report = self.next().await;
-        let News::Failed(error) = report.news else { panic!("no failure, but {report:?}") };
+        let ServiceUpdate::Failed(error) = report.news else { panic!("no failure, but {report:?}") };
         assert_eq!((report.service, error.kind()), (key(name), kind), "{error}");
         error
     }

@@ -2,9 +2,10 @@
 
 use std::net::IpAddr;
 
+use polaris2istio::annotation::MODULE_PREFIX;
 use polaris2istio::entries::Document;
-use polaris2istio::istio::{AddressRule, check};
-use polaris2istio::plan::{Desired, MODULE_PREFIX, plan};
+use polaris2istio::plan::{AddressRule, check};
+use polaris2istio::plan::{Desired, plan};
 use polaris2istio_core::model::{Request, Service, Update, Verdict};
 use serde_json::Value;
 

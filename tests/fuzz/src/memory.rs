@@ -4,8 +4,8 @@
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use polaris2istio::converter::source::Candidate;
-use polaris2istio::converter::{Converter, Limits};
+use polaris2istio::converter::{Limits, LoadedModule};
+use polaris2istio::source::ModuleBytes;
 use polaris2istio_core::model::{Service, Verdict};
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 use wit_parser::Resolve;
@@ -47,7 +47,7 @@ const MODULE: &str = r#"(module
 /// As much as lies between where the answer begins and what the request needs.
 const LARGEST: usize = 32 << 10;
 
-static CONVERTER: LazyLock<Converter> = LazyLock::new(|| {
+static CONVERTER: LazyLock<LoadedModule> = LazyLock::new(|| {
     let limits = Limits {
         memory_bytes: 1 << 20,
         time: Duration::from_secs(2),
@@ -55,7 +55,8 @@ static CONVERTER: LazyLock<Converter> = LazyLock::new(|| {
         concurrency: 1,
         ..Limits::default()
     };
-    Converter::new(&Candidate::new(component(), "fuzz".into()), limits, Vec::new()).expect("the module is a sound one")
+    LoadedModule::new(&ModuleBytes::new(component(), "fuzz".into()), limits, Vec::new())
+        .expect("the module is a sound one")
 });
 
 fn component() -> Vec<u8> {

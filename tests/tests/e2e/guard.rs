@@ -1,9 +1,9 @@
 //! What the guard holds back, and what stops all writes.
 
 use kube::api::{Api, ApiResource, DynamicObject, PostParams};
-use polaris2istio::converter::source::Candidate;
-use polaris2istio::gate::Shut;
 use polaris2istio::guard::Kind;
+use polaris2istio::source::ModuleBytes;
+use polaris2istio::writes::BlockReason;
 use polaris2istio_tests::servers::{self, Polaris, PolarisOptions};
 use polaris2istio_tests::{guest, wait_for};
 use serde_json::{Value, json};
@@ -132,15 +132,15 @@ async fn a_person_releases_and_pauses() {
     assert!(controller.holds.release(&title));
     world.endpoints("cart", &[]).await;
 
-    controller.gate.shut(Shut::Paused);
+    controller.gate.block(BlockReason::Paused);
     let before = writes(api, &world.namespace).await;
     world.register("cart", &["10.0.0.7"]).await;
     world.register("other", &["10.0.0.8"]).await;
     world.create(&world.entry("other")).await;
-    controller.gate.shut(Shut::Standby);
-    controller.gate.lift(Shut::Paused);
+    controller.gate.block(BlockReason::Standby);
+    controller.gate.unblock(BlockReason::Paused);
     assert_eq!(writes(api, &world.namespace).await, before);
-    controller.gate.lift(Shut::Standby);
+    controller.gate.unblock(BlockReason::Standby);
     world.endpoints("cart", &["10.0.0.7"]).await;
     world.endpoints("other", &["10.0.0.8"]).await;
 }
@@ -313,7 +313,7 @@ async fn refuse(world: &World, address: &str) {
 #[tokio::test]
 async fn a_module_that_a_person_accepts_may_drop() {
     let Some((world, _)) = World::shared("accepted").await else { return };
-    let module = Candidate::new(std::fs::read(guest::misbehaving()).unwrap(), "guest".into());
+    let module = ModuleBytes::new(std::fs::read(guest::misbehaving()).unwrap(), "guest".into());
     world.register("cart", &FIVE[..4]).await;
     world.create(&world.entry("cart")).await;
     let holds = |controller: &InProcess| controller.holds.of(&format!("{}/cart", world.namespace));

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::Api;
 use kube::api::DeleteParams;
-use polaris2istio::converter::source::Digest;
+use polaris2istio::digest::Digest;
 use polaris2istio_tests::servers::{Directory, OciOptions, OciRegistry};
 use polaris2istio_tests::{guest, servers, wait_for};
 use serde_json::Value;

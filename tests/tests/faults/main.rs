@@ -34,7 +34,7 @@ mod webhook;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use polaris2istio::converter::source::{Settings, Source, fetch};
+use polaris2istio::source::{Settings, Source, fetch};
 use polaris2istio_tests::servers;
 
 use row::Row;

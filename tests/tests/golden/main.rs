@@ -10,10 +10,10 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use polaris2istio::cases::{Answer, Case, breach};
-use polaris2istio::converter::source::Candidate;
-use polaris2istio::converter::{Converter, Limits};
+use polaris2istio::converter::{Limits, LoadedModule};
 use polaris2istio::istio::ServiceEntry;
 use polaris2istio::plan::{Desired, plan};
+use polaris2istio::source::ModuleBytes;
 use polaris2istio_core::diagnostic::Code;
 use polaris2istio_core::model::{Declarer, Diagnostic, Outcome, Request, Update, Verdict};
 
@@ -32,12 +32,12 @@ fn cases() -> Vec<Case> {
 }
 
 /// The component of the default rules.
-pub(crate) fn component() -> Converter {
-    Converter::new(&Candidate::embedded(), Limits::default(), Vec::new()).expect("the embedded module loads")
+pub(crate) fn component() -> LoadedModule {
+    LoadedModule::new(&ModuleBytes::embedded(), Limits::default(), Vec::new()).expect("the embedded module loads")
 }
 
 /// Converts natively and through the component, and asserts that both say the same.
-pub(crate) fn convert(component: &Converter, name: &str, request: &Request) -> Outcome {
+pub(crate) fn convert(component: &LoadedModule, name: &str, request: &Request) -> Outcome {
     let native = polaris2istio_core::convert(request).unwrap_or_else(|failure| panic!("{name}: {}", failure.message));
     let sandboxed = component.ask(request).unwrap_or_else(|error| panic!("{name}: {error}"));
     assert_eq!(native, sandboxed, "{name}: natively, and through the component");
@@ -45,7 +45,7 @@ pub(crate) fn convert(component: &Converter, name: &str, request: &Request) -> O
 }
 
 /// What has to hold of every outcome, whatever the case is about.
-fn check_outcome(component: &Converter, case: &Case, request: &Request, outcome: &Outcome) {
+fn check_outcome(component: &LoadedModule, case: &Case, request: &Request, outcome: &Outcome) {
     let name = &case.name;
     for Diagnostic { code, severity, .. } in &outcome.diagnostics {
         let known = Code::ALL.iter().find(|known| known.as_str() == code);

@@ -7,10 +7,10 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use futures::StreamExt;
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::api::{Api, ListParams};
+use polaris2istio::dns::{DnsController, LABEL, Mode, Options, Settings, tap};
 use polaris2istio::entries::KubernetesEntries;
-use polaris2istio::guard::Budget;
 use polaris2istio::istio::{ServiceEntry, VERSIONS};
-use polaris2istio::names::{Keeper, LABEL, Mode, Options, Settings, tap};
+use polaris2istio::writes::WriteRateLimiter;
 use polaris2istio_tests::servers::{ApiServer, binaries};
 use polaris2istio_tests::wait_for;
 use serde_json::json;
@@ -70,7 +70,7 @@ async fn names_outlive_the_crd() {
     let events = KubernetesEntries::new(client.clone(), resource.clone(), namespace.clone()).events();
     let (events, bearers) = tap(events, resource.api_version.clone());
     let asked = Arc::clone(&gate);
-    let keeper = Keeper::new(
+    let keeper = DnsController::new(
         client,
         Options {
             namespace: namespace.clone(),
@@ -78,7 +78,7 @@ async fn names_outlive_the_crd() {
             settings: Settings { mode: Mode::Records, cluster_domain: "cluster.local".into() },
             repair: false,
             may_write: Arc::new(move || asked.ask()),
-            budget: Budget::new(NonZeroU32::MIN.saturating_add(99)),
+            budget: WriteRateLimiter::new(NonZeroU32::MIN.saturating_add(99)),
         },
     );
     let tasks = [tokio::spawn(events.for_each(|_| async {})), tokio::spawn(keeper.run(bearers))];

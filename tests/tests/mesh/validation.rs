@@ -3,13 +3,13 @@
 use std::path::Path;
 
 use kube::api::{Api, DynamicObject, PostParams};
-use polaris2istio::converter::source::Candidate;
-use polaris2istio::converter::{Converter, Limits};
+use polaris2istio::converter::{Limits, LoadedModule};
 use polaris2istio::entries::Document;
 use polaris2istio::istio::{ServiceEntry, VERSIONS};
-use polaris2istio::plan::{Apply, Desired, plan};
+use polaris2istio::plan::{Apply, ApplyError, Desired, plan};
 use polaris2istio::registry::{Content, decode_answer};
-use polaris2istio::sink::{KubernetesSink, Sink, SinkError};
+use polaris2istio::sink::{KubernetesSink, Sink};
+use polaris2istio::source::ModuleBytes;
 use polaris2istio_core::model::Verdict;
 use polaris2istio_tests::servers::{Directory, istioctl_validate, mesh_binaries};
 use proptest::strategy::{Strategy, ValueTree};
@@ -36,12 +36,12 @@ fn generated() -> impl Iterator<Item = (Value, Value)> {
     })
 }
 
-fn converter() -> Converter {
-    Converter::new(&Candidate::embedded(), Limits::default(), Vec::new()).unwrap()
+fn converter() -> LoadedModule {
+    LoadedModule::new(&ModuleBytes::embedded(), Limits::default(), Vec::new()).unwrap()
 }
 
 /// An entry with what is to be applied to it; none where the rules reject it or nothing is to be done.
-fn convert(converter: &Converter, entry: &Value, answer: &Value) -> Option<(Document, Apply)> {
+fn convert(converter: &LoadedModule, entry: &Value, answer: &Value) -> Option<(Document, Apply)> {
     let document = Document::parse_all(entry.to_string().as_bytes(), "entry").unwrap().remove(0);
     let answer = decode_answer(answer.to_string().as_bytes(), "answer").unwrap();
     let Content::Listed(service) = answer.content else { panic!("it lists instances") };
@@ -68,7 +68,7 @@ async fn the_webhook_takes_what_is_written() {
         match sink.apply(&apply).await {
             Ok(_) => applied += 1,
             // istiod allocates an address meanwhile.
-            Err(SinkError::Stale) => continue,
+            Err(ApplyError::Stale) => continue,
             Err(error) => refused.push(format!("{error}: {}", apply.body())),
         }
         if applied + refused.len() == APPLIED {

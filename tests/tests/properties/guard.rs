@@ -4,9 +4,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use polaris2istio::guard::{Fleet, Guard, Listing, Release, Seen, Settings};
+use polaris2istio::annotation::SOURCE;
+use polaris2istio::guard::{Fleet, Guard, GuardInput, Listing, Release, Settings};
 use polaris2istio::istio::ServiceEntry;
-use polaris2istio::plan::{Desired, SOURCE};
+use polaris2istio::plan::Desired;
 use polaris2istio_core::model::{Instance, Location, Service};
 use proptest::prelude::*;
 use serde_json::json;
@@ -160,7 +161,7 @@ impl Bystander {
             revision: String::new(),
         };
         let answer = self.listed.as_deref().map(answer_of);
-        let seen = Seen {
+        let seen = GuardInput {
             live: &self.live,
             service: &service,
             listing: answer.as_ref().map_or(Listing::Missing, Listing::Service),

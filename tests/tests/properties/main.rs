@@ -10,18 +10,19 @@ mod hostile;
 
 use std::sync::{Arc, LazyLock};
 
-use polaris2istio::converter::source::Candidate;
-use polaris2istio::converter::{Converter, Limits};
+use polaris2istio::converter::{Limits, LoadedModule};
 use polaris2istio::entries::Document;
-use polaris2istio::istio::{AddressRule, ServiceEntry, check};
+use polaris2istio::istio::ServiceEntry;
+use polaris2istio::plan::{AddressRule, check};
 use polaris2istio::plan::{Desired, Plan, plan};
 use polaris2istio::registry::{Content, decode_answer};
+use polaris2istio::source::ModuleBytes;
 use polaris2istio_core::model::{Request, Service, Verdict};
 use proptest::prelude::*;
 use serde_json::Value;
 
-static CONVERTER: LazyLock<Arc<Converter>> =
-    LazyLock::new(|| Arc::new(Converter::new(&Candidate::embedded(), Limits::default(), Vec::new()).unwrap()));
+static CONVERTER: LazyLock<Arc<LoadedModule>> =
+    LazyLock::new(|| Arc::new(LoadedModule::new(&ModuleBytes::embedded(), Limits::default(), Vec::new()).unwrap()));
 
 /// What the entry should hold, with the content revision; nothing where it is rejected or unchanged. The same natively, and
 /// through the component.

@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use polaris2istio::converter::{CallError, Converter, Limits};
+use polaris2istio::converter::{CallError, Limits, LoadedModule};
 use polaris2istio_core::model::{Declarer, EntryPort, MeshLocation, Outcome, Request, Resolution, Service};
 
 use crate::guest;
@@ -13,12 +13,12 @@ use crate::request::{entry, is_well, service};
 pub(crate) const TIME: Duration = Duration::from_secs(1);
 
 /// The guest under limits of its own.
-pub(crate) fn guest_with(limits: Limits) -> Arc<Converter> {
-    Arc::new(Converter::new(&guest::candidate(guest::misbehaving()), limits, Vec::new()).unwrap())
+pub(crate) fn guest_with(limits: Limits) -> Arc<LoadedModule> {
+    Arc::new(LoadedModule::new(&guest::candidate(guest::misbehaving()), limits, Vec::new()).unwrap())
 }
 
-fn converter() -> &'static Converter {
-    static CONVERTER: OnceLock<Arc<Converter>> = OnceLock::new();
+fn converter() -> &'static LoadedModule {
+    static CONVERTER: OnceLock<Arc<LoadedModule>> = OnceLock::new();
     // Tests run side by side, and each of their calls takes a slot.
     CONVERTER.get_or_init(|| guest_with(Limits { time: TIME, concurrency: 32, ..Limits::default() }))
 }
@@ -149,7 +149,7 @@ fn a_request_arrives_whole() {
         });
     }
     let source = guest::candidate(guest::misbehaving());
-    let converter = Converter::new(&source, Limits::default(), sent.parameters.clone()).unwrap();
+    let converter = LoadedModule::new(&source, Limits::default(), sent.parameters.clone()).unwrap();
     let echo = said(converter.call(&sent.service, &sent.entry, sent.published.as_deref()));
     assert_eq!(echo, format!("{sent:?}"));
     sent.published = None;

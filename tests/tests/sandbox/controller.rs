@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use polaris2istio::controller::Settled;
+use polaris2istio::controller::SyncStatus;
 use polaris2istio::converter::Limits;
 use polaris2istio_tests::wait_for;
 
@@ -132,5 +132,5 @@ async fn misbehaviour_costs_one_entry() {
     }
     controller.answer("bad", None, "10.0.1.1");
     controller.wait_for_output("bad", "10.0.1.1").await;
-    assert_eq!(controller.running.stop().await, Settled::Done);
+    assert_eq!(controller.running.stop().await, SyncStatus::Synced);
 }

@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use polaris2istio::converter::source::Candidate;
+use polaris2istio::source::ModuleBytes;
 pub(crate) use polaris2istio_tests::guest::{build, cargo, dummy, dummy_module, misbehaving, root, target, variant};
 
 /// A component file as a candidate.
-pub(crate) fn candidate(path: &Path) -> Candidate {
-    Candidate::new(std::fs::read(path).unwrap(), path.display().to_string())
+pub(crate) fn candidate(path: &Path) -> ModuleBytes {
+    ModuleBytes::new(std::fs::read(path).unwrap(), path.display().to_string())
 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use polaris2istio::converter::{Converter, Limits, LoadError};
+use polaris2istio::converter::{Limits, LoadError, LoadedModule};
 
 use crate::guest;
 
@@ -15,7 +15,7 @@ const TWO: &str = "describe: func() -> string; convert: func(request: string) ->
 
 #[track_caller]
 fn refuse(path: PathBuf, limits: Limits, expected: impl FnOnce(&LoadError) -> bool, parts: &[&str]) {
-    let Err(error) = Converter::new(&guest::candidate(&path), limits, Vec::new()) else {
+    let Err(error) = LoadedModule::new(&guest::candidate(&path), limits, Vec::new()) else {
         panic!("{} was taken", path.display());
     };
     assert!(expected(&error), "{error:?}");
@@ -114,7 +114,7 @@ fn more_memory_than_allowed_from_the_start() {
     let over = |error: &LoadError| matches!(error, LoadError::Oversized { .. });
     refuse(guest::build("bulky"), Limits::default(), over, &["memory", "67108864", "--module-memory"]);
     let limits = Limits { memory_bytes: 128 << 20, ..Limits::default() };
-    Converter::new(&guest::candidate(&guest::build("bulky")), limits, Vec::new()).unwrap();
+    LoadedModule::new(&guest::candidate(&guest::build("bulky")), limits, Vec::new()).unwrap();
 }
 
 #[test]

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use polaris2istio::converter::source::Candidate;
-use polaris2istio::converter::{CallError, Converter, Limits};
+use polaris2istio::converter::{CallError, Limits, LoadedModule};
+use polaris2istio::source::ModuleBytes;
 
 use crate::calls::{TIME, guest_with};
 use crate::request::{entry, is_well, service};
@@ -65,7 +65,7 @@ fn a_converter_leaves_no_thread() {
     };
     let before = threads();
     for _ in 0..20 {
-        let converter = Converter::new(&Candidate::embedded(), Limits::default(), Vec::new()).unwrap();
+        let converter = LoadedModule::new(&ModuleBytes::embedded(), Limits::default(), Vec::new()).unwrap();
         converter.call(&service(None), &entry(), None).unwrap();
     }
     let deadline = Instant::now() + Duration::from_secs(5);
@@ -77,7 +77,7 @@ fn a_converter_leaves_no_thread() {
 }
 
 fn started(
-    converter: &Arc<Converter>,
+    converter: &Arc<LoadedModule>,
     behaviour: &str,
 ) -> tokio::task::JoinHandle<Result<polaris2istio_core::model::Outcome, CallError>> {
     let (converter, service) = (Arc::clone(converter), Arc::new(service(Some(behaviour))));

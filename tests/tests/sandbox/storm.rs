@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use polaris2istio::converter::source::{Candidate, Digest};
-use polaris2istio::converter::swap::{Live, Memory, compile};
-use polaris2istio::converter::{Converter, Limits};
+use polaris2istio::converter::{Limits, LoadedModule};
+use polaris2istio::digest::Digest;
+use polaris2istio::rollout::{ActiveModules, LastPublished, compile};
+use polaris2istio::source::ModuleBytes;
 use polaris2istio_core::model::{Entry, Instance, Location, MeshLocation, Resolution, Service, Verdict};
 use polaris2istio_tests::guest;
 
@@ -30,9 +31,9 @@ pub(crate) struct Storm {
 
 /// Converts without a pause while the module is changed so many times.
 pub(crate) async fn storm(changes: usize) -> Storm {
-    let candidate = |number: usize| Candidate::new(guest::variant(&format!("tag-{number}")), "storm".into());
-    let first = Converter::new(&candidate(0), Limits::default(), Vec::new()).unwrap();
-    let live = Arc::new(Live::new(Arc::new(first), 3));
+    let candidate = |number: usize| ModuleBytes::new(guest::variant(&format!("tag-{number}")), "storm".into());
+    let first = LoadedModule::new(&candidate(0), Limits::default(), Vec::new()).unwrap();
+    let live = Arc::new(ActiveModules::new(Arc::new(first), 3));
     let digests: Arc<Vec<Digest>> = Arc::new((0..=changes).map(|number| candidate(number).digest).collect());
     let (over, compiling) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
     let done = Arc::new(AtomicUsize::new(0));
@@ -53,7 +54,7 @@ pub(crate) async fn storm(changes: usize) -> Storm {
         compiling.store(true, Ordering::Release);
         let (active, next) = (live.active(), candidate(number));
         // As large as modules usually are.
-        drop(compile(&active, Candidate::embedded(), Vec::new()).await.unwrap());
+        drop(compile(&active, ModuleBytes::embedded(), Vec::new()).await.unwrap());
         let rules = compile(&active, next, Vec::new()).await.unwrap();
         compiling.store(false, Ordering::Release);
         let begun = Instant::now();
@@ -83,7 +84,7 @@ pub(crate) async fn storm(changes: usize) -> Storm {
 }
 
 struct Caller {
-    live: Arc<Live>,
+    live: Arc<ActiveModules>,
     digests: Arc<Vec<Digest>>,
     over: Arc<AtomicBool>,
     compiling: Arc<AtomicBool>,
@@ -92,7 +93,7 @@ struct Caller {
 
 impl Caller {
     async fn run(self) -> Storm {
-        let (service, mut storm, mut memory) = (Arc::new(service()), Storm::default(), Memory::default());
+        let (service, mut storm, mut memory) = (Arc::new(service()), Storm::default(), LastPublished::default());
         while !self.over.load(Ordering::Acquire) {
             let compiling = self.compiling.load(Ordering::Acquire);
             let begun = Instant::now();
@@ -113,7 +114,7 @@ impl Caller {
             let tag = update.annotations.iter().find(|(key, _)| key == TAG).map(|(_, tag)| tag.parse().unwrap());
             let number: usize = tag.unwrap();
             storm.mixed += usize::from(self.digests[number] != given.by.module || update.endpoints.len() != 10);
-            memory = Memory { by: Some(given.by), revision: None };
+            memory = LastPublished { by: Some(given.by), revision: None };
         }
         storm
     }

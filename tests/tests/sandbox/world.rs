@@ -4,14 +4,14 @@ use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use polaris2istio::controller::Settled;
+use polaris2istio::controller::SyncStatus;
 use polaris2istio::converter::Limits;
-use polaris2istio::converter::source::{self, Source};
-use polaris2istio::converter::swap::{Decision, Policy, Setup};
 use polaris2istio::guard::{HoldTime, Settings};
 use polaris2istio::percent::Percent;
 use polaris2istio::registry::{AnyRegistry, DirectoryConfig, DirectoryRegistry};
+use polaris2istio::rollout::{Decision, Policy, Setup};
 use polaris2istio::run::{Config, RunError, StatePlace, Target, run};
+use polaris2istio::source::{self, Source};
 use polaris2istio::watch_dir::WatchOptions;
 use serde_json::json;
 use tempfile::TempDir;
@@ -23,7 +23,7 @@ pub(crate) struct World(TempDir);
 /// A controller in this process. It ends when this is dropped.
 pub(crate) struct Running {
     stop: oneshot::Sender<()>,
-    run: tokio::task::JoinHandle<Result<Settled, RunError>>,
+    run: tokio::task::JoinHandle<Result<SyncStatus, RunError>>,
 }
 
 impl World {
@@ -112,7 +112,7 @@ spec:
             },
             dry_run: false,
             write_rate: NonZeroU32::MAX,
-            names: polaris2istio::names::Settings { mode: Default::default(), cluster_domain: "cluster.local".into() },
+            names: polaris2istio::dns::Settings { mode: Default::default(), cluster_domain: "cluster.local".into() },
             repair_vip: false,
             http: polaris2istio::run::HttpPlace::Nowhere,
             metrics_per_entry: false,
@@ -151,13 +151,13 @@ fn setup(module: &Path) -> Setup {
 
 impl Running {
     /// Ends it in good order.
-    pub(crate) async fn stop(self) -> Settled {
+    pub(crate) async fn stop(self) -> SyncStatus {
         let _ = self.stop.send(());
         self.run.await.unwrap().unwrap()
     }
 
     /// Waits until it ends by itself.
-    pub(crate) async fn ended(self) -> Result<Settled, RunError> {
+    pub(crate) async fn ended(self) -> Result<SyncStatus, RunError> {
         self.run.await.unwrap()
     }
 }

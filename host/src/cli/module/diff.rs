@@ -13,8 +13,8 @@ use super::side::Side;
 use crate::cases::Case;
 use crate::cli::SandboxArgs;
 use crate::cli::offline::print;
-use crate::converter::source::Source;
-use crate::converter::swap::{Comparison, Status, line};
+use crate::rollout::{Comparison, Status, line};
+use crate::source::Source;
 
 const EXAMPLES: &str = "\
 Examples:

@@ -8,8 +8,8 @@ use serde::Serialize;
 use crate::cli::SandboxArgs;
 use crate::cli::offline::print;
 use crate::cli::output::Output;
-use crate::converter::source::Source;
-use crate::converter::{Converter, PACKAGE};
+use crate::converter::{LoadedModule, PACKAGE};
+use crate::source::Source;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -60,7 +60,7 @@ pub(super) fn inspect(args: &InspectArgs) -> anyhow::Result<ExitCode> {
 }
 
 impl<'a> Inspection<'a> {
-    fn of(converter: &'a Converter) -> Self {
+    fn of(converter: &'a LoadedModule) -> Self {
         let (info, facts) = (converter.info(), converter.facts());
         Self {
             module: converter.origin(),

@@ -4,7 +4,8 @@ use std::fmt::Write;
 
 use serde::{Deserialize, Serialize};
 
-use crate::converter::swap::{Event, Identity, Ledger, Named, Refused, Report};
+use crate::converter::Identity;
+use crate::rollout::{ModuleEvent, ModuleRecord, ModuleState, Refused, Report};
 
 /// What a change came to.
 #[derive(Debug, Serialize, Deserialize)]
@@ -29,7 +30,7 @@ pub(super) struct Released {
 }
 
 /// The modules in use, and those that wait or were refused.
-pub(super) fn status(ledger: &Ledger) -> String {
+pub(super) fn status(ledger: &ModuleState) -> String {
     let mut text = String::new();
     for (title, named) in [("active", &ledger.active), ("previous", &ledger.previous)] {
         if let Some(named) = named {
@@ -54,9 +55,9 @@ pub(super) fn status(ledger: &Ledger) -> String {
 }
 
 /// One event a line, the oldest first.
-pub(super) fn history(events: &[Event]) -> String {
+pub(super) fn history(events: &[ModuleEvent]) -> String {
     let mut text = String::new();
-    for Event { at, what, identity, origin, detail } in events {
+    for ModuleEvent { at, what, identity, origin, detail } in events {
         let what = serde_json::to_value(what).ok();
         let what = what.as_ref().and_then(|what| what.as_str()).unwrap_or_default();
         line(&mut text, what, &format!("{at} {identity} from {origin}"));
@@ -93,8 +94,8 @@ pub(super) fn released(released: &Released) -> String {
     format!("released what {} entries held\n", released.released)
 }
 
-fn describe(named: &Named) -> String {
-    let Named { identity, name, version, origin, since } = named;
+fn describe(named: &ModuleRecord) -> String {
+    let ModuleRecord { identity, name, version, origin, since } = named;
     format!("{name} {version}, {identity}, from {origin}, since {since}")
 }
 

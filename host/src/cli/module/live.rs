@@ -12,7 +12,7 @@ use super::ledger_text;
 use crate::cli::offline::print;
 use crate::cli::output::Output;
 use crate::control::{Command, ask};
-use crate::converter::swap;
+use crate::rollout::{self, Forwarded};
 
 /// Which controller is asked, and how its answer is printed.
 #[derive(Debug, Args)]
@@ -62,17 +62,17 @@ pub(super) fn status(args: &LiveArgs) -> anyhow::Result<ExitCode> {
 }
 
 pub(super) fn history(args: &LiveArgs) -> anyhow::Result<ExitCode> {
-    args.show(&Command::ModuleHistory, |events: &Vec<swap::Event>| ledger_text::history(events))
+    args.show(&Command::ModuleHistory, |events: &Vec<rollout::ModuleEvent>| ledger_text::history(events))
 }
 
 pub(super) fn diff(args: &LiveArgs) -> anyhow::Result<ExitCode> {
-    args.show(&Command::Module(swap::Command::Diff), ledger_text::diff)
+    args.show(&Command::Forwarded(Forwarded::Module(rollout::Command::Diff)), ledger_text::diff)
 }
 
-pub(super) fn command(args: &LiveArgs, command: swap::Command) -> anyhow::Result<ExitCode> {
-    args.show(&Command::Module(command), ledger_text::outcome)
+pub(super) fn command(args: &LiveArgs, command: rollout::Command) -> anyhow::Result<ExitCode> {
+    args.show(&Command::Forwarded(Forwarded::Module(command)), ledger_text::outcome)
 }
 
 pub(super) fn release(args: &ReleaseArgs) -> anyhow::Result<ExitCode> {
-    args.live.show(&Command::Release(args.entry.clone()), ledger_text::released)
+    args.live.show(&Command::Forwarded(Forwarded::Release(args.entry.clone())), ledger_text::released)
 }

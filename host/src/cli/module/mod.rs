@@ -13,7 +13,7 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 
-use crate::converter::swap;
+use crate::rollout;
 
 /// Verbs about conversion modules.
 #[derive(Debug, Subcommand)]
@@ -45,9 +45,9 @@ impl ModuleCommand {
             Self::Test(args) => test::test(&args),
             Self::Diff(args) => diff::diff(&args),
             Self::Status(args) => live::status(&args),
-            Self::Promote(args) => live::command(&args, swap::Command::Promote),
-            Self::Reject(args) => live::command(&args, swap::Command::Reject),
-            Self::Rollback(args) => live::command(&args, swap::Command::Rollback),
+            Self::Promote(args) => live::command(&args, rollout::Command::Promote),
+            Self::Reject(args) => live::command(&args, rollout::Command::Reject),
+            Self::Rollback(args) => live::command(&args, rollout::Command::Rollback),
             Self::History(args) => live::history(&args),
             Self::Release(args) => live::release(&args),
         }

@@ -5,13 +5,13 @@ use polaris2istio_core::parameters::NAMES;
 
 use crate::cases::Case;
 use crate::cli::SandboxArgs;
-use crate::converter::Converter;
-use crate::converter::source::Source;
-use crate::converter::swap::Said;
+use crate::converter::LoadedModule;
+use crate::rollout::JudgedOutcome;
+use crate::source::Source;
 
 /// A module under comparison.
 pub(super) struct Side {
-    pub(super) converter: Converter,
+    pub(super) converter: LoadedModule,
     is_embedded: bool,
 }
 
@@ -20,10 +20,10 @@ impl Side {
         Ok(Self { converter: sandbox.converter_now(module)?, is_embedded: *module == Source::Embedded })
     }
 
-    pub(super) fn ask(&self, case: &Case) -> Said {
+    pub(super) fn ask(&self, case: &Case) -> JudgedOutcome {
         match case.addresses() {
-            Ok(addresses) => Said::of(&self.converter, &self.request(case), &case.document.entry, &addresses),
-            Err(error) => Said::Failed(error.to_string()),
+            Ok(addresses) => JudgedOutcome::of(&self.converter, &self.request(case), &case.document.entry, &addresses),
+            Err(error) => JudgedOutcome::Failed(error.to_string()),
         }
     }
 

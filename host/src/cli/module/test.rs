@@ -10,8 +10,8 @@ use clap::Args;
 use super::line_diff::line_diff;
 use crate::cases::{Answer, Case, OUTCOME, breach};
 use crate::cli::SandboxArgs;
-use crate::converter::source::Source;
-use crate::converter::{Converter, Parameters};
+use crate::converter::{LoadedModule, Parameters};
+use crate::source::Source;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -89,7 +89,7 @@ pub(super) fn test(args: &TestArgs) -> anyhow::Result<ExitCode> {
 }
 
 struct Run {
-    converter: Converter,
+    converter: LoadedModule,
     parameters: Parameters,
     update: bool,
 }

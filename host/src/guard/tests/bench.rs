@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 use polaris2istio_core::model::{Instance, Location, Service};
 use serde_json::json;
 
-use crate::guard::{Decision, Fleet, Guard, Kind, Listing, Release, Seen, Settings};
+use crate::annotation::SOURCE;
+use crate::guard::{Decision, Fleet, Guard, GuardInput, Kind, Listing, Release, Settings};
 use crate::istio::ServiceEntry;
-use crate::plan::{Desired, SOURCE};
+use crate::plan::Desired;
 
 /// A moment: what is known then, and what shall be.
 pub(super) struct Step {
@@ -112,7 +113,7 @@ impl Bench {
         }
         let letters = step.listed.unwrap_or_else(|| panic!("the first step has an answer"));
         let mut desired = desired(letters, step.drops, &self.service);
-        let seen = Seen {
+        let seen = GuardInput {
             live: &self.live,
             service: &self.service,
             listing: self.listed.as_ref().map_or(Listing::Missing, Listing::Service),

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use polaris2istio_core::model::Service;
 use serde_json::{Value, json};
 
-use crate::guard::{Decision, Fleet, Guard, Kind, Listing, Origins, Seen, Settings};
+use crate::guard::{Decision, Fleet, Guard, GuardInput, Kind, Listing, Origins, Settings};
 use crate::istio::ServiceEntry;
 use crate::plan::Desired;
 
@@ -33,7 +33,7 @@ fn decide(live: &ServiceEntry, given: &ServiceEntry, instances: Value) -> (Desir
     let crate::registry::Content::Listed(service) = answer.content else { panic!("a service") };
     let service: Service = service;
     let fleet = Fleet::new("100%".parse().unwrap());
-    let seen = Seen {
+    let seen = GuardInput {
         live,
         service: "ns/s",
         listing: Listing::Service(&service),
@@ -143,7 +143,7 @@ fn an_instance_behind_another_address_is_known_by_what_the_module_said() {
     let (fleet, mut guard) = (Fleet::new("100%".parse().unwrap()), Guard::default());
     let mut check = |isolated: &[u32], given: &[u32], wanted: &[u32], kinds: &[Kind]| {
         let (service, update) = (service(isolated), update(given));
-        let seen = Seen {
+        let seen = GuardInput {
             live: &live,
             service: "ns/s",
             listing: Listing::Service(&service),

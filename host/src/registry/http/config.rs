@@ -54,3 +54,25 @@ impl HttpConfig {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backoff::Backoff;
+
+    #[test]
+    fn no_wait_is_as_long_as_half_a_minute() {
+        let config = HttpConfig::new("a:8090".parse().unwrap());
+        for (shortest, longest) in [config.backoff, config.limited_backoff] {
+            assert!(longest < Duration::from_secs(30), "{longest:?}");
+            let waits: Vec<Duration> = std::iter::repeat_n((shortest, longest), 50)
+                .map(Backoff::new)
+                .flat_map(|mut backoff| std::iter::repeat_with(move || backoff.next()).take(20))
+                .collect();
+            assert!(waits.iter().all(|wait| (shortest..=longest).contains(wait)), "{waits:?}");
+            // It grows, and no two followers keep in step for long.
+            let late: std::collections::BTreeSet<_> = waits.iter().filter(|wait| **wait >= longest / 2).collect();
+            assert!(late.len() > 100, "{late:?}");
+        }
+    }
+}

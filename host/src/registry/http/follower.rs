@@ -13,8 +13,8 @@ use super::ask::{Asker, Done, Job};
 use super::schedule::Schedule;
 use super::servers::{Consequence, Servers};
 use crate::registry::decode::{Content, Decoded};
-use crate::registry::ledger::Ledger;
-use crate::registry::{Pace, RegistryError, Report, ServiceKey, Tally, Wanted};
+use crate::registry::report_queue::ReportQueue;
+use crate::registry::{PollMode, PollStats, RegistryError, Report, ServiceKey, Wanted};
 
 /// Polls go out together on a grid this coarse at most: fifty wake-ups a second cost less than one for each of hundreds of
 /// polls, and twenty milliseconds are nothing beside the interval.
@@ -28,26 +28,26 @@ pub(super) struct Follower {
     asker: Asker,
     servers: Servers,
     schedule: Schedule,
-    ledger: Ledger,
+    queue: ReportQueue,
     concurrency: usize,
     start: Instant,
     tick: Duration,
-    round: u64,
-    tally: Arc<Tally>,
+    term: u64,
+    stats: Arc<PollStats>,
 }
 
 impl Follower {
-    pub(super) fn new(config: &HttpConfig, asker: Asker, tally: Arc<Tally>) -> Self {
+    pub(super) fn new(config: &HttpConfig, asker: Asker, stats: Arc<PollStats>) -> Self {
         Self {
             asker,
             servers: Servers::new(config),
             schedule: Schedule::new(config),
-            ledger: Ledger::default(),
+            queue: ReportQueue::default(),
             concurrency: config.concurrency.max(1),
             start: Instant::now(),
             tick: (config.interval / TICKS_PER_INTERVAL).clamp(Duration::from_millis(1), LONGEST_TICK),
-            round: 0,
-            tally,
+            term: 0,
+            stats,
         }
     }
 
@@ -55,7 +55,7 @@ impl Follower {
     pub(super) async fn run(
         mut self,
         mut wanted: watch::Receiver<Wanted>,
-        mut pace: watch::Receiver<Pace>,
+        mut pace: watch::Receiver<PollMode>,
         reports: mpsc::Sender<Report>,
     ) {
         let mut asked = FuturesUnordered::new();
@@ -81,9 +81,9 @@ impl Follower {
                     }
                     Err(_) => return,
                 },
-                permit = reports.reserve(), if self.ledger.has_reports() => match permit {
+                permit = reports.reserve(), if self.queue.has_reports() => match permit {
                     Ok(permit) => {
-                        if let Some(report) = self.ledger.next_report() {
+                        if let Some(report) = self.queue.next_report() {
                             permit.send(report);
                         }
                     }
@@ -102,11 +102,11 @@ impl Follower {
         }
     }
 
-    /// Takes a new pace. In a new round, what was asked for in the last one does not count any more.
-    fn keep_pace(&mut self, pace: Pace) {
+    /// Takes a new pace. In a new term, what was asked for in the last one does not count any more.
+    fn keep_pace(&mut self, pace: PollMode) {
         self.schedule.slow(pace.slow);
-        if std::mem::replace(&mut self.round, pace.round) != pace.round {
-            self.ledger.repeat(pace.round);
+        if std::mem::replace(&mut self.term, pace.term) != pace.term {
+            self.queue.repeat(pace.term);
             self.schedule.all_anew(Instant::now());
         }
     }
@@ -114,16 +114,16 @@ impl Follower {
     /// Takes a new set of wanted services.
     fn want(&mut self, wanted: &Wanted) {
         let now = Instant::now();
-        let gone: Vec<ServiceKey> = self.ledger.services().filter(|known| !wanted.contains(known)).cloned().collect();
+        let gone: Vec<ServiceKey> = self.queue.services().filter(|known| !wanted.contains(known)).cloned().collect();
         for service in &gone {
             self.schedule.remove(service);
-            self.ledger.forget(service);
+            self.queue.forget(service);
         }
         for service in wanted.iter() {
-            if self.ledger.want(service) {
+            if self.queue.want(service) {
                 self.schedule.add(service, now);
                 if let Some(error) = self.servers.halted_for() {
-                    self.ledger.failed_quietly(service, error, now);
+                    self.queue.failed_quietly(service, error, now);
                 }
             }
         }
@@ -175,8 +175,8 @@ impl Follower {
         match result.and_then(|answer| self.understood(&job, answer, received)) {
             Ok(result) => {
                 self.servers.answered(job.generation, received);
-                self.tally.answered(job.address.shown(), result);
-                self.tally.halted(self.servers.halted_for().map(|error| &**error));
+                self.stats.answered(job.address.shown(), result);
+                self.stats.halted(self.servers.halted_for().map(|error| &**error));
                 self.schedule.answered(&job.service, job.epoch, received);
             }
             Err(error) => self.failed(&job, error, received),
@@ -188,14 +188,14 @@ impl Follower {
         let origin = || format!("service {} at {}", job.service, job.address);
         match answer {
             Decoded::Unchanged => {
-                if self.ledger.unchanged(&job.service, received) {
+                if self.queue.unchanged(&job.service, received) {
                     return Ok("unchanged");
                 }
                 let problem = "it says that nothing changed (200001) since a revision that was not sent".to_owned();
                 Err(RegistryError::NotInstances { origin: origin(), problem })
             }
             Decoded::Missing(_) => {
-                self.ledger.answered(&job.service, Content::Missing, received);
+                self.queue.answered(&job.service, Content::Missing, received);
                 self.schedule.revised(&job.service, job.epoch, String::new(), false, received);
                 Ok("missing")
             }
@@ -206,14 +206,14 @@ impl Follower {
                     return Err(RegistryError::WrongService { origin: origin(), asked, answered });
                 }
                 // What a server that was just turned to does not list may not have reached it yet: it is asked again.
-                if self.servers.may_lag(received) && self.ledger.would_lose(&job.service, &service) {
+                if self.servers.may_lag(received) && self.queue.would_lose(&job.service, &service) {
                     return Ok("listed");
                 }
-                if let Some(limit) = self.ledger.over(&job.service, &service) {
+                if let Some(limit) = self.queue.over(&job.service, &service) {
                     return Err(RegistryError::TooMuch { service: (*job.service).clone(), limit });
                 }
                 let revision = service.revision.clone();
-                let changed = self.ledger.answered(&job.service, Content::Listed(service), received);
+                let changed = self.queue.answered(&job.service, Content::Listed(service), received);
                 self.schedule.revised(&job.service, job.epoch, revision, changed, received);
                 Ok("listed")
             }
@@ -222,16 +222,16 @@ impl Follower {
 
     /// Takes a failure: the service's own, the server's, or everyone's.
     fn failed(&mut self, job: &Job, error: RegistryError, now: Instant) {
-        self.tally.failed(job.address.shown(), &error);
-        match self.servers.failed(job.generation, &job.service, error, self.ledger.len(), now) {
+        self.stats.failed(job.address.shown(), &error);
+        match self.servers.failed(job.generation, &job.service, error, self.queue.len(), now) {
             Consequence::Alone(error) => {
-                self.ledger.failed(&job.service, &Arc::new(error), now);
+                self.queue.failed(&job.service, &Arc::new(error), now);
                 self.schedule.failed(&job.service, job.epoch, now);
             }
             Consequence::Again => self.schedule.again(&job.service, job.epoch, now),
             Consequence::Halted(error) => {
-                self.tally.halted(Some(&error));
-                self.ledger.all_failed(&error, now);
+                self.stats.halted(Some(&error));
+                self.queue.all_failed(&error, now);
                 // Behind the others, so that the next probe asks for another service: this one may be the cause.
                 self.schedule.failed(&job.service, job.epoch, now);
             }

@@ -6,7 +6,6 @@
 
 mod address;
 mod ask;
-mod backoff;
 mod client;
 mod config;
 mod follower;
@@ -27,14 +26,14 @@ pub use self::config::HttpConfig;
 use self::follower::Follower;
 pub use self::tls::TlsFiles;
 pub use self::token::TokenSource;
-use super::{Pace, Registry, RegistryError, Report, Tally, Wanted};
+use super::{PollMode, PollStats, Registry, RegistryError, Report, Wanted};
 
 /// A Polaris server (or several that share a store), followed over HTTP.
 #[derive(Debug)]
 pub struct HttpRegistry {
     config: HttpConfig,
     asker: Asker,
-    tally: Arc<Tally>,
+    stats: Arc<PollStats>,
 }
 
 impl HttpRegistry {
@@ -45,17 +44,22 @@ impl HttpRegistry {
     /// The token cannot be read or sent, or the client cannot be made.
     pub fn new(config: HttpConfig) -> Result<Self, RegistryError> {
         let asker = Asker::new(&config)?;
-        Ok(Self { config, asker, tally: Arc::default() })
+        Ok(Self { config, asker, stats: Arc::default() })
     }
 
     /// Its figures, while it is followed.
-    pub fn tally(&self) -> Arc<Tally> {
-        Arc::clone(&self.tally)
+    pub fn stats(&self) -> Arc<PollStats> {
+        Arc::clone(&self.stats)
     }
 }
 
 impl Registry for HttpRegistry {
-    async fn follow(self, wanted: watch::Receiver<Wanted>, pace: watch::Receiver<Pace>, reports: mpsc::Sender<Report>) {
-        Follower::new(&self.config, self.asker, self.tally).run(wanted, pace, reports).await;
+    async fn follow(
+        self,
+        wanted: watch::Receiver<Wanted>,
+        pace: watch::Receiver<PollMode>,
+        reports: mpsc::Sender<Report>,
+    ) {
+        Follower::new(&self.config, self.asker, self.stats).run(wanted, pace, reports).await;
     }
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::HttpConfig;
-use super::backoff::Backoff;
+use crate::backoff::Backoff;
 use crate::registry::ServiceKey;
 use crate::registry::wire::request_body;
 

@@ -11,8 +11,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
-use super::backoff::Backoff;
 use super::{Address, HttpConfig};
+use crate::backoff::Backoff;
 use crate::registry::{RegistryError, ServiceKey};
 
 /// How many services, at most, must fail before failures that one service may cause are held against the server.

@@ -1,6 +1,7 @@
 //! What a registry holds: manifests, and modules as their blobs.
 
-use polaris2istio::converter::source::{Digest, Source};
+use polaris2istio::digest::Digest;
+use polaris2istio::source::Source;
 use serde_json::{Value, json};
 
 use super::fake::Fake;

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use polaris2istio::converter::source::{Settings, SourceNews, fetch, follow};
+use polaris2istio::source::{Settings, SourceNews, fetch, follow};
 
 use super::fake::Fake;
 use super::settings;

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use polaris2istio::converter::source::{Settings, SourceNews, fetch, follow};
+use polaris2istio::source::{Settings, SourceNews, fetch, follow};
 use serde_json::json;
 
 use super::fake::Fake;

@@ -10,7 +10,7 @@ mod troubles;
 
 use std::time::Duration;
 
-use polaris2istio::converter::source::{OciSettings, Settings, Source, fetch};
+use polaris2istio::source::{OciSettings, Settings, Source, fetch};
 
 const LIMIT: u64 = 100_000;
 /// `user:secret`.

@@ -1,6 +1,7 @@
 //! Tags that move, and digests that do not.
 
-use polaris2istio::converter::source::{Digest, SourceNews, follow};
+use polaris2istio::digest::Digest;
+use polaris2istio::source::{SourceNews, follow};
 use serde_json::json;
 
 use super::artifact::manifest;
@@ -74,7 +75,7 @@ async fn a_registry_without_head_or_digest_header_is_polled_all_the_same() {
         fake.set("/v2/rules/manifests/v1", body(manifest(Digest::of(b"two"), 3).to_string()));
         loop {
             match next(&mut follower).await {
-                SourceNews::Candidate(candidate) => break assert_eq!(candidate.bytes, &b"two"[..]),
+                SourceNews::Module(candidate) => break assert_eq!(candidate.bytes, &b"two"[..]),
                 SourceNews::Failed(_) | SourceNews::Recovered => {}
             }
         }

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use polaris2istio::converter::source::{Digest, PlainHttp, SourceNews, follow};
+use polaris2istio::digest::Digest;
+use polaris2istio::source::{PlainHttp, SourceNews, follow};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 

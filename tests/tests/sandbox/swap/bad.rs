@@ -1,7 +1,7 @@
 //! Modules that must not be taken: each costs no endpoint, and what is said tells what is wrong with it.
 
 use polaris2istio::control::Command;
-use polaris2istio::converter::swap::{Event, Happening};
+use polaris2istio::rollout::{ModuleEvent, ModuleEventKind};
 use polaris2istio_tests::wait_for;
 
 use super::{SOON, Swaps, active, candidate, digest};
@@ -67,9 +67,10 @@ async fn what_is_no_module_is_refused() {
     for (bytes, problem) in cases {
         swaps.world.write("module.wasm", &bytes);
         wait_for(problem, SOON, || async {
-            let history: Vec<Event> = serde_json::from_value(swaps.ask(Command::ModuleHistory).await.unwrap()).unwrap();
+            let history: Vec<ModuleEvent> =
+                serde_json::from_value(swaps.ask(Command::ModuleHistory).await.unwrap()).unwrap();
             let last = history.last().unwrap();
-            if last.what == Happening::Unfit && last.detail.contains(problem) {
+            if last.what == ModuleEventKind::Unfit && last.detail.contains(problem) {
                 Ok(())
             } else {
                 Err(last.detail.clone())

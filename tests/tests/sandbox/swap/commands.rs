@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt;
 
-use polaris2istio::converter::swap::{Command, Decision};
+use polaris2istio::rollout::{Command, Decision};
 
 use super::{Swaps, active, candidate, digest};
 

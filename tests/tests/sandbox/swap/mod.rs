@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use polaris2istio::control::{Command, ask};
-use polaris2istio::converter::swap::{self, Ledger};
+use polaris2istio::rollout::{self, Forwarded, ModuleState};
 use polaris2istio::run::Config;
 use polaris2istio_tests::wait_for;
 use serde_json::Value;
@@ -55,12 +55,12 @@ impl Swaps {
     }
 
     /// What the controller says of its modules.
-    async fn status(&self) -> Ledger {
+    async fn status(&self) -> ModuleState {
         serde_json::from_value(self.ask(Command::ModuleStatus).await.unwrap()).unwrap()
     }
 
-    async fn command(&self, command: swap::Command) -> Result<Value, String> {
-        self.ask(Command::Module(command)).await
+    async fn command(&self, command: rollout::Command) -> Result<Value, String> {
+        self.ask(Command::Forwarded(Forwarded::Module(command))).await
     }
 
     async fn ask(&self, command: Command) -> Result<Value, String> {
@@ -70,11 +70,11 @@ impl Swaps {
     }
 
     /// Waits until the controller says something of its modules, and returns what it says.
-    async fn until(&self, what: &str, fits: impl Fn(&Ledger) -> bool) -> Ledger {
+    async fn until(&self, what: &str, fits: impl Fn(&ModuleState) -> bool) -> ModuleState {
         wait_for(what, SOON, || async {
             match self.ask(Command::ModuleStatus).await {
                 Ok(value) => {
-                    let ledger: Ledger = serde_json::from_value(value.clone()).unwrap();
+                    let ledger: ModuleState = serde_json::from_value(value.clone()).unwrap();
                     if fits(&ledger) { Ok(ledger) } else { Err(value.to_string()) }
                 }
                 Err(problem) => Err(problem),
@@ -147,15 +147,15 @@ fn name(number: usize) -> String {
 
 /// The digest of a module.
 fn digest(behaviour: &str) -> String {
-    polaris2istio::converter::source::Digest::of(&guest::variant(behaviour)).to_string()
+    polaris2istio::digest::Digest::of(&guest::variant(behaviour)).to_string()
 }
 
 /// The module in use.
-fn active(ledger: &Ledger) -> String {
+fn active(ledger: &ModuleState) -> String {
     ledger.active.as_ref().map(|named| named.identity.module.to_string()).unwrap_or_default()
 }
 
 /// The candidate.
-fn candidate(ledger: &Ledger) -> String {
+fn candidate(ledger: &ModuleState) -> String {
     ledger.candidate.as_ref().map(|waiting| waiting.rules.identity.module.to_string()).unwrap_or_default()
 }

@@ -1,7 +1,7 @@
 //! What outlives a restart.
 
-use polaris2istio::converter::source::{Candidate, Source};
-use polaris2istio::converter::swap::Command;
+use polaris2istio::rollout::Command;
+use polaris2istio::source::{ModuleBytes, Source};
 use serde_json::{Value, json};
 
 use super::{Swaps, active, candidate, digest, name};
@@ -102,7 +102,7 @@ async fn the_embedded_module_is_never_lost() {
     swaps.offer("empty");
     let swaps = swaps.restart(|_, _| {}).await;
     let ledger = swaps.until("it waits", |ledger| ledger.candidate.is_some()).await;
-    assert_eq!(active(&ledger), Candidate::embedded().digest.to_string());
+    assert_eq!(active(&ledger), ModuleBytes::embedded().digest.to_string());
     swaps.world.answer(&name(0), None, &["10.0.0.1", "10.0.0.2"]);
     swaps.until_addresses(0, &["10.0.0.1", "10.0.0.2"]).await;
 }

@@ -1,10 +1,10 @@
 //! A module that nothing speaks against is taken by itself.
 
-use polaris2istio::converter::swap::Happening;
+use polaris2istio::rollout::ModuleEventKind;
 
 use super::{Swaps, active, digest};
 use polaris2istio::control::Command;
-use polaris2istio::converter::swap::Event;
+use polaris2istio::rollout::ModuleEvent;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_good_module_is_taken() {
@@ -14,9 +14,9 @@ async fn a_good_module_is_taken() {
     let ledger = swaps.status().await;
     assert_eq!(active(&ledger), digest("tag-two"));
     assert_eq!(ledger.previous.unwrap().identity.module.to_string(), digest("tag-one"));
-    let history: Vec<Event> = serde_json::from_value(swaps.ask(Command::ModuleHistory).await.unwrap()).unwrap();
+    let history: Vec<ModuleEvent> = serde_json::from_value(swaps.ask(Command::ModuleHistory).await.unwrap()).unwrap();
     let happened: Vec<_> = history.iter().map(|event| event.what).collect();
-    assert_eq!(happened, [Happening::Installed, Happening::Switched]);
+    assert_eq!(happened, [ModuleEventKind::Installed, ModuleEventKind::Switched]);
     let detail = &history[1].detail;
     assert!(detail.contains("5 entries: 0 unchanged, 5 changed, 0 newly rejected, 0 failed"), "{detail}");
     assert!(detail.contains("of 10 endpoints 0 would go, 0 change, 0 come"), "{detail}");
@@ -32,7 +32,7 @@ async fn entries_that_another_module_does_not_change_are_not_written() {
     let mut same = crate::guest::variant("tag-one");
     same.extend([0, 2, 1, b'x']);
     swaps.world.write("module.wasm", &same);
-    let other = polaris2istio::converter::source::Digest::of(&same).to_string();
+    let other = polaris2istio::digest::Digest::of(&same).to_string();
     swaps.until("the other module is in use", |ledger| active(ledger) == other).await;
     swaps.world.answer("entry-1", None, &["10.0.0.3"]);
     swaps.until_addresses(1, &["10.0.0.3"]).await;

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use polaris2istio::converter::swap::{Command, Decision};
 use polaris2istio::percent::Percent;
+use polaris2istio::rollout::{Command, Decision};
 
 use super::{Swaps, active, digest};
 

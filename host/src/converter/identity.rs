@@ -1,0 +1,43 @@
+//! What tells one set of rules from another: the module's bytes, and the parameters that it is given.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::converter::Parameters;
+use crate::digest::Digest;
+
+/// A module with its parameters. Equal identities give equal outcomes.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Identity {
+    /// Of the module's bytes.
+    pub module: Digest,
+    /// What the operator sets for it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub parameters: BTreeMap<String, String>,
+}
+
+impl Identity {
+    /// A module with its parameters.
+    pub fn new(module: Digest, parameters: &[(String, String)]) -> Self {
+        Self { module, parameters: parameters.iter().cloned().collect() }
+    }
+
+    /// The parameters as a module is given them.
+    pub(crate) fn parameters(&self) -> Parameters {
+        self.parameters.iter().map(|(key, value)| (key.clone(), value.clone())).collect()
+    }
+}
+
+/// The digest, and the parameters where there are any.
+impl fmt::Display for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.module.fmt(f)?;
+        for (at, (key, value)) in self.parameters.iter().enumerate() {
+            write!(f, "{}{key}={value}", if at == 0 { " with " } else { ", " })?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,77 @@
+//! Says what is wrong with names once, and again only when it is something else.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tracing::{info, warn};
+
+use super::client::Trouble;
+use super::dns_entry::DnsEntry;
+use super::plan::{Kind, Step};
+use super::records::Names;
+use super::refusal::Refusal;
+
+/// What was told.
+#[derive(Default)]
+pub(super) struct LogOnce {
+    /// By entry.
+    refusals: BTreeMap<String, Vec<Refusal>>,
+    /// By object.
+    troubles: BTreeMap<(Kind, String), Trouble>,
+    /// By what cannot be done.
+    outages: BTreeMap<&'static str, String>,
+}
+
+impl LogOnce {
+    /// The reasons of all entries.
+    pub(super) fn refusals(&mut self, all: &[(&DnsEntry, Names)]) {
+        for (entry, names) in all {
+            if self.refusals.get(&entry.uid).is_some_and(|told| *told == names.refusals) {
+                continue;
+            }
+            for refusal in &names.refusals {
+                warn!(entry = entry.title(), code = refusal.code(), "{refusal}");
+            }
+            self.refusals.insert(entry.uid.clone(), names.refusals.clone());
+        }
+        let present: BTreeSet<_> = all.iter().map(|(entry, _)| &entry.uid).collect();
+        self.refusals.retain(|uid, _| present.contains(uid));
+    }
+
+    /// A step was done.
+    pub(super) fn done(&mut self, namespace: &str, step: &Step) {
+        self.troubles.remove(&(step.kind, step.name.clone()));
+        info!(object = title(namespace, step), "{}", step.action.done());
+    }
+
+    /// A step was not done.
+    pub(super) fn trouble(&mut self, namespace: &str, step: &Step, trouble: Trouble) {
+        let key = (step.kind, step.name.clone());
+        if self.troubles.get(&key) != Some(&trouble) {
+            warn!(object = title(namespace, step), "name not kept: {trouble}");
+            self.troubles.insert(key, trouble);
+        }
+    }
+
+    /// Something cannot be done, whatever the object.
+    pub(super) fn outage(&mut self, what: &'static str, text: String) {
+        if self.outages.get(what) != Some(&text) {
+            warn!("{what}: {text}; retrying, what is published stays");
+            self.outages.insert(what, text);
+        }
+    }
+
+    /// It can be done.
+    pub(super) fn works(&mut self, what: &'static str) {
+        if self.outages.remove(what).is_some() {
+            info!("{what}: works again");
+        }
+    }
+}
+
+fn title(namespace: &str, step: &Step) -> String {
+    let kind = match step.kind {
+        Kind::Service => "Service",
+        Kind::Slice => "EndpointSlice",
+    };
+    format!("{kind} {namespace}/{}", step.name)
+}

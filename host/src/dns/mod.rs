@@ -1,0 +1,54 @@
+//! Names in the cluster's own DNS, for clients whose sidecar does not resolve them: `--dns`.
+//!
+//! It needs nothing but the entries, and knows neither the registry nor the module. What an entry should have is a pure
+//! function ([`names`]); the [`DnsController`] compares it with the Services and EndpointSlices that carry our label, whenever either
+//! changes, and does what is missing. `status.addresses` is istiod's; the one thing that is ever done to it is [`trap`]'s.
+
+mod client;
+mod controller;
+mod dns_entry;
+mod host;
+mod log_once;
+pub mod lost_vip;
+mod mode;
+mod object_cache;
+mod objects;
+mod plan;
+mod records;
+mod refusal;
+#[cfg(test)]
+mod tests;
+
+pub use controller::{DnsController, MayWrite, Options};
+pub use dns_entry::DnsEntry;
+pub use mode::{Mode, UnknownMode};
+pub use objects::LABEL;
+pub use records::{Names, Record, Settings, names};
+pub use refusal::{Refusal, Unfit};
+
+use futures::StreamExt;
+use kube::runtime::watcher::Event;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+
+use crate::entries::EntryEvents;
+use crate::istio::ServiceEntry;
+
+/// Events of entries, as far as names need them.
+pub type DnsEntryEvents = UnboundedReceiver<Event<DnsEntry>>;
+
+/// Lets a second reader see what the first takes from a source of entries, so that they are watched once.
+pub fn tap(events: EntryEvents, api_version: String) -> (EntryEvents, DnsEntryEvents) {
+    let (sender, receiver) = unbounded_channel();
+    let tapped = events.inspect(move |event| {
+        let slim = |entry: &ServiceEntry| DnsEntry::new(entry, &api_version);
+        // Nobody may be listening any more, which is no concern of the first reader.
+        let _ = sender.send(match event {
+            Event::Init => Event::Init,
+            Event::InitApply(entry) => Event::InitApply(slim(entry)),
+            Event::InitDone => Event::InitDone,
+            Event::Apply(entry) => Event::Apply(slim(entry)),
+            Event::Delete(entry) => Event::Delete(slim(entry)),
+        });
+    });
+    (tapped.boxed(), receiver)
+}

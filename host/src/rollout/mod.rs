@@ -1,0 +1,35 @@
+//! Changes the module while everything runs: a candidate is compared with the active module over every entry, taken or
+//! left for a person to decide, tried on a share of the entries where that is wanted, and taken back when it fails.
+//!
+//! The engine knows none of this: it sees one [`ActiveModules::convert`].
+
+mod active_modules;
+mod commands;
+mod comparison;
+mod controller;
+mod endpoint_change;
+mod evaluate;
+mod judged_outcome;
+mod loader;
+mod module_set;
+mod module_state;
+mod policy;
+mod report;
+mod shadow;
+mod shared_state;
+mod start;
+
+pub use commands::Command;
+pub use comparison::{Comparison, Status};
+pub use endpoint_change::{Altered, EndpointChange, line};
+
+pub use active_modules::{ActiveModules, Conversion, LastPublished, RolloutPhase};
+pub use controller::{Request, RolloutController};
+pub use judged_outcome::JudgedOutcome;
+pub use loader::compile;
+pub use module_state::{Canary, ModuleEvent, ModuleEventKind, ModuleRecord, ModuleState, PendingApproval, Refused};
+pub use policy::{Decision, Policy};
+pub use report::{EntryChange, Report};
+pub use shadow::{Engine, EntrySnapshot, EntrySnapshots};
+pub use shared_state::{CommandRequest, CommandResponse, Forwarded, Paused, Reply, SharedState};
+pub use start::{Setup, StartError};

@@ -1,0 +1,91 @@
+//! The document that all replicas share: the modules in use, a pause, and commands on their way to the leader.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{Command, ModuleState};
+use crate::lenient;
+
+/// All that is shared.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct SharedState {
+    /// Which modules are in use, and what happened to others.
+    pub module: ModuleState,
+    /// Nothing is written while this is set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub paused: Option<Paused>,
+    /// A command that a replica was given and the leader is to carry out.
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "lenient::option")]
+    pub request: Option<CommandRequest>,
+    /// The leader's answer to the last one.
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "lenient::option")]
+    pub answer: Option<CommandResponse>,
+}
+
+/// All writes are stopped.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Paused {
+    /// Since when.
+    pub since: jiff::Timestamp,
+    /// Why, in the words of who did it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reason: String,
+}
+
+impl std::fmt::Display for Paused {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "all writes are paused since {}", self.since)?;
+        if self.reason.is_empty() { Ok(()) } else { write!(f, ": {}", self.reason) }
+    }
+}
+
+/// A command on its way.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CommandRequest {
+    /// Tells it from others.
+    pub id: u64,
+    /// What is to be done.
+    pub command: Forwarded,
+}
+
+/// An answer on its way.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CommandResponse {
+    /// To which command.
+    pub id: u64,
+    /// What came of it.
+    pub reply: Reply,
+}
+
+/// A command that only the leader can carry out. All others any replica carries out itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Forwarded {
+    /// Something about the candidate or the active module.
+    Module(Command),
+    /// Let go what an entry holds, given as `namespace/name`, or what all hold.
+    Release(Option<String>),
+}
+
+/// What came of a command.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reply {
+    /// It was done; with what there is to say.
+    Done(Value),
+    /// It was not, and why.
+    Refused(String),
+}
+
+impl From<Result<Value, String>> for Reply {
+    fn from(result: Result<Value, String>) -> Self {
+        result.map_or_else(Self::Refused, Self::Done)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,93 @@
+//! Versions share the document: what an older one wrote is read, and what a later one adds stops nobody who goes back.
+
+use serde_json::{Value, json};
+
+use super::SharedState;
+use crate::state::{FileStore, Keeper, Store};
+
+/// All that release 0.1.0 writes. A later release reads it as long as this file stays as it is.
+const OF_0_1_0: &str = include_str!("../../../tests/fixtures/state/0.1.0.json");
+
+#[test]
+fn what_0_1_0_wrote_is_read_and_nothing_is_lost() {
+    let document: Value = serde_json::from_str(OF_0_1_0).unwrap();
+    assert_eq!(serde_json::to_value(read(&document)).unwrap(), document);
+}
+
+#[test]
+fn a_part_that_is_missing_is_as_if_nothing_had_happened() {
+    for document in [json!({}), json!({"module": {}}), json!({"module": {"history": []}})] {
+        assert_eq!(read(&document), SharedState::default(), "{document}");
+    }
+}
+
+#[test]
+fn fields_that_a_later_release_adds_are_passed_over() {
+    let mut document: Value = serde_json::from_str(OF_0_1_0).unwrap();
+    let known = read(&document);
+    for object in [
+        "",
+        "/module",
+        "/module/active",
+        "/module/canary",
+        "/module/candidate",
+        "/module/candidate/report",
+        "/module/candidate/report/largest/0",
+        "/module/refused/0",
+        "/module/history/0",
+        "/paused",
+        "/request",
+        "/answer",
+    ] {
+        document.pointer_mut(object).unwrap()["addedLater"] = json!({"some": ["thing"]});
+    }
+    assert_eq!(read(&document), known);
+}
+
+/// What a later release can do and this one has no word for is left out, and nothing beside it.
+#[test]
+fn happenings_and_commands_of_a_later_release_are_left_out() {
+    let document: Value = serde_json::from_str(OF_0_1_0).unwrap();
+    let check = |place: &str, value: Value, left_out: fn(&mut SharedState)| {
+        let mut later = document.clone();
+        *later.pointer_mut(place).unwrap() = value;
+        let mut expected = read(&document);
+        left_out(&mut expected);
+        assert_eq!(read(&later), expected, "{place}");
+    };
+    check("/module/history/2/what", json!("tried-elsewhere"), |state| drop(state.module.history.remove(2)));
+    check("/module/candidate/report/largest/1/status", json!("doubtful"), |state| state.module.candidate = None);
+    check("/request/command", json!({"module": {"promote": "later"}}), |state| state.request = None);
+    check("/answer/reply", json!({"postponed": 3}), |state| state.answer = None);
+}
+
+/// Which module is in use, which were refused and whether writes are stopped is never guessed.
+#[test]
+fn what_must_be_known_is_not_left_out() {
+    for place in ["/module/active", "/module/previous", "/module/canary", "/module/refused/0", "/paused"] {
+        let mut document: Value = serde_json::from_str(OF_0_1_0).unwrap();
+        *document.pointer_mut(place).unwrap() = json!({"written": "otherwise"});
+        assert!(serde_json::from_value::<SharedState>(document).is_err(), "{place}");
+    }
+}
+
+#[tokio::test]
+async fn a_change_keeps_what_is_known_and_drops_the_rest() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("state.json");
+    let mut document: Value = serde_json::from_str(OF_0_1_0).unwrap();
+    let mut later = document.clone();
+    later["addedLater"] = json!(1);
+    later["module"]["active"]["addedLater"] = json!(1);
+    std::fs::write(&path, later.to_string()).unwrap();
+    let keeper = Keeper::open(Store::File(FileStore::new(&path))).await.unwrap();
+    keeper.update(|state: &mut SharedState, _| state.paused = None).await.unwrap();
+    document.as_object_mut().unwrap().remove("paused");
+    let written: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    assert_eq!(written, document);
+}
+
+#[track_caller]
+fn read(document: &Value) -> SharedState {
+    serde_json::from_value(document.clone()).unwrap()
+}

@@ -1,0 +1,202 @@
+//! Why a source has no module to give. Each text names the place, what is wrong and what to do; none holds a secret.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::digest::Digest;
+
+/// What is wrong with a source.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SourceError {
+    /// A text that names no source.
+    #[error("module source `{text}`: {problem}; {remedy}")]
+    Address {
+        /// The text, or what of it can be shown.
+        text: String,
+        /// What is wrong with it.
+        problem: String,
+        /// What to write instead.
+        remedy: &'static str,
+    },
+    /// A path that cannot be read.
+    #[error("module {path}: {problem}; {remedy}", path = path.display())]
+    File {
+        /// The file or directory.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+        /// What to do.
+        remedy: &'static str,
+    },
+    /// A directory without a module in it.
+    #[error("module directory {path}: no file in it is named *.wasm; put the module there, in a ConfigMap as a key of binaryData such as module.wasm", path = path.display())]
+    NoModule {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// A directory with several modules in it.
+    #[error("module directory {path}: {} are there, and only one can be the module; remove the others, or name one as file:{path}/{first}", names.join(", "), path = path.display(), first = names.first().map_or("NAME", String::as_str))]
+    SeveralModules {
+        /// The directory.
+        path: PathBuf,
+        /// The names of the files, sorted.
+        names: Vec<String>,
+    },
+    /// More bytes than allowed.
+    #[error(
+        "module {origin}: {} bytes, more than the {limit} allowed; build it for size (opt-level \"s\", strip), or raise --module-max-size",
+        size.map_or_else(|| format!("over {limit}"), |size| size.to_string())
+    )]
+    TooLarge {
+        /// Where it was to come from.
+        origin: String,
+        /// Bytes that it has or says it has, where that is known.
+        size: Option<u64>,
+        /// Bytes that it may have.
+        limit: u64,
+    },
+    /// A registry that cannot be talked to.
+    #[error("module {reference}: no connection to the registry at {host}: {problem}; {remedy}")]
+    Unreachable {
+        /// Which module.
+        reference: String,
+        /// Who was to be connected with.
+        host: String,
+        /// What happened.
+        problem: String,
+        /// What to do.
+        remedy: &'static str,
+    },
+    /// A registry that takes too long.
+    #[error(
+        "module {reference}: the registry did not deliver the {what} within {after:?}; see how it fares, or raise --oci-timeout"
+    )]
+    TimedOut {
+        /// Which module.
+        reference: String,
+        /// What was asked for.
+        what: &'static str,
+        /// How long it had.
+        after: Duration,
+    },
+    /// A connection that ended too early.
+    #[error(
+        "module {reference}: the connection broke while the {what} was on its way: {problem}; see how the registry fares"
+    )]
+    Dropped {
+        /// Which module.
+        reference: String,
+        /// What was asked for.
+        what: &'static str,
+        /// What happened.
+        problem: String,
+    },
+    /// Access was denied.
+    #[error(
+        "module {reference}: the registry denies access to the {what} (HTTP {status}{code}) {credentials}; {remedy}"
+    )]
+    Denied {
+        /// Which module.
+        reference: String,
+        /// What was asked for.
+        what: &'static str,
+        /// The HTTP status.
+        status: u16,
+        /// The registry's own error code with a comma before it, or nothing.
+        code: String,
+        /// With which credentials it was asked, without the secret.
+        credentials: String,
+        /// What to do.
+        remedy: &'static str,
+    },
+    /// The registry does not have it.
+    #[error(
+        "module {reference}: the registry has no such {what} (HTTP 404{code}); check repository, tag and digest, and that it was pushed (private repositories may say the same to strangers)"
+    )]
+    Missing {
+        /// Which module.
+        reference: String,
+        /// What was asked for.
+        what: &'static str,
+        /// The registry's own error code with a comma before it, or nothing.
+        code: String,
+    },
+    /// Any other answer that is no success.
+    #[error("module {reference}: asked for the {what}, the registry answers HTTP {status}{code}; {remedy}")]
+    Status {
+        /// Which module.
+        reference: String,
+        /// What was asked for.
+        what: &'static str,
+        /// The HTTP status.
+        status: u16,
+        /// The registry's own error code with a comma before it, or nothing.
+        code: String,
+        /// What to do.
+        remedy: &'static str,
+    },
+    /// An answer that breaks the rules of registries.
+    #[error("module {reference}: the registry's answer is unfit: {field}: {problem}; {remedy}")]
+    Answer {
+        /// Which module.
+        reference: String,
+        /// Which part of the answer.
+        field: String,
+        /// What is wrong with it.
+        problem: String,
+        /// What to do.
+        remedy: &'static str,
+    },
+    /// Bytes that are not what their name says.
+    #[error(
+        "module {reference}: the {what} should have the digest {wanted} but has {found}, so it was altered or cut on its way and is not used; try another mirror or proxy, or push it again"
+    )]
+    WrongDigest {
+        /// Which module.
+        reference: String,
+        /// What was asked for.
+        what: &'static str,
+        /// The digest asked for.
+        wanted: Digest,
+        /// The digest of what came.
+        found: Digest,
+    },
+    /// An artifact that is no module.
+    #[error("module {reference}: an artifact of another kind: {field} {problem}; {remedy}")]
+    Kind {
+        /// Which module.
+        reference: String,
+        /// Which field of the manifest says so.
+        field: &'static str,
+        /// What it says.
+        problem: String,
+        /// What to do.
+        remedy: &'static str,
+    },
+    /// The file with the credentials.
+    #[error("registry credentials {path}: {problem}; {remedy}", path = path.display())]
+    DockerConfig {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+        /// What to do.
+        remedy: &'static str,
+    },
+    /// The certificates to trust.
+    #[error("registry certificates {path}: {problem}; give a file of certificates in PEM by --oci-ca-file", path = path.display())]
+    Authority {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The client itself could not be set up, or its task ended early.
+    #[error("module {origin}: cannot be fetched here: {problem}; this is a fault of this program")]
+    Client {
+        /// Where it was to come from.
+        origin: String,
+        /// What happened.
+        problem: String,
+    },
+}

@@ -1,0 +1,209 @@
+//! What a reference names now: resolved, compared with what was known, downloaded where it is another, verified.
+
+use bytes::Bytes;
+use hyper::Method;
+use hyper::header::HeaderMap;
+
+use super::http::Answer;
+use super::manifest::{self, Layer};
+use super::session::Session;
+use crate::digest::Digest;
+use crate::source::{Cache, ModuleBytes, Reference, Settings, SourceError, blocking};
+
+/// Where registries say which manifest they answer with.
+const DIGEST_HEADER: &str = "docker-content-digest";
+
+/// Gets an artifact once. The cache serves where a digest is pinned.
+pub(in crate::source) async fn fetch(reference: &Reference, settings: &Settings) -> Result<ModuleBytes, SourceError> {
+    let mut artifact = Artifact::new(reference, settings).await?;
+    if let Some(candidate) = artifact.pinned_in_cache().await? {
+        return Ok(candidate);
+    }
+    let missing = || SourceError::Client { origin: reference.to_string(), problem: "nothing was downloaded".into() };
+    artifact.news().await?.ok_or_else(missing)
+}
+
+/// An artifact, and what is known of it.
+pub(super) struct Artifact {
+    reference: Reference,
+    settings: Settings,
+    cache: Option<Cache>,
+    /// Made anew after a failure, so that certificates are read again.
+    session: Option<Session>,
+    /// The manifest and the module that were handed out last.
+    known: Option<(Digest, Digest)>,
+    /// A manifest that will not do, whenever it is looked at.
+    refused: Option<(Digest, SourceError)>,
+}
+
+impl Artifact {
+    pub(super) async fn new(reference: &Reference, settings: &Settings) -> Result<Self, SourceError> {
+        let cache = match settings.cache.clone() {
+            None => None,
+            Some(directory) => {
+                let at = directory.display().to_string();
+                let opened = blocking(&reference.to_string(), move || Cache::open(&directory)).await?;
+                opened.inspect_err(|error| no_cache(&at, error)).ok()
+            }
+        };
+        Ok(Self {
+            reference: reference.clone(),
+            settings: settings.clone(),
+            cache,
+            session: None,
+            known: None,
+            refused: None,
+        })
+    }
+
+    pub(super) fn is_pinned(&self) -> bool {
+        self.reference.digest().is_some()
+    }
+
+    /// Whether something was handed out.
+    pub(super) fn is_known(&self) -> bool {
+        self.known.is_some()
+    }
+
+    /// The module from the cache, where its digest is pinned: no registry could say anything else.
+    pub(super) async fn pinned_in_cache(&mut self) -> Result<Option<ModuleBytes>, SourceError> {
+        if self.is_pinned() { self.in_cache().await } else { Ok(None) }
+    }
+
+    /// The module from the cache: of the pinned digest, or of what the tag was last resolved to.
+    pub(super) async fn in_cache(&mut self) -> Result<Option<ModuleBytes>, SourceError> {
+        let Some(cache) = self.cache.clone() else { return Ok(None) };
+        let (reference, limit) = (self.reference.clone(), self.settings.size_limit);
+        let origin = self.reference.to_string();
+        let found = blocking(&origin, move || {
+            let manifest = reference.digest().or_else(|| cache.resolved(&reference))?;
+            let layer = manifest::layer("", &cache.manifest(manifest)?).ok()?;
+            Some((manifest, layer.digest, cache.module(layer.digest, limit)?))
+        });
+        let Some((manifest, module, bytes)) = found.await? else { return Ok(None) };
+        self.known = Some((manifest, module));
+        Ok(Some(ModuleBytes::new(bytes, format!("{} (from the cache)", self.reference.pinned(manifest)))))
+    }
+
+    /// Asks the registry. `None` means that the module is the one that was handed out last.
+    pub(super) async fn news(&mut self) -> Result<Option<ModuleBytes>, SourceError> {
+        let mut session = match self.session.take() {
+            Some(session) => session,
+            None => Session::new(&self.reference, &self.settings).await?,
+        };
+        let news = self.ask(&mut session).await?;
+        self.session = Some(session);
+        Ok(news)
+    }
+
+    async fn ask(&mut self, session: &mut Session) -> Result<Option<ModuleBytes>, SourceError> {
+        if (self.known.is_some() || self.refused.is_some()) && self.head_is_known(session).await? {
+            return Ok(None);
+        }
+        let answer = session.manifest(Method::GET).await?;
+        let manifest = self.verify(&answer)?;
+        let layer = match self.layer(&answer.body) {
+            Ok(layer) => layer,
+            Err(error) => {
+                self.refused = Some((manifest, error.clone()));
+                return Err(error);
+            }
+        };
+        self.refused = None;
+        let bytes = match self.known {
+            Some((_, module)) if module == layer.digest => None,
+            _ => Some(self.module(session, layer).await?),
+        };
+        self.keep(manifest, layer.digest, answer.body, bytes.clone()).await?;
+        self.known = Some((manifest, layer.digest));
+        Ok(bytes.map(|bytes| ModuleBytes::new(bytes, self.reference.pinned(manifest).to_string())))
+    }
+
+    /// Whether the tag still means what it did, by a request that transfers nothing. A known refusal is repeated.
+    async fn head_is_known(&self, session: &mut Session) -> Result<bool, SourceError> {
+        let found = match session.manifest(Method::HEAD).await {
+            Ok(answer) => digest_of(&answer.headers),
+            // A registry that does not answer HEAD may well answer GET.
+            Err(SourceError::Status { .. }) => None,
+            Err(error) => return Err(error),
+        };
+        match (&self.refused, found) {
+            (Some((refused, error)), Some(found)) if *refused == found => Err(error.clone()),
+            (_, Some(found)) => Ok(self.known.is_some_and(|(manifest, _)| manifest == found)),
+            (_, None) => Ok(false),
+        }
+    }
+
+    /// The manifest's digest, which must be the one that was asked for.
+    fn verify(&self, answer: &Answer) -> Result<Digest, SourceError> {
+        let found = Digest::of(&answer.body);
+        match self.reference.digest().or_else(|| digest_of(&answer.headers)) {
+            Some(wanted) if wanted != found => Err(self.wrong("manifest", wanted, found)),
+            _ => Ok(found),
+        }
+    }
+
+    fn layer(&self, manifest: &[u8]) -> Result<Layer, SourceError> {
+        let reference = self.reference.to_string();
+        let layer = manifest::layer(&reference, manifest)?;
+        let limit = self.settings.size_limit;
+        if layer.size > limit {
+            return Err(SourceError::TooLarge { origin: reference, size: Some(layer.size), limit });
+        }
+        Ok(layer)
+    }
+
+    async fn module(&self, session: &mut Session, layer: Layer) -> Result<Bytes, SourceError> {
+        if let Some(cache) = self.cache.clone() {
+            let limit = self.settings.size_limit;
+            let cached = blocking(&self.reference.to_string(), move || cache.module(layer.digest, limit)).await?;
+            if let Some(bytes) = cached {
+                return Ok(bytes.into());
+            }
+        }
+        let bytes = session.module(layer.digest).await?;
+        match Digest::of(&bytes) {
+            found if found == layer.digest => Ok(bytes.into()),
+            found => Err(self.wrong("module", layer.digest, found)),
+        }
+    }
+
+    /// Keeps what was fetched. A cache that cannot be written is no reason not to use it.
+    async fn keep(
+        &self,
+        manifest: Digest,
+        module: Digest,
+        text: Vec<u8>,
+        bytes: Option<Bytes>,
+    ) -> Result<(), SourceError> {
+        let Some(cache) = self.cache.clone() else { return Ok(()) };
+        let reference = self.reference.clone();
+        blocking(&self.reference.to_string(), move || {
+            let kept = bytes
+                .map_or(Ok(()), |bytes| cache.keep_module(module, &bytes))
+                .and_then(|()| cache.keep_manifest(manifest, &text))
+                .and_then(|()| match reference.digest() {
+                    Some(_) => Ok(()),
+                    None => cache.keep_resolved(&reference, manifest),
+                });
+            if let Err(error) = kept {
+                no_cache(&reference.to_string(), &error);
+            }
+        })
+        .await
+    }
+
+    fn wrong(&self, what: &'static str, wanted: Digest, found: Digest) -> SourceError {
+        SourceError::WrongDigest { reference: self.reference.to_string(), what, wanted, found }
+    }
+}
+
+fn no_cache(what: &str, error: &std::io::Error) {
+    tracing::warn!(
+        "module cache, {what}: {error}; the module is used, but will have to be fetched again after a restart"
+    );
+}
+
+fn digest_of(headers: &HeaderMap) -> Option<Digest> {
+    headers.get(DIGEST_HEADER)?.to_str().ok()?.parse().ok()
+}

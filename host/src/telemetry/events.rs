@@ -1,0 +1,126 @@
+//! Tells the owners of entries, by Events on them, what they should know: `kubectl describe` shows it.
+//!
+//! Nothing waits for an Event, and none is worth much load: what does not fit is left out, the log and the status have it all.
+//! What repeats becomes a series of one Event.
+
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::ObjectReference;
+use kube::Client;
+use tokio::sync::mpsc;
+use tracing::{debug, warn};
+
+use super::Condition;
+use super::series::{Recorder, Words};
+use crate::istio::{KIND, ServiceEntry};
+
+/// Events that may wait.
+const WAITING: usize = 256;
+/// Between two of them: a mass of entries with one trouble must not load the API server.
+const PAUSE: Duration = Duration::from_millis(100);
+/// How long one may take.
+const WITHIN: Duration = Duration::from_secs(5);
+/// The API takes 1 kB.
+const LONGEST: usize = 1000;
+
+/// Takes what is to be told; without a cluster it goes nowhere.
+#[derive(Clone, Default)]
+pub struct Events {
+    sender: Option<mpsc::Sender<(ObjectReference, Words)>>,
+    api_version: String,
+}
+
+impl Events {
+    /// Tells by this client, in the name of this process. The future tells until it is dropped.
+    pub fn new(client: Client, identity: &str, api_version: &str) -> (Self, impl Future<Output = ()> + use<>) {
+        let (sender, told) = mpsc::channel(WAITING);
+        let events = Self { sender: Some(sender), api_version: api_version.into() };
+        (events, publish(Recorder::new(client, identity), told))
+    }
+
+    /// An entry has a problem that it did not have, or not like this.
+    pub fn problem(&self, entry: &ServiceEntry, condition: Condition, words: &str) {
+        let (reason, action) = words_for(condition);
+        self.send(entry, Words { kind: "Warning", reason, action, note: cut(words) });
+    }
+
+    /// It has it no more.
+    pub fn solved(&self, entry: &ServiceEntry, condition: Condition, words: &str) {
+        let (_, action) = words_for(condition);
+        let note = cut(&format!("over: {words}"));
+        self.send(entry, Words { kind: "Normal", reason: "Recovered", action, note });
+    }
+
+    fn send(&self, entry: &ServiceEntry, words: Words) {
+        let Some(sender) = &self.sender else { return };
+        let reference = ObjectReference {
+            api_version: Some(self.api_version.clone()),
+            kind: Some(KIND.into()),
+            name: entry.metadata.name.clone(),
+            namespace: entry.metadata.namespace.clone(),
+            uid: entry.metadata.uid.clone(),
+            ..ObjectReference::default()
+        };
+        if sender.try_send((reference, words)).is_err() {
+            debug!(entry = entry.title(), "an Event is left out, there are too many");
+        }
+    }
+}
+
+/// The reason and the action of an Event.
+fn words_for(condition: Condition) -> (&'static str, &'static str) {
+    match condition {
+        Condition::Rejected => ("Rejected", "Convert"),
+        Condition::Annotation => ("BadAnnotation", "Convert"),
+        Condition::Conversion => ("ConversionFailed", "Convert"),
+        Condition::Held => ("EndpointsHeld", "Hold"),
+        Condition::Write => ("WriteRefused", "Write"),
+        Condition::Contested => ("FieldConflict", "Write"),
+        Condition::Fight => ("ContentFlaps", "Write"),
+        Condition::Paused => ("Paused", "Write"),
+        Condition::Name | Condition::NamePending => ("NameNotPublished", "Publish"),
+        Condition::VirtualIp => ("VirtualIpLost", "Allocate"),
+        // No look notes it: when the registry is silent, an Event on each entry would help nobody.
+        Condition::Registry => ("RegistryFails", "Ask"),
+    }
+}
+
+async fn publish(mut recorder: Recorder, mut told: mpsc::Receiver<(ObjectReference, Words)>) {
+    let mut said = String::new();
+    while let Some((reference, words)) = told.recv().await {
+        let problem = match tokio::time::timeout(WITHIN, recorder.publish(&reference, &words)).await {
+            Ok(Ok(())) => String::new(),
+            Ok(Err(kube::Error::Api(status))) if status.code == 403 => format!(
+                "{}; grant create and patch on events.events.k8s.io by a Role in the entries' namespace",
+                status.message
+            ),
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => format!("no answer within {WITHIN:?}"),
+        };
+        if !problem.is_empty() && problem != said {
+            warn!("Events cannot be written, the log has what they say: {problem}");
+        }
+        said = problem;
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+fn cut(text: &str) -> String {
+    if text.len() <= LONGEST {
+        return text.into();
+    }
+    format!("{}…", &text[..text.floor_char_boundary(LONGEST)])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cuts_at_a_character() {
+        assert_eq!(cut("short"), "short");
+        let long = "é".repeat(800);
+        let cut = cut(&long);
+        assert!(cut.len() <= 1003 && cut.ends_with("é…"), "{}", cut.len());
+    }
+}

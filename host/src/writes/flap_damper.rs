@@ -1,0 +1,99 @@
+//! Spaces the writes of one entry, the more so while its content flaps between the same states.
+//!
+//! A rolling deployment brings something new with each write, and keeps the short spacing; an instance that comes and
+//! goes, or two managers that undo each other's writes, do not.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+/// Between two writes of one entry.
+const SPACING: Duration = Duration::from_millis(200);
+/// The same while it flaps, at most.
+const LONGEST: Duration = Duration::from_secs(10);
+/// After so long without a write, what was before does not count.
+const QUIET: Duration = Duration::from_secs(60);
+/// States that are remembered.
+const REMEMBERED: usize = 8;
+
+/// When an entry was written, and with what.
+#[derive(Debug)]
+pub struct FlapDamper {
+    spacing: Duration,
+    last: Option<Instant>,
+    recent: VecDeque<u64>,
+}
+
+impl Default for FlapDamper {
+    fn default() -> Self {
+        Self { spacing: SPACING, last: None, recent: VecDeque::new() }
+    }
+}
+
+impl FlapDamper {
+    /// How long a write has to wait from now.
+    pub fn wait(&self, now: Instant) -> Duration {
+        self.last.map_or(Duration::ZERO, |last| (last + self.spacing).saturating_duration_since(now))
+    }
+
+    /// Notes a write of content with this hash.
+    pub fn wrote(&mut self, content: u64, now: Instant) {
+        if self.last.is_some_and(|last| now.duration_since(last) > QUIET) {
+            *self = Self::default();
+        }
+        self.spacing = if self.recent.contains(&content) { (self.spacing * 2).min(LONGEST) } else { SPACING };
+        self.recent.push_back(content);
+        if self.recent.len() > REMEMBERED {
+            self.recent.pop_front();
+        }
+        self.last = Some(now);
+    }
+
+    /// How long it still counts as flapping, unless it is written meanwhile; none where the last write brought back nothing
+    /// that was there before, or has been the last for long.
+    pub fn flaps(&self, now: Instant) -> Option<Duration> {
+        let last = self.last.filter(|_| self.spacing > SPACING)?;
+        Some((last + QUIET).saturating_duration_since(now)).filter(|rest| !rest.is_zero())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spaces_by_what_is_written() {
+        let start = Instant::now();
+        let mut now = start;
+        let mut waits = |contents: &[u64]| {
+            let mut pace = FlapDamper::default();
+            let mut waits = Vec::new();
+            for content in contents {
+                pace.wrote(*content, now);
+                waits.push(pace.wait(now).as_millis());
+                now += pace.wait(now);
+            }
+            waits
+        };
+        assert_eq!(waits(&[1, 2, 3, 4]), [200, 200, 200, 200], "new content");
+        assert_eq!(
+            waits(&[1, 2, 1, 2, 1, 2, 1, 2, 1]),
+            [200, 200, 400, 800, 1600, 3200, 6400, 10000, 10000],
+            "flapping"
+        );
+        assert_eq!(waits(&[1, 2, 1, 3]), [200, 200, 400, 200], "something new ends it");
+    }
+
+    #[test]
+    fn forgets_after_a_quiet_time() {
+        let now = Instant::now();
+        let mut pace = FlapDamper::default();
+        assert_eq!(pace.wait(now), Duration::ZERO);
+        pace.wrote(1, now);
+        pace.wrote(1, now);
+        assert_eq!(pace.flaps(now), Some(QUIET));
+        assert_eq!(pace.flaps(now + QUIET / 2), Some(QUIET / 2));
+        assert_eq!(pace.flaps(now + QUIET), None, "without a write");
+        pace.wrote(1, now + QUIET * 2);
+        assert_eq!(pace.flaps(now + QUIET * 2), None);
+    }
+}
