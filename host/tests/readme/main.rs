@@ -11,6 +11,7 @@ mod links;
 use std::process::Command;
 
 use clap::CommandFactory;
+use polaris2istio::annotation;
 use polaris2istio::cli::Cli;
 use polaris2istio_core::diagnostic::Code;
 use polaris2istio_core::model::Severity;
@@ -119,6 +120,19 @@ fn commands(documents: &[Document]) {
         }
     }
     assert!(count >= 2);
+}
+
+/// The table of annotations has all of them, and no other.
+#[test]
+fn every_annotation_has_a_row() {
+    let document = Document::with("annotations");
+    let table = between(&document.text, "## Annotations of an entry\n", "\n## ").expect("a section of annotations");
+    let rows = table.lines().filter_map(|line| line.strip_prefix("| `")?.split(" |").next());
+    let mut told: Vec<_> = rows.flat_map(|row| row.split(", ")).map(|key| key.trim_matches('`')).collect();
+    let mut known = annotation::ALL.map(|(key, _)| key);
+    told.sort_unstable();
+    known.sort_unstable();
+    assert_eq!(told, known, "{}, and the keys in host/src/annotation.rs", document.path);
 }
 
 /// What is too long for a test is run by CI: the chain is not broken.

@@ -4,9 +4,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What is compared, and the document that it stands in. Who moves a part to another document says so here.
-const PLACES: [(&str, &str); 8] = [
+const PLACES: [(&str, &str); 9] = [
     ("quickstart", "README.md"),
     ("flags", "deploy/docs/configuration.md"),
+    ("annotations", "deploy/docs/configuration.md"),
     ("diagnostics", "deploy/docs/configuration.md"),
     ("installation", "deploy/docs/install.md"),
     ("image", "deploy/docs/install.md"),
