@@ -1,11 +1,12 @@
-//! Why a source has no module to give. Each text names the place, what is wrong and what to do; none holds a secret.
+//! The reasons why a source has no module to give. Each text names the place, the problem and the remedy; none holds a
+//! secret.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::digest::Digest;
 
-/// What is wrong with a source.
+/// A trouble of a source.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SourceError {
     /// A text that names no source.
@@ -13,9 +14,9 @@ pub enum SourceError {
     Address {
         /// The text, or what of it can be shown.
         text: String,
-        /// What is wrong with it.
+        /// The problem, in words.
         problem: String,
-        /// What to write instead.
+        /// A form that is accepted.
         remedy: &'static str,
     },
     /// A path that cannot be read.
@@ -23,9 +24,9 @@ pub enum SourceError {
     File {
         /// The file or directory.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The problem, in words.
         problem: String,
-        /// What to do.
+        /// The remedy.
         remedy: &'static str,
     },
     /// A directory without a module in it.
@@ -48,9 +49,9 @@ pub enum SourceError {
         size.map_or_else(|| format!("over {limit}"), |size| size.to_string())
     )]
     TooLarge {
-        /// Where it was to come from.
+        /// The place it was to come from.
         origin: String,
-        /// Bytes that it has or says it has, where that is known.
+        /// The bytes that it has or says it has, if that is known.
         size: Option<u64>,
         /// Bytes that it may have.
         limit: u64,
@@ -60,11 +61,11 @@ pub enum SourceError {
     Unreachable {
         /// Which module.
         reference: String,
-        /// Who was to be connected with.
+        /// The host that was to be reached.
         host: String,
-        /// What happened.
+        /// The cause, in words.
         problem: String,
-        /// What to do.
+        /// The remedy.
         remedy: &'static str,
     },
     /// A registry that takes too long.
@@ -74,9 +75,9 @@ pub enum SourceError {
     TimedOut {
         /// Which module.
         reference: String,
-        /// What was asked for.
+        /// The part that was asked for.
         what: &'static str,
-        /// How long it had.
+        /// The time that it had.
         after: Duration,
     },
     /// A connection that ended too early.
@@ -86,9 +87,9 @@ pub enum SourceError {
     Dropped {
         /// Which module.
         reference: String,
-        /// What was asked for.
+        /// The part that was asked for.
         what: &'static str,
-        /// What happened.
+        /// The cause, in words.
         problem: String,
     },
     /// Access was denied.
@@ -98,15 +99,15 @@ pub enum SourceError {
     Denied {
         /// Which module.
         reference: String,
-        /// What was asked for.
+        /// The part that was asked for.
         what: &'static str,
         /// The HTTP status.
         status: u16,
         /// The registry's own error code with a comma before it, or nothing.
         code: String,
-        /// With which credentials it was asked, without the secret.
+        /// The credentials that were presented, without the secret.
         credentials: String,
-        /// What to do.
+        /// The remedy.
         remedy: &'static str,
     },
     /// The registry does not have it.
@@ -116,7 +117,7 @@ pub enum SourceError {
     Missing {
         /// Which module.
         reference: String,
-        /// What was asked for.
+        /// The part that was asked for.
         what: &'static str,
         /// The registry's own error code with a comma before it, or nothing.
         code: String,
@@ -126,13 +127,13 @@ pub enum SourceError {
     Status {
         /// Which module.
         reference: String,
-        /// What was asked for.
+        /// The part that was asked for.
         what: &'static str,
         /// The HTTP status.
         status: u16,
         /// The registry's own error code with a comma before it, or nothing.
         code: String,
-        /// What to do.
+        /// The remedy.
         remedy: &'static str,
     },
     /// An answer that breaks the rules of registries.
@@ -140,11 +141,11 @@ pub enum SourceError {
     Answer {
         /// Which module.
         reference: String,
-        /// Which part of the answer.
+        /// The part of the answer that is unfit.
         field: String,
-        /// What is wrong with it.
+        /// The problem, in words.
         problem: String,
-        /// What to do.
+        /// The remedy.
         remedy: &'static str,
     },
     /// Bytes that are not what their name says.
@@ -154,7 +155,7 @@ pub enum SourceError {
     WrongDigest {
         /// Which module.
         reference: String,
-        /// What was asked for.
+        /// The part that was asked for.
         what: &'static str,
         /// The digest asked for.
         wanted: Digest,
@@ -166,11 +167,11 @@ pub enum SourceError {
     Kind {
         /// Which module.
         reference: String,
-        /// Which field of the manifest says so.
+        /// The field of the manifest that says so.
         field: &'static str,
-        /// What it says.
+        /// The field's value.
         problem: String,
-        /// What to do.
+        /// The remedy.
         remedy: &'static str,
     },
     /// The file with the credentials.
@@ -178,9 +179,9 @@ pub enum SourceError {
     DockerConfig {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The problem, in words.
         problem: String,
-        /// What to do.
+        /// The remedy.
         remedy: &'static str,
     },
     /// The certificates to trust.
@@ -188,15 +189,15 @@ pub enum SourceError {
     Authority {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The problem, in words.
         problem: String,
     },
     /// The client itself could not be set up, or its task ended early.
     #[error("module {origin}: cannot be fetched here: {problem}; this is a fault of this program")]
     Client {
-        /// Where it was to come from.
+        /// The place it was to come from.
         origin: String,
-        /// What happened.
+        /// The cause, in words.
         problem: String,
     },
 }

@@ -1,4 +1,4 @@
-//! How a registry wants to be asked, by its `WWW-Authenticate`, and the token that it hands out.
+//! The authorization that a registry wants, by its `WWW-Authenticate`, and the token that it hands out.
 //! <https://distribution.github.io/distribution/spec/auth/token/>
 
 use http_auth::parser::ChallengeParser;
@@ -7,7 +7,7 @@ use hyper::header::{HeaderValue, WWW_AUTHENTICATE};
 use reqwest::Url;
 use serde::Deserialize;
 
-/// What is to be presented.
+/// The kind of authorization to present.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Challenge {
     /// User and password.
@@ -39,7 +39,7 @@ impl Challenge {
     }
 }
 
-/// Where a token that allows to pull from the repository, and no more, is to be had.
+/// The address of a token that allows to pull from the repository, and no more.
 fn address(realm: Option<String>, service: Option<String>, repository: &str) -> Result<Url, String> {
     let realm = realm.ok_or("its realm is missing")?;
     let mut url = Url::parse(&realm).map_err(|error| format!("its realm is no address: {error}"))?;
@@ -64,7 +64,7 @@ struct Granted {
 
 /// The authorization that a token server granted.
 pub(super) fn granted(body: &[u8]) -> Result<HeaderValue, &'static str> {
-    // What is wrong in particular is not repeated: it may be a token.
+    // The parser's own words are not repeated: they may hold a token.
     let granted: Granted = serde_json::from_slice(body).map_err(|_| "it is not JSON as token servers write it")?;
     let token = granted.token.or(granted.access_token).ok_or("it holds no token")?;
     let mut header =
