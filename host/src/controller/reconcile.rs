@@ -156,7 +156,7 @@ impl Reconciliation<'_> {
                 return self.end(SyncStatus::Failed, Action::await_change());
             }
         };
-        let Some(Conversion { outcome, by, turn }) = self.convert(&service, &content).await else {
+        let Some(Conversion { outcome, by, phase: turn }) = self.convert(&service, &content).await else {
             return self.end(SyncStatus::Failed, Action::requeue(TROUBLE_RETRY));
         };
         self.waits = turn == RolloutPhase::Waits;

@@ -38,11 +38,11 @@ pub(super) fn status(ledger: &ModuleState) -> String {
         }
     }
     if let Some(canary) = &ledger.canary {
-        line(&mut text, "canary", &describe(&canary.rules));
+        line(&mut text, "canary", &describe(&canary.module));
         line(&mut text, "", &format!("on {} of the entries until {}", canary.share, canary.until));
     }
     if let Some(waiting) = &ledger.candidate {
-        line(&mut text, "candidate", &describe(&waiting.rules));
+        line(&mut text, "candidate", &describe(&waiting.module));
         for objection in &waiting.objections {
             line(&mut text, "", &format!("waits: {objection}"));
         }

@@ -157,5 +157,5 @@ fn active(ledger: &ModuleState) -> String {
 
 /// The candidate.
 fn candidate(ledger: &ModuleState) -> String {
-    ledger.candidate.as_ref().map(|waiting| waiting.rules.identity.module.to_string()).unwrap_or_default()
+    ledger.candidate.as_ref().map(|waiting| waiting.module.identity.module.to_string()).unwrap_or_default()
 }

@@ -54,7 +54,7 @@ async fn other_parameters_are_another_module() {
     swaps.world.write("parameters.yaml", b"region: south\nbehaviour: panic\n");
     let ledger = swaps.until("they wait", |ledger| ledger.candidate.is_some()).await;
     let waiting = ledger.candidate.unwrap();
-    assert_eq!(waiting.rules.identity.module, one.module);
+    assert_eq!(waiting.module.identity.module, one.module);
     assert_eq!(waiting.report.failed, 2);
     assert_eq!(ledger.active.unwrap().identity, one);
     swaps.world.write("parameters.yaml", b"region: south\n");
