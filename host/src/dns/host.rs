@@ -1,4 +1,4 @@
-//! Which hosts a cluster's DNS can be made to resolve, with no change to its configuration.
+//! The hosts that a cluster's DNS can be made to resolve, with no change to its configuration.
 //!
 //! A pod's search list completes `<name>.<service>.<namespace>` to `<name>.<service>.<namespace>.svc.cluster.local`, which
 //! is the name of an endpoint of a headless Service (<https://github.com/kubernetes/dns/blob/master/docs/specification.md>).

@@ -1,4 +1,4 @@
-//! Says what is wrong with names once, and again only when it is something else.
+//! Logs a trouble with names once, and again only when it is another one.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,20 +10,20 @@ use super::plan::{Kind, Step};
 use super::records::Names;
 use super::refusal::Refusal;
 
-/// What was told.
+/// The troubles that were logged.
 #[derive(Default)]
 pub(super) struct LogOnce {
-    /// By entry.
+    /// Refusals by entry.
     refusals: BTreeMap<String, Vec<Refusal>>,
-    /// By object.
+    /// Troubles by object.
     troubles: BTreeMap<(Kind, String), Trouble>,
-    /// By what cannot be done.
+    /// Outages by the action that fails.
     outages: BTreeMap<&'static str, String>,
 }
 
 impl LogOnce {
-    /// The reasons of all entries.
-    pub(super) fn refusals(&mut self, all: &[(&DnsEntry, Names)]) {
+    /// Logs the refusals of all entries.
+    pub(super) fn warn_refusals(&mut self, all: &[(&DnsEntry, Names)]) {
         for (entry, names) in all {
             if self.refusals.get(&entry.uid).is_some_and(|told| *told == names.refusals) {
                 continue;
@@ -37,14 +37,14 @@ impl LogOnce {
         self.refusals.retain(|uid, _| present.contains(uid));
     }
 
-    /// A step was done.
-    pub(super) fn done(&mut self, namespace: &str, step: &Step) {
+    /// Notes that a step was performed.
+    pub(super) fn note_done(&mut self, namespace: &str, step: &Step) {
         self.troubles.remove(&(step.kind, step.name.clone()));
         info!(object = title(namespace, step), "{}", step.action.done());
     }
 
-    /// A step was not done.
-    pub(super) fn trouble(&mut self, namespace: &str, step: &Step, trouble: Trouble) {
+    /// Warns that a step was not performed.
+    pub(super) fn warn_trouble(&mut self, namespace: &str, step: &Step, trouble: Trouble) {
         let key = (step.kind, step.name.clone());
         if self.troubles.get(&key) != Some(&trouble) {
             warn!(object = title(namespace, step), "name not kept: {trouble}");
@@ -52,16 +52,16 @@ impl LogOnce {
         }
     }
 
-    /// Something cannot be done, whatever the object.
-    pub(super) fn outage(&mut self, what: &'static str, text: String) {
+    /// Warns that an action fails, whatever the object.
+    pub(super) fn warn_outage(&mut self, what: &'static str, text: String) {
         if self.outages.get(what) != Some(&text) {
             warn!("{what}: {text}; retrying, what is published stays");
             self.outages.insert(what, text);
         }
     }
 
-    /// It can be done.
-    pub(super) fn works(&mut self, what: &'static str) {
+    /// Notes that an action succeeds.
+    pub(super) fn note_recovery(&mut self, what: &'static str) {
         if self.outages.remove(what).is_some() {
             info!("{what}: works again");
         }

@@ -1,4 +1,4 @@
-//! Why a host has no record, and what to do about it.
+//! The reasons why a host has no record, and their remedies.
 
 use polaris2istio_core::address::Forbidden;
 
@@ -11,7 +11,7 @@ pub enum Unfit {
     /// A label is too long.
     #[error("a label has {0} characters; a Service or hostname has 63 at most")]
     Long(usize),
-    /// A label is none that a Service or an endpoint's hostname can have.
+    /// A label cannot be the name of a Service or the hostname of an endpoint.
     #[error("`{0}` is not a DNS label of lower-case letters, digits and hyphens")]
     Label(String),
     /// It ends in something else than the entry's namespace.
@@ -30,7 +30,7 @@ pub enum Unfit {
     Flat,
 }
 
-/// Why there is no record, or not all that was asked for.
+/// The reasons why a record is missing or incomplete.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum Refusal {
     /// The annotation cannot be read.
@@ -41,7 +41,7 @@ pub enum Refusal {
     Host {
         /// The host.
         host: String,
-        /// What is wrong with it.
+        /// The problem.
         unfit: Unfit,
     },
     /// There is no virtual IP, yet or at all.
@@ -49,7 +49,7 @@ pub enum Refusal {
     NoAddress {
         /// The host.
         host: String,
-        /// Why not, and what to do.
+        /// The reason, and the remedy.
         reason: &'static str,
     },
     /// The entry has no endpoint that can be published.
@@ -65,7 +65,7 @@ pub enum Refusal {
         host: String,
         /// The address.
         address: String,
-        /// What is wrong with it.
+        /// The problem.
         kind: Forbidden,
     },
     /// More endpoints than an answer should have.
@@ -73,9 +73,9 @@ pub enum Refusal {
     Capped {
         /// The host.
         host: String,
-        /// How many there are.
+        /// The number of endpoints.
         count: usize,
-        /// How many are published.
+        /// The number of published endpoints.
         published: usize,
     },
     /// An alias leads nowhere that the cluster's DNS serves.
@@ -83,7 +83,7 @@ pub enum Refusal {
     Target {
         /// The host.
         host: String,
-        /// What is wrong, and what to do.
+        /// The problem, and the remedy.
         detail: String,
     },
     /// Another entry's records need the Service's name.
