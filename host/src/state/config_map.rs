@@ -14,7 +14,7 @@ use kube::api::{ObjectMeta, PostParams};
 use kube::runtime::WatchStreamExt;
 
 use super::StateError;
-use super::store::{Blobs, Document, Read};
+use super::document::{Blobs, Document, Read};
 use crate::digest::Digest;
 use crate::kube_watch;
 
@@ -51,7 +51,7 @@ impl ConfigMapStore {
         };
         match written {
             Ok(map) => Ok(Some(map.metadata.resource_version.unwrap_or_default())),
-            // Another one wrote, created or deleted it meanwhile.
+            // Another process wrote, created or deleted it meanwhile.
             Err(kube::Error::Api(status)) if [404, 409].contains(&status.code) => Ok(None),
             Err(error) => Err(self.failed(&error)),
         }
@@ -76,7 +76,7 @@ impl ConfigMapStore {
         };
         let blobs = map.binary_data.unwrap_or_default().into_iter().filter_map(|(key, ByteString(bytes))| {
             let digest: Digest = key.strip_suffix(".wasm")?.replacen('-', ":", 1).parse().ok()?;
-            // What somebody put there under another's name is not believed.
+            // A content under another one's digest is not trusted.
             (Digest::of(&bytes) == digest).then(|| (digest, Bytes::from(bytes)))
         });
         Ok(Read { document, blobs: blobs.collect(), version: map.metadata.resource_version })
