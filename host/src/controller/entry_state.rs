@@ -123,7 +123,7 @@ impl EntryState {
     pub(super) fn enter(&mut self, term: u64) {
         self.measured.get_or_insert_with(tokio::time::Instant::now);
         if std::mem::replace(&mut self.term, term) != term {
-            self.guard.anew();
+            self.guard.restart();
             self.held.clear();
             self.said.clear();
             self.report.problems.retain(|condition, _| self.told.contains_key(condition));

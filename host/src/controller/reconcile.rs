@@ -310,7 +310,7 @@ impl Reconciliation<'_> {
         self.tracked.by = Some(Arc::clone(&by));
         if held {
             self.tracked.unpublish();
-            let again = decision.again.into_iter().chain(self.quiet()).min();
+            let again = decision.requeue_after.into_iter().chain(self.quiet()).min();
             return self.end(SyncStatus::Held, again.map_or_else(Action::await_change, Action::requeue));
         }
         self.tracked.publish(by, &service, desired, content_revision, now);
