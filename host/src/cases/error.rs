@@ -1,8 +1,8 @@
-//! What can be wrong with the files of a case.
+//! The errors in the files of a case.
 
 use std::path::{Path, PathBuf};
 
-/// Why a case cannot be run.
+/// The reasons why a case cannot be run.
 #[derive(Debug, thiserror::Error)]
 pub enum CaseError {
     /// A folder or a file cannot be read.
@@ -10,7 +10,7 @@ pub enum CaseError {
     Unreadable {
         /// Which.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
     /// The outcome cannot be written.
@@ -18,7 +18,7 @@ pub enum CaseError {
     Unwritable {
         /// Which.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
     /// There is no case at all.
@@ -27,10 +27,10 @@ pub enum CaseError {
         path.display(), super::ENTRY, super::ANSWER
     )]
     None {
-        /// Where cases were looked for.
+        /// The folder in which cases were sought.
         path: PathBuf,
     },
-    /// A file that every case has is not there.
+    /// A file that every case has is missing.
     #[error("{}: is not there; a case has {} and {}", path.display(), super::ENTRY, super::ANSWER)]
     Missing {
         /// Which.
@@ -45,7 +45,7 @@ pub enum CaseError {
         /// Which.
         path: PathBuf,
     },
-    /// A file's content will not do.
+    /// A file's content is unfit.
     #[error("{}: {detail}", path.display())]
     Unfit {
         /// Which.
@@ -53,7 +53,7 @@ pub enum CaseError {
         /// Why.
         detail: String,
     },
-    /// A file's text cannot be read; what is said names the file.
+    /// A file's text cannot be read; the message names the file.
     #[error("{0}")]
     Text(String),
 }

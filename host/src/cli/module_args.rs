@@ -19,7 +19,7 @@ pub struct ModuleArgs {
 }
 
 impl ModuleArgs {
-    /// Gets the module from its source, and loads it.
+    /// Fetches the module from its source, and loads it.
     pub async fn converter(&self) -> anyhow::Result<LoadedModule> {
         self.sandbox.converter(&self.module).await
     }

@@ -28,13 +28,13 @@ pub const PLURAL: &str = "serviceentries";
 pub struct ServiceEntry {
     /// Kubernetes metadata; `managedFields` are condensed into [`Self::ownership`] and dropped.
     pub metadata: ObjectMeta,
-    /// What it says.
+    /// The specification.
     #[serde(default, deserialize_with = "null_as_default")]
     pub spec: Spec,
-    /// What istiod says.
+    /// The status, which istiod writes.
     #[serde(default, deserialize_with = "null_as_default")]
     pub status: Status,
-    /// Who declared the fields that this controller writes.
+    /// The managers of the fields that this controller writes.
     #[serde(skip)]
     pub ownership: Ownership,
 }
@@ -55,10 +55,10 @@ pub struct Spec {
     /// Inside or outside of the mesh.
     #[serde(default)]
     pub location: Option<Location>,
-    /// How addresses are found; unset means NONE.
+    /// The way in which addresses are found; unset means NONE.
     #[serde(default)]
     pub resolution: Option<Resolution>,
-    /// Where instances are.
+    /// The endpoints.
     #[serde(default, deserialize_with = "null_as_default")]
     pub endpoints: Vec<Endpoint>,
     /// Selects workloads by label, which excludes endpoints.
@@ -72,7 +72,7 @@ pub struct Spec {
 /// `status` of a ServiceEntry, which istiod writes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 pub struct Status {
-    /// Virtual IPs; empty where istiod has given up on them, none where it has said nothing.
+    /// Virtual IPs; empty if istiod has given up on them, `None` if it has written nothing.
     #[serde(default)]
     pub addresses: Option<Vec<HostAddress>>,
 }
@@ -96,10 +96,10 @@ pub struct Port {
     pub name: String,
     /// 1 to 65535.
     pub number: u32,
-    /// Empty where it was left out.
+    /// The protocol; empty if it was left out.
     #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "String::is_empty")]
     pub protocol: String,
-    /// The endpoints' port where they name none.
+    /// The endpoints' port if they name none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target_port: Option<u32>,
 }
@@ -107,7 +107,7 @@ pub struct Port {
 /// An endpoint. Fields that this controller never writes are kept, so that a foreign one counts as a difference.
 #[derive(Clone, Debug, Default, PartialEq, Hash, Serialize, Deserialize)]
 pub struct Endpoint {
-    /// An IP address, or a name where the resolution is DNS.
+    /// An IP address, or a name if the resolution is DNS.
     #[serde(default, deserialize_with = "null_as_default")]
     pub address: String,
     /// Service port name -> port.
@@ -122,7 +122,7 @@ pub struct Endpoint {
     /// Share of the traffic; none counts 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weight: Option<u32>,
-    /// Whatever else is there (`network`, `serviceAccount`).
+    /// Other fields (`network`, `serviceAccount`).
     #[serde(flatten)]
     pub others: BTreeMap<String, Value>,
 }
@@ -171,7 +171,7 @@ impl ServiceEntry {
         }
     }
 
-    /// Takes from `managedFields` who declared what, and drops them: they are most of an object's memory.
+    /// Condenses `managedFields` into the ownership, and drops them: they are most of an object's memory.
     pub fn condense(&mut self) {
         if let Some(fields) = self.metadata.managed_fields.take() {
             self.ownership = Ownership::from_managed_fields(&fields);
@@ -190,7 +190,7 @@ impl ServiceEntry {
     }
 }
 
-/// The API version is known only once the server was asked, so it travels as a value.
+/// The API version is known only once the server was asked, so it is passed as a value.
 impl kube::Resource for ServiceEntry {
     type DynamicType = ApiResource;
     type Scope = kube::core::DynamicResourceScope;

@@ -40,7 +40,7 @@ impl ModuleSet {
 
     pub(super) fn choose(&self, entry: &Entry) -> Choice<'_> {
         if let Some((canary, share)) = &self.canary
-            && (is_named(entry) || share.takes(spread(entry)))
+            && (is_named(entry) || share.includes(spread(entry)))
         {
             return Choice { module: canary, judge: Some(&self.active) };
         }

@@ -1,4 +1,4 @@
-//! One of two modules that are compared, and what it says to a case.
+//! One of two modules that are compared, and its outcome for a case.
 
 use polaris2istio_core::model::Request;
 use polaris2istio_core::parameters::NAMES;
@@ -27,7 +27,8 @@ impl Side {
         }
     }
 
-    /// The default rules refuse a parameter that they do not know, which may be what the other module is given.
+    /// The parameters of this module. The default rules refuse a parameter that they do not know, and the other module may be
+    /// given one.
     fn request(&self, case: &Case) -> Request {
         let mut request = case.request().clone();
         if self.is_embedded {

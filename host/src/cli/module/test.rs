@@ -49,11 +49,11 @@ pub(in crate::cli) struct TestArgs {
     sandbox: SandboxArgs,
 }
 
-/// How a case ended well.
+/// The ways in which a case can pass.
 enum Passed {
     /// As expected.
     Ok,
-    /// What is expected was written.
+    /// The expected outcome was written.
     Written,
 }
 
@@ -95,7 +95,7 @@ struct Run {
 }
 
 impl Run {
-    /// Runs a case. Returns the time of its call, or what is wrong, in words.
+    /// Runs a case. Returns the time of its call, or the problem in words.
     fn case(&self, directory: &Path) -> Result<(Passed, Duration), String> {
         let case = Case::read(directory, &self.parameters).map_err(|error| error.to_string())?;
         let request = case.question(&self.converter).map_err(|error| format!("{}: {error}", crate::cases::EARLIER))?;
@@ -104,7 +104,7 @@ impl Run {
         let time = start.elapsed();
         let kept = self.keep(&case, &answer.text())?;
         match &answer {
-            // Written or not, what breaks the contract is no pass.
+            // Written or not, an outcome that breaks the contract does not pass.
             Answer::Outcome(outcome) => match breach(&case, &self.converter, &request, outcome) {
                 Some(breach) => Err(format!("breaks the contract: {breach}")),
                 None => Ok((kept, time)),
@@ -113,7 +113,7 @@ impl Run {
         }
     }
 
-    /// Compares with what is expected, or writes it.
+    /// Compares with the expected outcome, or writes it.
     fn keep(&self, case: &Case, found: &str) -> Result<Passed, String> {
         match case.expected().map_err(|error| error.to_string())? {
             Some(expected) if expected == found => Ok(Passed::Ok),
