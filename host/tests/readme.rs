@@ -34,7 +34,7 @@ fn check(before: &str, end: &str, wanted: &str) {
     );
 }
 
-/// What stands between the end of `before` and the next `end`.
+/// The text between the end of `before` and the next `end`.
 fn between<'a>(text: &'a str, before: &str, end: &str) -> &'a str {
     let start = text.find(before).unwrap_or_else(|| panic!("README.md has `{before}`")) + before.len();
     let length = text[start..].find(end).unwrap_or_else(|| panic!("README.md has `{end}` after `{before}`"));
@@ -97,7 +97,7 @@ fn commands() {
     }
 }
 
-/// What is too long for a test is run by CI: the chain is not broken.
+/// A check that is too long for a test is run by CI: the chain is not broken.
 fn scripts() {
     let read = |path: &str| std::fs::read_to_string(root().join(path)).unwrap();
     assert!(readme().contains("$ tests/run") && read(".ci/run").contains("tests/run"));

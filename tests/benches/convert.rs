@@ -1,4 +1,4 @@
-//! What a conversion costs, natively and in the sandbox, measured in turn in one run, since machines are noisy.
+//! The cost of a conversion, natively and in the sandbox, measured in turn in one run, since machines are noisy.
 //!
 //! `cargo bench -p polaris2istio-tests --bench convert`
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a benchmark may fail loudly")]

@@ -77,7 +77,7 @@ fn readme() -> String {
     std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md")).unwrap()
 }
 
-/// In a checkout of its own, with files where an operator would have his.
+/// In a checkout of its own, with files where an operator would have them.
 async fn run(binaries: &Binaries, api: &ApiServer, script: &str) {
     let checkout = example::checkout();
     for name in ["polaris.token", "ca.crt", "tls.crt", "tls.key"] {

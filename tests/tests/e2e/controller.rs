@@ -151,7 +151,7 @@ impl Controller {
         text(&output.stdout)
     }
 
-    /// What it serves over HTTP at a path, which it must have been told by [`Start::http`]: the status, and the text.
+    /// The HTTP status and the text that it serves at a path, if it was started with [`Start::http`].
     pub(crate) async fn get(&self, path: &str) -> (u16, String) {
         let address = wait_for("HTTP is served", SOON, || async {
             let lines = self.log().into_iter().filter_map(|line| serde_json::from_str::<Value>(&line).ok());

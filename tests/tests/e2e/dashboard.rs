@@ -9,14 +9,14 @@ use serde_json::{Value, json};
 
 use super::world::World;
 
-/// What Grafana puts in place of its variables, or could.
+/// The values that Grafana puts in place of its variables, or could.
 const VARIABLES: [(&str, &str); 2] = [("$__rate_interval", "5m"), ("$job", ".+")];
 
 fn shipped(file: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy").join(file)
 }
 
-/// What an operator is given to look at and to be woken by names nothing that does not exist.
+/// The dashboard and the alerts name only metrics that exist.
 #[tokio::test]
 async fn dashboard_and_alerts_name_what_there_is() {
     let Some((world, _)) = World::shared("named").await else { return };
@@ -40,7 +40,7 @@ fn names(text: &str) -> impl Iterator<Item = &str> {
     words.filter(|word| word.starts_with("polaris2istio_") || word.starts_with("process_"))
 }
 
-/// What promtool says; an error where it ends with one.
+/// The output of promtool; an error if it ends with one.
 fn promtool(promtool: &Path, arguments: [&str; 3], directory: &Path) -> Result<String, String> {
     let output = Command::new(promtool).args(arguments).current_dir(directory).output().unwrap();
     let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();

@@ -24,8 +24,8 @@ use serde_json::Value;
 static CONVERTER: LazyLock<Arc<LoadedModule>> =
     LazyLock::new(|| Arc::new(LoadedModule::new(&ModuleBytes::embedded(), Limits::default(), Vec::new()).unwrap()));
 
-/// What the entry should hold, with the content revision; nothing where it is rejected or unchanged. The same natively, and
-/// through the component.
+/// The desired content of the entry, with the content revision; `None` if it is rejected or unchanged. The native rules and
+/// the component have to agree.
 fn convert(service: &Service, entry: &ServiceEntry, published: Option<&str>) -> (Verdict, Option<Desired>) {
     let request = Request {
         service: service.clone(),

@@ -21,7 +21,7 @@ pub const BEHAVIOUR: &str = "behaviour";
 /// The annotation that shows which module converted an entry.
 pub const TAG: &str = "polaris2istio.aeraki.net/tag";
 
-/// What a test may write over: a behaviour, or a name that begins with `tag-` and is written to the entries.
+/// The text that a test may overwrite: a behaviour, or a name that begins with `tag-` and is written to the entries.
 pub static VARIANT: [u8; 48] = *b"VARIANT:                                        ";
 
 /// The module.

@@ -16,7 +16,7 @@ async fn start() -> Swaps {
     .await
 }
 
-/// What the first words against a candidate are, and what is said of its first entry.
+/// The first objection to a candidate, and the words about its first entry.
 const OBJECTIONS: [(&str, &str, &str); 9] = [
     ("panic", "fails on 3 entries", "trapped"),
     ("loop", "fails on 3 entries", "ran longer than"),
@@ -35,12 +35,12 @@ async fn bad_modules_wait_for_a_person() {
     let before = swaps.outputs();
     for (behaviour, objection, note) in OBJECTIONS {
         swaps.offer(behaviour);
-        let ledger = swaps.until(behaviour, |ledger| candidate(ledger) == digest(behaviour)).await;
-        let waiting = ledger.candidate.as_ref().unwrap();
-        assert!(waiting.objections[0].contains(objection), "{behaviour}: {:?}", waiting.objections);
-        let notes = waiting.report.largest[0].notes.join("\n");
+        let state = swaps.until(behaviour, |state| candidate(state) == digest(behaviour)).await;
+        let pending = state.candidate.as_ref().unwrap();
+        assert!(pending.objections[0].contains(objection), "{behaviour}: {:?}", pending.objections);
+        let notes = pending.report.largest[0].notes.join("\n");
         assert!(notes.contains(note), "{behaviour}: {notes}");
-        assert_eq!(active(&ledger), digest("tag-one"), "{behaviour}");
+        assert_eq!(active(&state), digest("tag-one"), "{behaviour}");
         assert_eq!(swaps.outputs(), before, "{behaviour}");
     }
     // All the while the module in use goes on.
@@ -89,20 +89,20 @@ async fn a_module_that_fails_later_is_taken_back() {
     let swaps = start().await;
     swaps.offer("panic-at-10.0.66.6");
     swaps.until_tagged("none", 3).await;
-    // What makes it fail comes to one entry after the other; the module before serves them meanwhile.
+    // The cause of its failure reaches one entry after the other; the previous module serves them meanwhile.
     for number in 0..3 {
         swaps.world.answer(&format!("entry-{number}"), None, &["10.0.66.6"]);
         swaps.until_addresses(number, &["10.0.66.6"]).await;
     }
     assert_eq!(active(&swaps.status().await), digest("panic-at-10.0.66.6"));
     swaps.world.answer("entry-0", None, &["10.0.66.6", "10.0.0.7"]);
-    let ledger = swaps.until("it is taken back", |ledger| active(ledger) == digest("tag-one")).await;
-    assert_eq!(ledger.refused[0].identity.module.to_string(), digest("panic-at-10.0.66.6"));
+    let state = swaps.until("it is taken back", |state| active(state) == digest("tag-one")).await;
+    assert_eq!(state.refused[0].identity.module.to_string(), digest("panic-at-10.0.66.6"));
     swaps.until_tagged("one", 3).await;
     swaps.until_addresses(0, &["10.0.0.7", "10.0.66.6"]).await;
     // A restart does not take it up again.
     let swaps = swaps.restart(|config, world| config.modules.settings.cache = Some(world.path("cache"))).await;
-    let ledger = swaps.until("it waits", |ledger| ledger.candidate.is_some()).await;
-    assert_eq!((active(&ledger), candidate(&ledger)), (digest("tag-one"), digest("panic-at-10.0.66.6")));
-    assert!(ledger.candidate.unwrap().objections[0].contains("it was refused before"));
+    let state = swaps.until("it waits", |state| state.candidate.is_some()).await;
+    assert_eq!((active(&state), candidate(&state)), (digest("tag-one"), digest("panic-at-10.0.66.6")));
+    assert!(state.candidate.unwrap().objections[0].contains("it was refused before"));
 }

@@ -1,4 +1,4 @@
-//! What a person commands, over the socket.
+//! The operator's commands, over the socket.
 
 use std::os::unix::fs::PermissionsExt;
 
@@ -15,8 +15,8 @@ async fn promote_and_roll_back() {
     let swaps = start().await;
     let before = swaps.outputs();
     swaps.offer("tag-two");
-    let ledger = swaps.until("it waits", |ledger| candidate(ledger) == digest("tag-two")).await;
-    assert_eq!(ledger.candidate.unwrap().objections, ["--swap review asks a person every time"]);
+    let state = swaps.until("it waits", |state| candidate(state) == digest("tag-two")).await;
+    assert_eq!(state.candidate.unwrap().objections, ["--swap review asks a person every time"]);
     assert_eq!(swaps.outputs(), before);
     let diff = swaps.command(Command::Diff).await.unwrap();
     assert_eq!((&diff["report"]["changed"], &diff["report"]["failed"]), (&4.into(), &0.into()), "{diff}");
@@ -24,8 +24,8 @@ async fn promote_and_roll_back() {
 
     swaps.command(Command::Promote).await.unwrap();
     swaps.until_tagged("two", 4).await;
-    let ledger = swaps.status().await;
-    assert_eq!((active(&ledger), ledger.candidate), (digest("tag-two"), None));
+    let state = swaps.status().await;
+    assert_eq!((active(&state), state.candidate), (digest("tag-two"), None));
 
     swaps.command(Command::Rollback).await.unwrap();
     swaps.until_tagged("one", 4).await;
@@ -33,7 +33,7 @@ async fn promote_and_roll_back() {
     let refused = swaps.command(Command::Rollback).await.unwrap_err();
     assert!(refused.contains("no module was active before"), "{refused}");
 
-    // What was rolled back is no candidate, and yet may be had by a person.
+    // A module that was rolled back is no candidate, and yet the operator may promote it.
     swaps.command(Command::Promote).await.unwrap();
     swaps.until_tagged("two", 4).await;
     assert!(swaps.status().await.refused.is_empty());
@@ -45,26 +45,27 @@ async fn reject() {
     let refused = swaps.command(Command::Reject).await.unwrap_err();
     assert!(refused.contains("there is no candidate"), "{refused}");
     swaps.offer("tag-two");
-    swaps.until("it waits", |ledger| candidate(ledger) == digest("tag-two")).await;
+    swaps.until("it waits", |state| candidate(state) == digest("tag-two")).await;
     swaps.command(Command::Reject).await.unwrap();
-    let ledger = swaps.status().await;
-    assert_eq!((active(&ledger), ledger.candidate), (digest("tag-one"), None));
-    assert_eq!(ledger.refused[0].reason, "by command");
+    let state = swaps.status().await;
+    assert_eq!((active(&state), state.candidate), (digest("tag-one"), None));
+    assert_eq!(state.refused[0].reason, "by command");
     // Another one is another matter.
     swaps.offer("tag-three");
-    swaps.until("it waits", |ledger| candidate(ledger) == digest("tag-three")).await;
+    swaps.until("it waits", |state| candidate(state) == digest("tag-three")).await;
     // The source goes back: then nothing waits.
     swaps.offer("tag-one");
-    swaps.until("nothing waits", |ledger| ledger.candidate.is_none()).await;
+    swaps.until("nothing waits", |state| state.candidate.is_none()).await;
 }
 
-/// What a module took away comes back at once when it is rolled back, and what it added goes, whatever the holds say.
+/// Endpoints that a module removed come back at once when it is rolled back, and those that it added go, whatever the
+/// holds say.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_published_before_comes_back_past_holds() {
     let swaps = start().await;
     let before = swaps.outputs();
     swaps.offer("empty");
-    swaps.until("it waits", |ledger| candidate(ledger) == digest("empty")).await;
+    swaps.until("it waits", |state| candidate(state) == digest("empty")).await;
     swaps.command(Command::Promote).await.unwrap();
     swaps.until_tagged("none", 4).await;
     swaps.command(Command::Rollback).await.unwrap();

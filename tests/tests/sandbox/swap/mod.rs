@@ -1,4 +1,4 @@
-//! Modules that are changed while everything runs: taken, left for a person, tried on a share, taken back.
+//! Modules that are changed while everything runs: made active, left to the operator, tried on a share, rolled back.
 
 mod bad;
 mod commands;
@@ -54,7 +54,7 @@ impl Swaps {
         Self { world, running }
     }
 
-    /// What the controller says of its modules.
+    /// The controller's status of its modules.
     async fn status(&self) -> ModuleState {
         serde_json::from_value(self.ask(Command::ModuleStatus).await.unwrap()).unwrap()
     }
@@ -74,8 +74,8 @@ impl Swaps {
         wait_for(what, SOON, || async {
             match self.ask(Command::ModuleStatus).await {
                 Ok(value) => {
-                    let ledger: ModuleState = serde_json::from_value(value.clone()).unwrap();
-                    if fits(&ledger) { Ok(ledger) } else { Err(value.to_string()) }
+                    let state: ModuleState = serde_json::from_value(value.clone()).unwrap();
+                    if fits(&state) { Ok(state) } else { Err(value.to_string()) }
                 }
                 Err(problem) => Err(problem),
             }
@@ -151,11 +151,11 @@ fn digest(behaviour: &str) -> String {
 }
 
 /// The module in use.
-fn active(ledger: &ModuleState) -> String {
-    ledger.active.as_ref().map(|named| named.identity.module.to_string()).unwrap_or_default()
+fn active(state: &ModuleState) -> String {
+    state.active.as_ref().map(|record| record.identity.module.to_string()).unwrap_or_default()
 }
 
 /// The candidate.
-fn candidate(ledger: &ModuleState) -> String {
-    ledger.candidate.as_ref().map(|waiting| waiting.module.identity.module.to_string()).unwrap_or_default()
+fn candidate(state: &ModuleState) -> String {
+    state.candidate.as_ref().map(|pending| pending.module.identity.module.to_string()).unwrap_or_default()
 }

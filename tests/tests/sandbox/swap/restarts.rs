@@ -1,4 +1,4 @@
-//! What outlives a restart.
+//! The state that outlives a restart.
 
 use polaris2istio::rollout::Command;
 use polaris2istio::source::{ModuleBytes, Source};
@@ -17,27 +17,27 @@ async fn a_module_that_came_meanwhile_is_compared() {
     let before = swaps.outputs();
     swaps.offer("empty");
     let swaps = swaps.restart(keep).await;
-    let ledger = swaps.until("it waits", |ledger| ledger.candidate.is_some()).await;
-    assert_eq!((active(&ledger), candidate(&ledger)), (digest("tag-one"), digest("empty")));
+    let state = swaps.until("it waits", |state| state.candidate.is_some()).await;
+    assert_eq!((active(&state), candidate(&state)), (digest("tag-one"), digest("empty")));
     assert_eq!(swaps.outputs(), before);
     swaps.offer("tag-two");
     let swaps = swaps.restart(keep).await;
     swaps.until_tagged("two", 3).await;
 }
 
-/// Without the module that was in use nothing is written until the other one is approved: by what the entries hold, or by a
-/// person.
+/// Without the module that was in use nothing is written until the other one is approved: by the content of the entries, or
+/// by the operator.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lost_module_is_not_replaced_blindly() {
     let swaps = Swaps::start(3, |_, _| {}).await;
     let before = swaps.outputs();
     swaps.offer("empty");
     let swaps = swaps.restart(|_, _| {}).await;
-    let ledger = swaps.until("it waits", |ledger| ledger.candidate.is_some()).await;
-    let objections = ledger.candidate.as_ref().unwrap().objections.join("; ");
+    let state = swaps.until("it waits", |state| state.candidate.is_some()).await;
+    let objections = state.candidate.as_ref().unwrap().objections.join("; ");
     assert!(objections.contains("6 of 6 endpoints"), "{objections}");
     swaps.world.answer("entry-0", None, &["10.0.0.1", "10.0.0.2", "10.0.0.9"]);
-    swaps.until("the answer is seen", |ledger| active(ledger) == digest("tag-one")).await;
+    swaps.until("the answer is seen", |state| active(state) == digest("tag-one")).await;
     assert_eq!(swaps.outputs(), before);
     swaps.offer("tag-two");
     swaps.until_tagged("two", 3).await;
@@ -57,7 +57,7 @@ async fn a_state_of_a_later_release_is_gone_on_with() {
     swaps.command(Command::Rollback).await.unwrap();
     swaps.until_tagged("one", 3).await;
     swaps.offer("empty");
-    swaps.until("it waits", |ledger| ledger.candidate.is_some()).await;
+    swaps.until("it waits", |state| state.candidate.is_some()).await;
     let swaps = swaps
         .restart(|config, world| {
             keep(config, world);
@@ -69,9 +69,9 @@ async fn a_state_of_a_later_release_is_gone_on_with() {
             std::fs::write(world.path("state.json"), state.to_string()).unwrap();
         })
         .await;
-    let ledger = swaps.until("it waits again", |ledger| ledger.candidate.is_some()).await;
-    assert_eq!((active(&ledger), candidate(&ledger)), (digest("tag-one"), digest("empty")));
-    assert_eq!(ledger.refused[0].identity.module.to_string(), digest("tag-two"));
+    let state = swaps.until("it waits again", |state| state.candidate.is_some()).await;
+    assert_eq!((active(&state), candidate(&state)), (digest("tag-one"), digest("empty")));
+    assert_eq!(state.refused[0].identity.module.to_string(), digest("tag-two"));
     swaps.refresh(3, "10.0.0.9").await;
     assert_eq!(swaps.tags().get("one"), Some(&3));
 }
@@ -86,7 +86,7 @@ async fn a_source_that_is_gone_costs_nothing() {
     swaps.until_addresses(0, &["10.0.0.9"]).await;
     assert_eq!(swaps.tags().get("one"), Some(&2));
     assert!(
-        matches!(swaps.status().await.active, Some(named) if named.identity.module.to_string() == digest("tag-one"))
+        matches!(swaps.status().await.active, Some(record) if record.identity.module.to_string() == digest("tag-one"))
     );
 }
 
@@ -101,8 +101,8 @@ async fn the_embedded_module_is_never_lost() {
     swaps.until_addresses(0, &["10.0.0.1"]).await;
     swaps.offer("empty");
     let swaps = swaps.restart(|_, _| {}).await;
-    let ledger = swaps.until("it waits", |ledger| ledger.candidate.is_some()).await;
-    assert_eq!(active(&ledger), ModuleBytes::embedded().digest.to_string());
+    let state = swaps.until("it waits", |state| state.candidate.is_some()).await;
+    assert_eq!(active(&state), ModuleBytes::embedded().digest.to_string());
     swaps.world.answer(&name(0), None, &["10.0.0.1", "10.0.0.2"]);
     swaps.until_addresses(0, &["10.0.0.1", "10.0.0.2"]).await;
 }

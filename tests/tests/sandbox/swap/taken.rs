@@ -11,9 +11,9 @@ async fn a_good_module_is_taken() {
     let swaps = Swaps::start(5, |_, _| {}).await;
     swaps.offer("tag-two");
     swaps.until_tagged("two", 5).await;
-    let ledger = swaps.status().await;
-    assert_eq!(active(&ledger), digest("tag-two"));
-    assert_eq!(ledger.previous.unwrap().identity.module.to_string(), digest("tag-one"));
+    let state = swaps.status().await;
+    assert_eq!(active(&state), digest("tag-two"));
+    assert_eq!(state.previous.unwrap().identity.module.to_string(), digest("tag-one"));
     let history: Vec<ModuleEvent> = serde_json::from_value(swaps.ask(Command::ModuleHistory).await.unwrap()).unwrap();
     let happened: Vec<_> = history.iter().map(|event| event.what).collect();
     assert_eq!(happened, [ModuleEventKind::Installed, ModuleEventKind::Switched]);
@@ -33,7 +33,7 @@ async fn entries_that_another_module_does_not_change_are_not_written() {
     same.extend([0, 2, 1, b'x']);
     swaps.world.write("module.wasm", &same);
     let other = polaris2istio::digest::Digest::of(&same).to_string();
-    swaps.until("the other module is in use", |ledger| active(ledger) == other).await;
+    swaps.until("the other module is in use", |state| active(state) == other).await;
     swaps.world.answer("entry-1", None, &["10.0.0.3"]);
     swaps.until_addresses(1, &["10.0.0.3"]).await;
     assert_eq!(modified("entry-0"), times);
@@ -52,17 +52,17 @@ async fn other_parameters_are_another_module() {
     assert_eq!(one.parameters.get("region").map(String::as_str), Some("north"));
     let before = swaps.outputs();
     swaps.world.write("parameters.yaml", b"region: south\nbehaviour: panic\n");
-    let ledger = swaps.until("they wait", |ledger| ledger.candidate.is_some()).await;
-    let waiting = ledger.candidate.unwrap();
-    assert_eq!(waiting.module.identity.module, one.module);
-    assert_eq!(waiting.report.failed, 2);
-    assert_eq!(ledger.active.unwrap().identity, one);
+    let state = swaps.until("they wait", |state| state.candidate.is_some()).await;
+    let pending = state.candidate.unwrap();
+    assert_eq!(pending.module.identity.module, one.module);
+    assert_eq!(pending.report.failed, 2);
+    assert_eq!(state.active.unwrap().identity, one);
     swaps.world.write("parameters.yaml", b"region: south\n");
     let south = |text: Option<&String>| text.map(String::as_str) == Some("south");
     swaps
-        .until("good ones are taken", |ledger| {
-            ledger.candidate.is_none()
-                && ledger.active.as_ref().is_some_and(|named| south(named.identity.parameters.get("region")))
+        .until("good ones are taken", |state| {
+            state.candidate.is_none()
+                && state.active.as_ref().is_some_and(|record| south(record.identity.parameters.get("region")))
         })
         .await;
     assert_eq!(swaps.outputs(), before);

@@ -23,8 +23,8 @@ async fn start(share: u8, time: Duration) -> Swaps {
 async fn a_share_first_and_then_all() {
     let swaps = start(30, Duration::from_secs(3600)).await;
     swaps.offer("tag-two");
-    let ledger = swaps.until("it is on trial", |ledger| ledger.canary.is_some()).await;
-    assert_eq!(active(&ledger), digest("tag-one"));
+    let state = swaps.until("it is on trial", |state| state.canary.is_some()).await;
+    assert_eq!(active(&state), digest("tag-one"));
     swaps.refresh(ENTRIES, "10.0.0.8").await;
     let share = swaps.tags()["two"];
     assert!((3..=18).contains(&share), "{share} of {ENTRIES} entries");
@@ -51,8 +51,8 @@ async fn all_when_its_time_is_over() {
     let swaps = start(0, Duration::from_secs(1)).await;
     swaps.offer("tag-two");
     swaps.until_tagged("two", ENTRIES).await;
-    let ledger = swaps.status().await;
-    assert_eq!((active(&ledger), ledger.canary), (digest("tag-two"), None));
+    let state = swaps.status().await;
+    assert_eq!((active(&state), state.canary), (digest("tag-two"), None));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -64,7 +64,7 @@ async fn taken_back_from_its_share() {
     swaps.command(Command::Rollback).await.unwrap();
     swaps.until_tagged("one", ENTRIES).await;
     assert_eq!(swaps.outputs(), before);
-    let ledger = swaps.status().await;
-    assert_eq!((active(&ledger), ledger.canary), (digest("tag-one"), None));
-    assert_eq!(ledger.refused[0].identity.module.to_string(), digest("tag-two"));
+    let state = swaps.status().await;
+    assert_eq!((active(&state), state.canary), (digest("tag-one"), None));
+    assert_eq!(state.refused[0].identity.module.to_string(), digest("tag-two"));
 }
