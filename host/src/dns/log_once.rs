@@ -47,7 +47,7 @@ impl LogOnce {
     pub(super) fn warn_trouble(&mut self, namespace: &str, step: &Step, trouble: Trouble) {
         let key = (step.kind, step.name.clone());
         if self.troubles.get(&key) != Some(&trouble) {
-            warn!(object = title(namespace, step), "name not kept: {trouble}");
+            warn!(object = title(namespace, step), "name not updated: {trouble}");
             self.troubles.insert(key, trouble);
         }
     }

@@ -127,7 +127,7 @@ impl Action {
     pub(super) fn done(&self) -> &'static str {
         match self {
             Self::Create(_) => "name published",
-            Self::Apply(_) => "name brought in line",
+            Self::Apply(_) => "name updated",
             Self::Delete { .. } => "name removed",
         }
     }

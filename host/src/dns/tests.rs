@@ -216,7 +216,7 @@ impl Namespace {
     }
 
     /// Performs steps until none is left, and returns the number of rounds.
-    fn settle(&mut self, entries: &[DnsEntry], mode: Mode, gone: &[&str]) -> usize {
+    fn perform_all(&mut self, entries: &[DnsEntry], mode: Mode, gone: &[&str]) -> usize {
         let rounds = (0..5).take_while(|_| {
             let steps = self.steps(entries, mode, gone);
             self.perform(&steps);
@@ -237,27 +237,27 @@ fn entries_of_one_service_share_it() {
     let (one, two) = (entry(&json!({})), entry(&other));
     let mut namespace = Namespace::default();
     // The Service's owners come by an apply of their own.
-    assert_eq!(namespace.settle(&[one.clone(), two.clone()], Mode::Records, &[]), 2);
+    assert_eq!(namespace.perform_all(&[one.clone(), two.clone()], Mode::Records, &[]), 2);
     assert_eq!(namespace.counts(), (1, 3));
-    assert_eq!(namespace.settle(&[one.clone(), two.clone()], Mode::Records, &[]), 0);
+    assert_eq!(namespace.perform_all(&[one.clone(), two.clone()], Mode::Records, &[]), 0);
     // An entry that is merely unseen keeps its names; the Service stays for the other.
-    assert_eq!(namespace.settle(std::slice::from_ref(&one), Mode::Records, &[]), 1);
+    assert_eq!(namespace.perform_all(std::slice::from_ref(&one), Mode::Records, &[]), 1);
     assert_eq!(namespace.counts(), (1, 3));
-    assert_eq!(namespace.settle(std::slice::from_ref(&one), Mode::Records, &["u2"]), 1);
+    assert_eq!(namespace.perform_all(std::slice::from_ref(&one), Mode::Records, &["u2"]), 1);
     assert_eq!(namespace.counts(), (1, 2));
-    assert_eq!(namespace.settle(&[], Mode::Records, &[]), 0);
-    assert_eq!(namespace.settle(&[], Mode::Records, &["u1"]), 1);
+    assert_eq!(namespace.perform_all(&[], Mode::Records, &[]), 0);
+    assert_eq!(namespace.perform_all(&[], Mode::Records, &["u1"]), 1);
     assert_eq!(namespace.counts(), (0, 0));
 }
 
 #[test]
 fn an_annotation_that_cannot_be_read_changes_nothing() {
     let mut namespace = Namespace::default();
-    namespace.settle(&[entry(&json!({}))], Mode::Records, &[]);
+    namespace.perform_all(&[entry(&json!({}))], Mode::Records, &[]);
     let odd = entry(&json!({"metadata": {"annotations": {"aeraki.net/dns": "on"}}}));
-    assert_eq!(namespace.settle(&[odd], Mode::Records, &[]), 0);
+    assert_eq!(namespace.perform_all(&[odd], Mode::Records, &[]), 0);
     assert_eq!(namespace.counts(), (1, 2));
-    assert_eq!(namespace.settle(&[entry(&json!({}))], Mode::Off, &[]), 1);
+    assert_eq!(namespace.perform_all(&[entry(&json!({}))], Mode::Off, &[]), 1);
     assert_eq!(namespace.counts(), (0, 0));
 }
 
@@ -267,10 +267,10 @@ fn an_alias_gives_way_to_records_and_becomes_a_service_anew() {
                        "spec": {"hosts": ["cart.polaris"]}});
     let (alias, records) = (entry(&hosts), entry(&json!({})));
     let mut namespace = Namespace::default();
-    assert_eq!(namespace.settle(std::slice::from_ref(&alias), Mode::Cname, &[]), 2);
+    assert_eq!(namespace.perform_all(std::slice::from_ref(&alias), Mode::Cname, &[]), 2);
     assert_eq!(namespace.counts(), (1, 0));
     // Deleted, created, given its owners.
-    assert_eq!(namespace.settle(&[alias.clone(), records.clone()], Mode::Cname, &[]), 3);
+    assert_eq!(namespace.perform_all(&[alias.clone(), records.clone()], Mode::Cname, &[]), 3);
     let mut all =
         vec![(&alias, names(&alias, &settings(Mode::Cname))), (&records, names(&records, &settings(Mode::Cname)))];
     Wanted::new(&mut all);
@@ -281,12 +281,12 @@ fn an_alias_gives_way_to_records_and_becomes_a_service_anew() {
 fn what_somebody_changed_is_put_back() {
     let mut namespace = Namespace::default();
     let entries = [entry(&json!({}))];
-    namespace.settle(&entries, Mode::Records, &[]);
+    namespace.perform_all(&entries, Mode::Records, &[]);
     let (name, _) = namespace.slices.objects.iter().next().unwrap();
     let changed = json!({"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "endpoints": [],
                          "metadata": {"name": name, "labels": {"polaris2istio.aeraki.net/names": "u1"}}});
     namespace.slices.apply(Event::Apply(serde_json::from_value(changed).unwrap()));
     let steps = namespace.steps(&entries, Mode::Records, &[]);
     assert!(matches!(&steps[..], [Step { action: Action::Apply(_), .. }]), "{steps:?}");
-    assert_eq!(namespace.settle(&entries, Mode::Records, &[]), 1);
+    assert_eq!(namespace.perform_all(&entries, Mode::Records, &[]), 1);
 }

@@ -110,7 +110,7 @@ impl LeaderElector {
                 let ours = |lease: &&Lease| record(lease).holder == self.config.identity;
                 let Some(lease) = lease_state.lease.as_ref().filter(ours) else { return Ok(()) };
                 if self.leases.write(Some(lease), "", Duration::from_secs(1)).await?.is_some() {
-                    info!("the lease is given back");
+                    info!("lease released");
                     return Ok(());
                 }
                 // A renewal that was cut off had arrived all the same.
@@ -120,8 +120,8 @@ impl LeaderElector {
         };
         match tokio::time::timeout(RELEASE_WITHIN, release).await {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => warn!("the lease could not be given back, it lapses by itself: {error}"),
-            Err(_) => warn!("the lease could not be given back within {RELEASE_WITHIN:?}, it lapses by itself"),
+            Ok(Err(error)) => warn!("lease not released, it lapses by itself: {error}"),
+            Err(_) => warn!("lease not released within {RELEASE_WITHIN:?}, it lapses by itself"),
         }
     }
 

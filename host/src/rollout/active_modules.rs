@@ -118,7 +118,7 @@ impl ActiveModules {
         let outcome = call.ask(judge).await.ok().filter(|outcome| outcome.verdict != Verdict::Rejected)?;
         let strikes = set.strike(&call.entry, call.service);
         let entry = format!("{}/{}", call.entry.namespace, call.entry.name);
-        warn!(entry, module = %module.identity(), strikes, "the new module does worse than the one before: {wrong}");
+        warn!(entry, module = %module.identity(), strikes, "the new module fails where the previous one converts: {wrong}");
         if strikes > self.most_strikes as usize {
             self.struck_out.notify_one();
         }

@@ -86,7 +86,7 @@ impl RolloutController {
         self.requeue_all();
         self.unwritten = Some(reason.into());
         if let Err(error) = self.write_roll_back().await {
-            error!("the module was rolled back, but that could not be written down yet: {error}");
+            error!("the module was rolled back, but that is not recorded yet: {error}");
         }
         Ok(json!({"active": **back.identity(), "refused": *left}))
     }

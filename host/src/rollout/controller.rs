@@ -138,7 +138,7 @@ impl RolloutController {
 
     async fn handle_due(&mut self) {
         if let Err(error) = self.write_roll_back().await {
-            return warn!("a roll-back is not written down yet: {error}");
+            return warn!("roll-back not recorded yet: {error}");
         }
         let ended = self.module_state().canary.filter(|canary| canary.until <= Timestamp::now());
         let module = self.modules.module_set().canary.as_ref().map(|(module, _)| Arc::clone(module));
@@ -160,7 +160,7 @@ impl RolloutController {
         }
         let reason = "it failed, or rejected what the one before converts, too often";
         if let Err(problem) = self.roll_back(reason).await {
-            error!("the active module fails too often, and it cannot be taken back: {problem}");
+            error!("the active module fails too often, and it cannot be rolled back: {problem}");
         }
     }
 

@@ -69,7 +69,7 @@ impl RolloutController {
             return Some(Arc::clone(known));
         }
         let origin = offered.origin.clone();
-        info!(module = %identity, from = origin, "another module; comparing it with the one in use");
+        info!(module = %identity, from = origin, "comparing a new module with the active one");
         match compile(&self.modules.active(), offered, identity.parameters()).await {
             Ok(module) => Some(module),
             Err(error) => {
@@ -90,7 +90,7 @@ impl RolloutController {
                     }
                 });
                 if let Err(error) = note.await {
-                    warn!("not noted: {error}");
+                    warn!("refusal not recorded: {error}");
                 }
                 None
             }
@@ -105,7 +105,7 @@ impl RolloutController {
         let runtime = tokio::runtime::Handle::current();
         let compared = aside(move || shadow(&runtime, active.as_deref(), &candidate, &snapshots)).await;
         compared.unwrap_or_else(|problem| {
-            error!("not compared: {problem}");
+            error!("comparison failed: {problem}");
             Report { uncompared: 1, ..Report::default() }
         })
     }
@@ -164,7 +164,7 @@ impl RolloutController {
         let canary = Canary { module: record(&module, now), share, until };
         let detail = format!("{share} of the entries until {until}. {report}");
         self.write_down(&module, |state| state.module.start_canary(canary.clone(), detail.clone())).await?;
-        info!(module = %module.identity(), "the module is tried on {detail}");
+        info!(module = %module.identity(), "canary started on {detail}");
         let set = self.modules.module_set();
         let previous = set.previous.clone();
         let canary = Some((module, share));
@@ -213,7 +213,7 @@ impl RolloutController {
     }
 
     fn retry_later(&mut self, error: &StateError) {
-        error!("a change of modules has to wait: {error}");
+        error!("module change postponed: {error}");
         self.again = Some(Instant::now() + if error.is_passing() { AGAIN } else { Duration::from_secs(60) });
     }
 }

@@ -101,7 +101,7 @@ impl Bench {
     }
 
     /// Takes a step, and returns the addresses that the entry shall have.
-    pub(super) fn take(&mut self, step: &Step, fleet: &Fleet) -> (String, Decision) {
+    pub(super) fn perform(&mut self, step: &Step, fleet: &Fleet) -> (String, Decision) {
         if let Some(listed) = step.listed {
             self.answers += 1;
             self.listed = (listed != "-").then(|| service(listed));
@@ -140,7 +140,7 @@ impl Bench {
             step.listed = step.listed.or(last);
             last = step.listed;
             let answers = self.answers;
-            let (found, decision) = self.take(step, &fleet);
+            let (found, decision) = self.perform(step, &fleet);
             if silent {
                 self.answers = answers;
             }
