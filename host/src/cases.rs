@@ -114,10 +114,10 @@ impl Case {
     }
 
     /// The whole request, with the content revision of the earlier answer, if there is one.
-    pub fn question(&self, converter: &LoadedModule) -> Result<Request, CallError> {
+    pub fn question(&self, module: &LoadedModule) -> Result<Request, CallError> {
         let mut request = self.request.clone();
         if let Some(earlier) = &self.earlier
-            && let Verdict::Update(update) = converter.ask(earlier)?.verdict
+            && let Verdict::Update(update) = module.ask(earlier)?.verdict
         {
             request.published = update.content_revision;
         }
@@ -138,9 +138,9 @@ impl Case {
 }
 
 /// The breach of the contract by an outcome of a case, in words; `None` if it keeps the contract.
-pub fn breach(case: &Case, converter: &LoadedModule, request: &Request, outcome: &Outcome) -> Option<String> {
+pub fn breach(case: &Case, module: &LoadedModule, request: &Request, outcome: &Outcome) -> Option<String> {
     match case.addresses() {
-        Ok(addresses) => converter::breach(converter, request, outcome, &case.document.entry, &addresses),
+        Ok(addresses) => converter::breach(module, request, outcome, &case.document.entry, &addresses),
         Err(error) => Some(error.to_string()),
     }
 }

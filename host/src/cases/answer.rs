@@ -17,8 +17,8 @@ pub enum Answer {
 
 impl Answer {
     /// Asks the module.
-    pub fn of(converter: &LoadedModule, request: &Request) -> Result<Self, CallError> {
-        match converter.ask(request) {
+    pub fn of(module: &LoadedModule, request: &Request) -> Result<Self, CallError> {
+        match module.ask(request) {
             Ok(outcome) => Ok(Self::Outcome(outcome)),
             Err(CallError::Failed { message }) => Ok(Self::Failure(message)),
             Err(error) => Err(error),

@@ -83,7 +83,7 @@ enum Command {
     Resume(module::live::LiveArgs),
 }
 
-/// How log lines look.
+/// The format of log lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
     /// For people.

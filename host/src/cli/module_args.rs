@@ -20,8 +20,8 @@ pub struct ModuleArgs {
 
 impl ModuleArgs {
     /// Fetches the module from its source, and loads it.
-    pub async fn converter(&self) -> anyhow::Result<LoadedModule> {
-        self.sandbox.converter(&self.module).await
+    pub async fn load(&self) -> anyhow::Result<LoadedModule> {
+        self.sandbox.load(&self.module).await
     }
 
     /// The addresses that endpoints may have.

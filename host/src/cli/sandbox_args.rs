@@ -58,15 +58,15 @@ pub struct SandboxArgs {
 
 impl SandboxArgs {
     /// Fetches a module from its source, and loads it.
-    pub(super) async fn converter(&self, source: &Source) -> anyhow::Result<LoadedModule> {
+    pub(super) async fn load(&self, source: &Source) -> anyhow::Result<LoadedModule> {
         let bytes = fetch(source, &self.source_settings()).await?;
         Ok(LoadedModule::new(&bytes, self.limits(), self.parameters())?)
     }
 
     /// Fetches and loads a module for verbs that are not async.
-    pub(super) fn converter_now(&self, source: &Source) -> anyhow::Result<LoadedModule> {
+    pub(super) fn load_now(&self, source: &Source) -> anyhow::Result<LoadedModule> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no async runtime")?;
-        runtime.block_on(self.converter(source))
+        runtime.block_on(self.load(source))
     }
 
     pub(super) fn source_settings(&self) -> Settings {

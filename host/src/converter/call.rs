@@ -1,4 +1,4 @@
-//! One call of a module: a fresh store, one function, and an error that tells what went wrong.
+//! One call of a module: a fresh store, one function, and an error that tells the cause.
 
 use wasmtime::{PoolConcurrencyLimitError, Trap};
 

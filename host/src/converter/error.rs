@@ -27,7 +27,7 @@ pub enum LoadError {
         /// The content that is there instead.
         found: String,
     },
-    /// A core module, where a component is wanted.
+    /// A core module, not a component.
     #[error(
         "module {module}: a core WebAssembly module, not a component; wrap it with `wasm-tools component new`, or build it with the toolchain's component target"
     )]
@@ -77,7 +77,7 @@ pub enum LoadError {
         /// The part that is missing or differs.
         detail: String,
     },
-    /// It cannot even say what it is.
+    /// It does not answer `describe`.
     #[error("module {module}: does not answer `describe`: {source}")]
     Describe {
         /// The origin of the module.
@@ -133,7 +133,7 @@ pub enum CallError {
     Trapped {
         /// The function called.
         export: &'static str,
-        /// The trap's kind and where it was.
+        /// The kind and place of the trap.
         detail: String,
     },
     /// It says that nothing changed since its last outcome, but it gave none.

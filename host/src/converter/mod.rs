@@ -99,7 +99,7 @@ impl LoadedModule {
 
     /// Runs the module on one service and one entry, on a thread for blocking work.
     ///
-    /// `published` is the content revision that the module gave for what the entry still holds.
+    /// `published` is the content revision that the module gave for the entry's present content.
     pub async fn convert(
         self: &Arc<Self>,
         service: Arc<Service>,

@@ -7,7 +7,7 @@ use super::error::LoadError;
 use super::limits::Limits;
 use super::ticker::{Running, Ticker};
 
-/// One engine with its limits; modules are compiled for it, calls run in it.
+/// An engine with its limits. Modules are compiled for it, and calls run in it.
 pub(super) struct Sandbox {
     pub(super) engine: Engine,
     /// Empty: a module may import nothing.

@@ -123,7 +123,7 @@ fn delete(live: &Live) -> Action {
 }
 
 impl Action {
-    /// In words, once it is done.
+    /// The words for the action once it is done.
     pub(super) fn done(&self) -> &'static str {
         match self {
             Self::Create(_) => "name published",

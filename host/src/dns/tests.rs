@@ -1,4 +1,4 @@
-//! Which names entries have, and what is done about it: tables of cases.
+//! The names of entries, and the steps that publish them: tables of cases.
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 use std::collections::BTreeSet;

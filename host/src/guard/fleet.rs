@@ -1,6 +1,6 @@
 //! Many services that lose instances at once: that is a registry that lost its data, not a thousand deployments.
 //!
-//! One for all entries. While the alarm is on, every disappearance is held, without end.
+//! There is one fleet for all entries. While its alarm is on, every disappearance is held, without end.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -224,7 +224,7 @@ impl kube::Resource for ServiceEntry {
     }
 }
 
-/// An explicit `null` is what YAML gives for a key without a value.
+/// Reads an explicit `null` as the default: YAML gives it for a key without a value.
 fn null_as_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(from: D) -> Result<T, D::Error> {
     Ok(Option::deserialize(from)?.unwrap_or_default())
 }

@@ -16,9 +16,9 @@ pub enum Status {
     Unchanged,
     /// It would hold something else.
     Changed,
-    /// B rejects what A converts.
+    /// B rejects the case, and A converts it.
     NewlyRejected,
-    /// B fails, or gives what the host refuses.
+    /// B fails, or the host refuses its outcome.
     Failed,
 }
 

@@ -16,7 +16,7 @@ pub struct EndpointChange {
     pub altered: Vec<Altered>,
 }
 
-/// One endpoint, as it is and as it would be.
+/// An endpoint that changes, as it is and as it would be.
 #[derive(Debug, Serialize)]
 pub struct Altered {
     /// As it is.

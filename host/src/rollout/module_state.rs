@@ -49,7 +49,7 @@ pub struct ModuleRecord {
     pub name: String,
     /// Its version, as it says.
     pub version: String,
-    /// Where it came from.
+    /// The origin of its bytes.
     pub origin: String,
     /// The time since which it has its present role.
     pub since: Timestamp,
@@ -64,7 +64,7 @@ pub struct Canary {
     pub module: ModuleRecord,
     /// Its share of the entries.
     pub share: Percent,
-    /// When it gets all.
+    /// The time when it gets all entries.
     pub until: Timestamp,
 }
 
@@ -105,7 +105,7 @@ pub struct ModuleEvent {
     /// To which module.
     #[serde(flatten)]
     pub identity: Identity,
-    /// Where that came from.
+    /// The origin of that module's bytes.
     pub origin: String,
     /// The reason, or the changes.
     pub detail: String,

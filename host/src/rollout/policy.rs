@@ -15,7 +15,7 @@ pub struct Policy {
     pub most_removed: Percent,
     /// The time for which a canary is tried before it gets all entries.
     pub canary_time: Duration,
-    /// The calls of a new module that may fail, or reject what the previous one accepts, before it is rolled back.
+    /// The calls of a new module that may fail, or reject an entry that the previous one accepts, before it is rolled back.
     pub most_failures: u32,
     /// The time for which a new module is compared with the previous one.
     pub probation: Duration,

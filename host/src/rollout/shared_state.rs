@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::{Command, ModuleState};
 use crate::lenient;
 
-/// All that is shared.
+/// The shared document.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct SharedState {

@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use super::{Reference, SourceError};
 
-/// Where a module comes from.
+/// The source of a module.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
     /// The default rules in this binary. Written `embedded`.

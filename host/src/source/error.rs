@@ -12,7 +12,7 @@ pub enum SourceError {
     /// A text that names no source.
     #[error("module source `{text}`: {problem}; {remedy}")]
     Address {
-        /// The text, or what of it can be shown.
+        /// The text, or the part of it that can be shown.
         text: String,
         /// The problem, in words.
         problem: String,
@@ -148,7 +148,7 @@ pub enum SourceError {
         /// The remedy.
         remedy: &'static str,
     },
-    /// Bytes that are not what their name says.
+    /// Bytes that differ from their digest.
     #[error(
         "module {reference}: the {what} should have the digest {wanted} but has {found}, so it was altered or cut on its way and is not used; try another mirror or proxy, or push it again"
     )]
@@ -159,7 +159,7 @@ pub enum SourceError {
         what: &'static str,
         /// The digest asked for.
         wanted: Digest,
-        /// The digest of what came.
+        /// The digest of the received bytes.
         found: Digest,
     },
     /// An artifact that is no module.

@@ -1,4 +1,4 @@
-//! Where a module's bytes come from: the binary itself, a file, a mounted directory, or an OCI registry.
+//! The sources of a module's bytes: the binary itself, a file, a mounted directory, or an OCI registry.
 //!
 //! [`follow`] gives them as they come and change, [`fetch`] once. They are whole and have the digest that they say;
 //! whether they are a module is for others to judge. A trouble of a source neither ends it nor takes away the module that

@@ -11,7 +11,7 @@ pub enum StateError {
         /// The system's error.
         detail: String,
     },
-    /// The content is not what this release writes.
+    /// This release does not write such content.
     #[error("{place}: {detail}; restore it, or delete it to begin anew with the configured module")]
     Malformed {
         /// The place of the document.

@@ -11,7 +11,7 @@ use tokio::sync::watch;
 /// The reasons why nothing may be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum BlockReason {
-    /// The process runs to show what it would write.
+    /// The process only shows its writes.
     DryRun,
     /// The operator paused all writes.
     Paused,

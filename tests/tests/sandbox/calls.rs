@@ -18,9 +18,9 @@ pub(crate) fn guest_with(limits: Limits) -> Arc<LoadedModule> {
 }
 
 fn module() -> &'static LoadedModule {
-    static CONVERTER: OnceLock<Arc<LoadedModule>> = OnceLock::new();
+    static MODULE: OnceLock<Arc<LoadedModule>> = OnceLock::new();
     // Tests run side by side, and each of their calls takes a slot.
-    CONVERTER.get_or_init(|| guest_with(Limits { time: TIME, concurrency: 32, ..Limits::default() }))
+    MODULE.get_or_init(|| guest_with(Limits { time: TIME, concurrency: 32, ..Limits::default() }))
 }
 
 fn call(behaviour: Option<&str>) -> Result<Outcome, CallError> {

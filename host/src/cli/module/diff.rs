@@ -102,12 +102,12 @@ pub(super) fn diff(args: &DiffArgs) -> anyhow::Result<ExitCode> {
 }
 
 fn named(side: &Side) -> Named {
-    let (info, converter) = (side.converter.info(), &side.converter);
+    let (info, module) = (side.module.info(), &side.module);
     Named {
-        module: converter.origin().into(),
+        module: module.origin().into(),
         name: info.name.clone(),
         version: info.version.clone(),
-        digest: converter.facts().digest.to_string(),
+        digest: module.facts().digest.to_string(),
     }
 }
 

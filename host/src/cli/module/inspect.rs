@@ -50,8 +50,8 @@ struct Inspection<'a> {
 }
 
 pub(super) fn inspect(args: &InspectArgs) -> anyhow::Result<ExitCode> {
-    let converter = args.sandbox.converter_now(&args.module)?;
-    let inspection = Inspection::of(&converter);
+    let module = args.sandbox.load_now(&args.module)?;
+    let inspection = Inspection::of(&module);
     match args.output.data() {
         Some(format) => print(&inspection, format)?,
         None => inspection.write_text()?,
@@ -60,10 +60,10 @@ pub(super) fn inspect(args: &InspectArgs) -> anyhow::Result<ExitCode> {
 }
 
 impl<'a> Inspection<'a> {
-    fn of(converter: &'a LoadedModule) -> Self {
-        let (info, facts) = (converter.info(), converter.facts());
+    fn of(module: &'a LoadedModule) -> Self {
+        let (info, facts) = (module.info(), module.facts());
         Self {
-            module: converter.origin(),
+            module: module.origin(),
             name: &info.name,
             version: &info.version,
             summary: &info.summary,

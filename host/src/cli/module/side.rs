@@ -11,18 +11,18 @@ use crate::source::Source;
 
 /// A module under comparison.
 pub(super) struct Side {
-    pub(super) converter: LoadedModule,
+    pub(super) module: LoadedModule,
     is_embedded: bool,
 }
 
 impl Side {
     pub(super) fn new(module: &Source, sandbox: &SandboxArgs) -> anyhow::Result<Self> {
-        Ok(Self { converter: sandbox.converter_now(module)?, is_embedded: *module == Source::Embedded })
+        Ok(Self { module: sandbox.load_now(module)?, is_embedded: *module == Source::Embedded })
     }
 
     pub(super) fn ask(&self, case: &Case) -> JudgedOutcome {
         match case.addresses() {
-            Ok(addresses) => JudgedOutcome::of(&self.converter, &self.request(case), &case.document.entry, &addresses),
+            Ok(addresses) => JudgedOutcome::of(&self.module, &self.request(case), &case.document.entry, &addresses),
             Err(error) => JudgedOutcome::Failed(error.to_string()),
         }
     }

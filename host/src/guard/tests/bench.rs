@@ -1,4 +1,4 @@
-//! An entry, a registry and a module that say what a table tells them to.
+//! An entry, a registry and a module that follow a table.
 //!
 //! Instances are single letters. A capital one is listed, and taken out of service on purpose.
 
@@ -31,7 +31,7 @@ pub(super) fn at(second: u64, listed: &'static str, endpoints: &'static str, hol
     Step { second, listed: Some(listed), drops: "", release: None, promoted: false, edited: None, endpoints, holds }
 }
 
-/// The same with a registry that says nothing.
+/// A moment at which the registry says nothing.
 pub(super) fn silent(second: u64, endpoints: &'static str, holds: &'static [Kind]) -> Step {
     Step { listed: None, ..at(second, "", endpoints, holds) }
 }

@@ -1,4 +1,4 @@
-//! Endpoints with ports: which are put back, and where.
+//! Endpoints with ports, and the places at which they are put back.
 
 use std::time::{Duration, Instant};
 
@@ -18,7 +18,7 @@ fn ports(names: &[&str]) -> Value {
     (80..).zip(names).map(|(number, name)| json!({"name": name, "number": number, "protocol": "HTTP"})).collect()
 }
 
-/// An empty service, where the entry has `live` and the module says `given`.
+/// An empty service; the entry has `live` and the module gives `given`.
 fn decide(live: &ServiceEntry, given: &ServiceEntry, instances: Value) -> (Desired, Decision) {
     let mut desired = Desired {
         resolution: given.spec.resolution,

@@ -85,7 +85,7 @@ fn what_is_no_mass_goes_at_once() {
 
 #[test]
 fn during_a_removal_hold() {
-    // New ones come, what is isolated goes, what is listed again is held no more, and its clock starts anew.
+    // New instances come, isolated ones go. One that is listed again is held no more, and its clock starts anew.
     check(
         "abcd",
         vec![

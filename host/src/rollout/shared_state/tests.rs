@@ -47,7 +47,7 @@ fn fields_that_a_later_release_adds_are_passed_over() {
 
 /// Events and commands of a later release that this one has no word for are left out, and nothing beside them.
 #[test]
-fn happenings_and_commands_of_a_later_release_are_left_out() {
+fn events_and_commands_of_a_later_release_are_left_out() {
     let document: Value = serde_json::from_str(OF_0_1_0).unwrap();
     let check = |place: &str, value: Value, left_out: fn(&mut SharedState)| {
         let mut later = document.clone();

@@ -53,7 +53,7 @@ struct Entry {
 
 const LOG_IN: &str = "add the registry to a Docker config.json (docker login, or an imagePullSecret) and name that by --oci-docker-config";
 
-/// Finds the credentials for a reference, in a file that is given or where Docker keeps its own.
+/// Finds the credentials for a reference, in the given file or in Docker's own.
 pub(super) fn find(given: Option<&Path>, reference: &Reference) -> Result<Credentials, SourceError> {
     let anonymous = |told: String| Ok(Credentials { basic: None, told, remedy: LOG_IN });
     let Some(path) = given.map(Path::to_owned).or_else(of_docker) else {

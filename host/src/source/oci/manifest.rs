@@ -101,7 +101,7 @@ pub(super) fn layer(reference: &str, body: &[u8]) -> Result<Layer, SourceError> 
     Ok(Layer { digest, size: layer.size })
 }
 
-/// The field that is wrong, and what is wrong with it.
+/// Reads JSON. An error is the field that is wrong, and the problem.
 fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, (String, String)> {
     let mut json = serde_json::Deserializer::from_slice(body);
     serde_path_to_error::deserialize(&mut json)
@@ -117,7 +117,7 @@ fn said(artifact_type: &Option<String>, config: &Option<Config>) -> String {
     }
 }
 
-/// Foreign text, cut and without what a terminal would obey.
+/// Foreign text, cut and without control characters that a terminal would obey.
 pub(super) fn short(text: &str) -> String {
     text.chars().take(100).flat_map(char::escape_debug).collect()
 }

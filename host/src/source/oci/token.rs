@@ -17,7 +17,7 @@ pub(super) enum Challenge {
 }
 
 impl Challenge {
-    /// Reads the challenge of an answer. A token is preferred, as it is what a registry means when it offers both.
+    /// Reads the challenge of an answer. A token is preferred: a registry that offers both means the token.
     pub(super) fn of(headers: &HeaderMap, repository: &str) -> Result<Self, String> {
         let mut found = Err("it names no way to be asked (Bearer or Basic)".to_owned());
         for value in headers.get_all(WWW_AUTHENTICATE) {
