@@ -4,8 +4,7 @@ use polaris2istio_core::model::{Outcome, Request, Verdict};
 
 use super::{CallError, LoadedModule};
 use crate::istio::ServiceEntry;
-use crate::plan::Desired;
-use crate::plan::{AddressRule, check};
+use crate::plan::{AddressRule, Desired, check};
 
 /// The breach of the contract by an outcome, in words; `None` if it keeps the contract.
 ///

@@ -4,8 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::endpoint_port::{EndpointPort, canonical, endpoint_ports};
 use crate::istio::{Endpoint, Resolution, ServiceEntry};
-use crate::plan::Desired;
-use crate::plan::{AddressRule, EndpointRule};
+use crate::plan::{AddressRule, Desired, EndpointRule};
 
 /// Adds the `held` endpoint ports of `base` to `desired`, each after the endpoint that it followed. Removes from `held`
 /// those that do not fit the entry as it is now: a port that its operator removed, a name under STATIC.

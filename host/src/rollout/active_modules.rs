@@ -10,8 +10,7 @@ use tokio::sync::Notify;
 use tracing::warn;
 
 use super::module_set::{Choice, ModuleSet};
-use crate::converter::Identity;
-use crate::converter::{CallError, LoadedModule};
+use crate::converter::{CallError, Identity, LoadedModule};
 
 /// The modules in use.
 pub struct ActiveModules {

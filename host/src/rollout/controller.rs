@@ -16,8 +16,7 @@ use super::loader::Loader;
 use super::module_set::ModuleSet;
 use super::module_state::{ModuleRecord, ModuleState};
 use super::{ActiveModules, Command, Engine, Policy};
-use crate::converter::Identity;
-use crate::converter::{LoadedModule, Parameters, ParametersFollower};
+use crate::converter::{Identity, LoadedModule, Parameters, ParametersFollower};
 use crate::source::{Follower, ModuleBytes, SourceNews};
 
 /// A command, and the sender for its answer.

@@ -2,8 +2,7 @@
 
 use polaris2istio_core::model::{Outcome, Request, Severity, Update, Verdict};
 
-use crate::converter::breach;
-use crate::converter::{CallError, LoadedModule};
+use crate::converter::{CallError, LoadedModule, breach};
 use crate::istio::ServiceEntry;
 use crate::plan::AddressRule;
 

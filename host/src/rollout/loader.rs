@@ -5,8 +5,7 @@ use std::sync::Arc;
 use tracing::warn;
 
 use super::SharedState;
-use crate::converter::Identity;
-use crate::converter::{LoadError, LoadedModule, Parameters};
+use crate::converter::{Identity, LoadError, LoadedModule, Parameters};
 use crate::digest::Digest;
 use crate::source::{Cache, ModuleBytes};
 use crate::state::Keeper;

@@ -8,8 +8,7 @@ use std::time::Instant;
 use polaris2istio_core::model::{Entry, Service};
 
 use crate::annotation::MODULE;
-use crate::converter::Identity;
-use crate::converter::LoadedModule;
+use crate::converter::{Identity, LoadedModule};
 use crate::hash::hash;
 use crate::percent::Percent;
 

@@ -13,8 +13,7 @@ use super::loader::Loader;
 use super::module_set::ModuleSet;
 use super::module_state::ModuleRecord;
 use super::{ActiveModules, Policy, SharedState};
-use crate::converter::Identity;
-use crate::converter::{Limits, LoadError, LoadedModule, Parameters, ParametersFile};
+use crate::converter::{Identity, Limits, LoadError, LoadedModule, Parameters, ParametersFile};
 use crate::source::{Cache, ModuleBytes, Settings, Source, SourceError, fetch, follow};
 use crate::state::{Keeper, StateError};
 
