@@ -22,12 +22,12 @@ use crate::world::{Running, World};
 const SOON: Duration = Duration::from_secs(30);
 
 /// A controller whose entries show which module converted them.
-struct Swaps {
+struct Rollout {
     world: World,
     running: Running,
 }
 
-impl Swaps {
+impl Rollout {
     /// With so many entries of two endpoints each, converted by the module `tag-one`.
     async fn start(entries: usize, change: impl FnOnce(&mut Config, &World)) -> Self {
         let world = World::new();
@@ -37,9 +37,9 @@ impl Swaps {
         }
         world.write("module.wasm", &guest::variant("tag-one"));
         let running = world.start(|config| change(config, &world));
-        let swaps = Self { world, running };
-        swaps.until_tagged("one", entries).await;
-        swaps
+        let rollout = Self { world, running };
+        rollout.until_tagged("one", entries).await;
+        rollout
     }
 
     /// Puts another module at the source.
