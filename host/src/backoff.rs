@@ -23,7 +23,6 @@ impl Backoff {
         Self { delays, longest }
     }
 
-    /// The next wait.
     pub(crate) fn next(&mut self) -> Duration {
         self.delays.next().unwrap_or(self.longest).min(self.longest)
     }

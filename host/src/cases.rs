@@ -27,22 +27,16 @@ pub use layout::pretty;
 
 /// The entry, as `kubectl get -o yaml` gives it or an operator writes it.
 pub const ENTRY: &str = "entry.yaml";
-/// The registry's answer.
 pub const ANSWER: &str = "answer.json";
 /// Optional: an earlier answer, whose content the entry holds.
 pub const EARLIER: &str = "earlier.json";
 /// Optional: the module's parameters, as an object of texts.
 pub const PARAMETERS: &str = "parameters.json";
-/// The expected outcome.
 pub const OUTCOME: &str = "outcome.json";
 
-/// One case.
 pub struct Case {
-    /// The folder's name.
     pub name: String,
-    /// The folder.
     pub directory: PathBuf,
-    /// The entry.
     pub document: Document,
     parameters: Parameters,
     request: Request,

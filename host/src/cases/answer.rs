@@ -9,14 +9,12 @@ use crate::converter::{CallError, LoadedModule};
 /// An outcome, or the module's own statement that it cannot convert. A trap or the like cannot be expected.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Answer {
-    /// It converted.
     Outcome(Outcome),
     /// It failed, with its reason.
     Failure(String),
 }
 
 impl Answer {
-    /// Asks the module.
     pub fn of(module: &LoadedModule, request: &Request) -> Result<Self, CallError> {
         match module.ask(request) {
             Ok(outcome) => Ok(Self::Outcome(outcome)),

@@ -21,13 +21,7 @@ pub enum AskError {
         "socket {path}: {source}; a controller serves it where it runs with --socket {path}, in a cluster inside its pod: `kubectl exec -n polaris2istio deploy/polaris2istio -- polaris2istio status`",
         path = path.display()
     )]
-    Socket {
-        /// The path.
-        path: PathBuf,
-        /// The system's error.
-        source: std::io::Error,
-    },
-    /// The controller refuses.
+    Socket { path: PathBuf, source: std::io::Error },
     #[error("{0}")]
     Refused(String),
 }

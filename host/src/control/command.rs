@@ -4,7 +4,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::rollout::Forwarded;
 
-/// The commands.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Command {

@@ -16,7 +16,6 @@ use crate::state::Keeper;
 /// The longest wait for the leader: a comparison of ten thousand entries is done in it.
 const LEADER_WITHIN: Duration = Duration::from_secs(60);
 
-/// Routes commands.
 pub struct Router {
     keeper: Arc<Keeper<SharedState>>,
     leads: watch::Receiver<bool>,

@@ -32,12 +32,7 @@ pub enum SocketError {
     Taken(PathBuf),
     /// It cannot be made.
     #[error("socket {path}: {source}; give --socket a path in a directory that this process can write")]
-    Unusable {
-        /// The path.
-        path: PathBuf,
-        /// The system's error.
-        source: io::Error,
-    },
+    Unusable { path: PathBuf, source: io::Error },
 }
 
 impl Socket {

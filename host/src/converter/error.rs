@@ -35,12 +35,10 @@ pub enum LoadError {
         /// The origin of the module.
         module: String,
     },
-    /// WebAssembly, but broken.
     #[error("module {module}: not a valid component: {detail}; build it again, or check that it was copied whole")]
     Invalid {
         /// The origin of the module.
         module: String,
-        /// The validator's message.
         detail: String,
     },
     /// It asks for more memory than a call may have, before it has begun.
@@ -101,7 +99,6 @@ pub enum CallError {
     /// It ran past its time.
     #[error("`{export}` ran longer than {limit:?} and was stopped; make the module quicker, or raise --module-timeout")]
     TimedOut {
-        /// The function called.
         export: &'static str,
         /// The time that it had.
         limit: Duration,
@@ -111,7 +108,6 @@ pub enum CallError {
         "`{export}` wanted {wanted} bytes of memory, more than the {limit} allowed; make the module leaner, or raise --module-memory"
     )]
     OutOfMemory {
-        /// The function called.
         export: &'static str,
         /// Bytes that it would have had.
         wanted: usize,
@@ -121,7 +117,6 @@ pub enum CallError {
     /// Its result is larger than the host takes.
     #[error("`{export}` gave a result of more than {limit} bytes; make it return less, or raise --module-max-output")]
     OutputTooLarge {
-        /// The function called.
         export: &'static str,
         /// Bytes that a result may have.
         limit: usize,
@@ -131,7 +126,6 @@ pub enum CallError {
         "`{export}` trapped: {detail}; this is a defect of the module (a panic's own text cannot leave the sandbox)"
     )]
     Trapped {
-        /// The function called.
         export: &'static str,
         /// The kind and place of the trap.
         detail: String,
@@ -148,7 +142,6 @@ pub enum CallError {
     /// The host could not run it.
     #[error("`{export}` could not be run: {detail}")]
     Host {
-        /// The function called.
         export: &'static str,
         /// The cause, in words.
         detail: String,

@@ -9,7 +9,6 @@ use crate::source::ModuleBytes;
 /// A component's size, digest, imports and exports.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Facts {
-    /// Bytes.
     pub size: u64,
     /// The digest of the bytes.
     pub digest: Digest,

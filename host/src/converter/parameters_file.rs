@@ -13,7 +13,6 @@ use crate::source::{Follower, Settings, Source, SourceNews, fetch, follow};
 /// Parameters are a few words.
 const SIZE_LIMIT: u64 = 64 << 10;
 
-/// Reads such files.
 pub struct ParametersFile;
 
 /// Such a file, followed. Following ends when this is dropped.
@@ -34,7 +33,6 @@ impl ParametersFile {
         parse(&content.bytes).map_err(|problem| format!("{}: {problem}", path.display()))
     }
 
-    /// Follows a file.
     pub fn follow(path: &Path) -> ParametersFollower {
         ParametersFollower { source: follow(Source::File(path.into()), settings()), wrong: None }
     }

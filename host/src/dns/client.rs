@@ -41,7 +41,6 @@ pub(super) enum Trouble {
     /// This identity may not do it.
     #[error("forbidden: {0}; {REMEDY}")]
     Forbidden(String),
-    /// Anything else.
     #[error("{0}; it is tried again")]
     Failed(String),
 }
@@ -72,7 +71,6 @@ impl Cluster {
         kube_watch::watch(self.api(kind), |config| config.labels(LABEL))
     }
 
-    /// Performs one step.
     pub(super) async fn perform(&self, step: &Step) -> Result<(), Trouble> {
         match tokio::time::timeout(TIMEOUT, self.send(step)).await {
             Ok(done) => done,

@@ -17,9 +17,7 @@ pub struct DnsEntry {
     pub resource_version: String,
     /// `apiVersion` that owner references name.
     pub api_version: String,
-    /// Its namespace.
     pub namespace: String,
-    /// Its name.
     pub name: String,
     /// The annotation [`DNS`].
     pub dns: Option<String>,

@@ -37,7 +37,6 @@ impl LostVips {
         }
     }
 
-    /// Forgets an entry.
     pub(super) fn forget(&mut self, entry: &DnsEntry) {
         self.told.remove(&entry.uid);
     }
@@ -48,7 +47,6 @@ impl LostVips {
         entry.has_lost_vip() && self.told.get(&entry.uid).is_some_and(pause)
     }
 
-    /// Repairs it.
     pub(super) async fn repair(&mut self, cluster: &Cluster, entry: &DnsEntry, now: Instant) {
         self.told.insert(entry.uid.clone(), Some(now));
         match cluster.reset_addresses(&entry.name, &entry.resource_version).await {

@@ -29,7 +29,6 @@ pub(super) struct ObjectCache {
 }
 
 impl ObjectCache {
-    /// Applies an event.
     pub(super) fn apply(&mut self, event: Event<DynamicObject>) {
         match event {
             Event::Init => self.incoming.clear(),

@@ -24,7 +24,6 @@ impl Kind {
     }
 }
 
-/// One request.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Step {
     pub(super) kind: Kind,

@@ -30,11 +30,8 @@ pub struct Settings {
 pub enum Record {
     /// Addresses of one family, by an endpoint of a headless Service.
     Addresses {
-        /// The entry's host.
         host: String,
-        /// The Service.
         service: String,
-        /// The endpoint's hostname.
         name: String,
         /// IPv4 or IPv6.
         ipv4: bool,
@@ -43,9 +40,7 @@ pub enum Record {
     },
     /// An alias, by an ExternalName Service.
     Alias {
-        /// The entry's host.
         host: String,
-        /// The Service.
         service: String,
         /// The name that it points to.
         target: String,

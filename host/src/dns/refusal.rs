@@ -38,40 +38,23 @@ pub enum Refusal {
     Mode(String),
     /// The host does not fit.
     #[error("host {host}: no record: {unfit}")]
-    Host {
-        /// The host.
-        host: String,
-        /// The problem.
-        unfit: Unfit,
-    },
+    Host { host: String, unfit: Unfit },
     /// There is no virtual IP, yet or at all.
     #[error("host {host}: no record: the entry has no virtual IP ({reason})")]
     NoAddress {
-        /// The host.
         host: String,
         /// The reason, and the remedy.
         reason: &'static str,
     },
     /// The entry has no endpoint that can be published.
     #[error("host {host}: no record: the entry has no endpoint with an IP address")]
-    NoEndpoint {
-        /// The host.
-        host: String,
-    },
+    NoEndpoint { host: String },
     /// An address that no record may have.
     #[error("host {host}: {address} is not published: it is {kind}")]
-    Address {
-        /// The host.
-        host: String,
-        /// The address.
-        address: String,
-        /// The problem.
-        kind: Forbidden,
-    },
+    Address { host: String, address: String, kind: Forbidden },
     /// More endpoints than an answer should have.
     #[error("host {host}: {count} endpoints, of which the first {published} of each family are published")]
     Capped {
-        /// The host.
         host: String,
         /// The number of endpoints.
         count: usize,
@@ -81,19 +64,13 @@ pub enum Refusal {
     /// An alias leads nowhere that the cluster's DNS serves.
     #[error("host {host}: no alias: {detail}")]
     Target {
-        /// The host.
         host: String,
         /// The problem, and the remedy.
         detail: String,
     },
     /// Another entry's records need the Service's name.
     #[error("host {host}: no alias: records of other hosts need the Service `{service}`")]
-    Taken {
-        /// The host.
-        host: String,
-        /// The Service.
-        service: String,
-    },
+    Taken { host: String, service: String },
 }
 
 impl From<UnknownMode> for Refusal {

@@ -22,9 +22,7 @@ const RELEASE_WITHIN: Duration = Duration::from_millis(1500);
 /// The lease, and this replica's identity.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ElectionConfig {
-    /// The lease's namespace.
     pub namespace: String,
-    /// The lease's name.
     pub name: String,
     /// This process's name among the replicas.
     pub identity: String,

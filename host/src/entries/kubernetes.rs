@@ -32,7 +32,6 @@ impl KubernetesEntries {
         Self { client, resource, namespace }
     }
 
-    /// Follows them.
     pub fn events(self) -> EntryEvents {
         let start =
             Follower { source: self, strategy: Strategy::Streamed, watch: None, complete: false, trouble: None };

@@ -31,7 +31,6 @@ pub struct GuardInput<'a> {
     pub promotions: u64,
     /// Whether the decision may be written. An operator's doing while it may not counts once it may.
     pub writable: bool,
-    /// Now.
     pub now: Instant,
 }
 
@@ -40,7 +39,6 @@ pub struct GuardInput<'a> {
 pub enum Release {
     /// The endpoints held because of the fleet's alarm.
     Fleet,
-    /// All held endpoints.
     All,
 }
 

@@ -31,7 +31,6 @@ struct Slot {
 /// The change of the alarm since it was last asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AlarmNews {
-    /// It was raised.
     Raised(Alarm),
     /// It is over: all instances are listed again, or released.
     Over,

@@ -22,11 +22,9 @@ pub struct Ownership {
 /// The fields that one manager declared.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Claim {
-    /// The manager's name.
     pub manager: String,
     /// Whether it is this controller.
     pub ours: bool,
-    /// The entry's ports.
     pub ports: Ports,
     /// Fields right under `spec` other than ports (`endpoints`, `resolution` ...).
     pub spec: BTreeSet<String>,
@@ -37,7 +35,6 @@ pub struct Claim {
 /// The ports that a manager declared.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Ports {
-    /// None.
     #[default]
     None,
     /// The whole list, as an atomic field: by an API server with CRDs from before Istio 1.24.

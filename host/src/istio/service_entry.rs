@@ -18,17 +18,14 @@ use super::pairs::Pairs;
 pub const GROUP: &str = "networking.istio.io";
 /// The versions that are understood, the preferred one first. They share one schema.
 pub const VERSIONS: [&str; 3] = ["v1", "v1beta1", "v1alpha3"];
-/// The kind.
 pub const KIND: &str = "ServiceEntry";
 /// The plural, as RBAC and URLs have it.
 pub const PLURAL: &str = "serviceentries";
 
-/// A ServiceEntry.
 #[derive(Clone, Debug, Default, Deserialize)]
 pub struct ServiceEntry {
     /// Kubernetes metadata; `managedFields` are condensed into [`Self::ownership`] and dropped.
     pub metadata: ObjectMeta,
-    /// The specification.
     #[serde(default, deserialize_with = "null_as_default")]
     pub spec: Spec,
     /// The status, which istiod writes.
@@ -58,7 +55,6 @@ pub struct Spec {
     /// The way in which addresses are found; unset means NONE.
     #[serde(default)]
     pub resolution: Option<Resolution>,
-    /// The endpoints.
     #[serde(default, deserialize_with = "null_as_default")]
     pub endpoints: Vec<Endpoint>,
     /// Selects workloads by label, which excludes endpoints.
@@ -88,7 +84,6 @@ pub struct HostAddress {
     pub value: String,
 }
 
-/// A service port.
 #[derive(Clone, Debug, Default, PartialEq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Port {

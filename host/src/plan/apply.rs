@@ -22,16 +22,13 @@ pub struct Apply {
     /// The endpoints, if the resolution allows the field. As JSON they are ten times as large, so they become JSON only when
     /// they are sent: a thousand applies may be waiting.
     pub(super) endpoints: Option<Arc<[Endpoint]>>,
-    /// Its changes.
     pub change: Change,
 }
 
 /// The difference that an apply makes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Change {
-    /// Endpoints that come.
     pub added: usize,
-    /// Endpoints that go.
     pub removed: usize,
     /// Endpoints of the same address and ports with other weight, labels or locality.
     pub changed: usize,

@@ -13,14 +13,10 @@ pub enum ApplyError {
     #[error(
         "refused for good: {detail}; it is tried again when the entry or the service changes, and every half minute"
     )]
-    Refused {
-        /// The server's message.
-        detail: String,
-    },
+    Refused { detail: String },
     /// This identity may not write.
     #[error("forbidden: {detail}; {remedy}")]
     Forbidden {
-        /// The message.
         detail: String,
         /// The rights to grant.
         remedy: String,

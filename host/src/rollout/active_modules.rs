@@ -32,7 +32,6 @@ pub struct LastPublished {
 /// An outcome, and the module that gave it.
 #[derive(Debug)]
 pub struct Conversion {
-    /// The outcome.
     pub outcome: Outcome,
     /// The module with its parameters.
     pub by: Arc<Identity>,

@@ -27,9 +27,7 @@ pub enum Status {
 pub struct Comparison {
     /// The name of the case.
     pub case: String,
-    /// The result.
     pub status: Status,
-    /// Endpoints that differ.
     pub endpoints: EndpointChange,
     /// Other fields that differ, as `spec.resolution STATIC -> DNS`.
     pub fields: Vec<String>,
@@ -38,7 +36,6 @@ pub struct Comparison {
 }
 
 impl Status {
-    /// In words.
     pub fn words(self) -> &'static str {
         match self {
             Self::Unchanged => "unchanged",

@@ -25,7 +25,6 @@ pub type Request = (Command, oneshot::Sender<Result<Value, String>>);
 /// The wait before something that failed for now is tried again.
 pub(super) const AGAIN: Duration = Duration::from_secs(5);
 
-/// Changes modules.
 pub struct RolloutController {
     pub(super) modules: Arc<ActiveModules>,
     pub(super) loader: Loader,

@@ -8,9 +8,7 @@ use serde::Serialize;
 /// Endpoints that differ. The instances that an endpoint stands for do not count.
 #[derive(Debug, Default, Serialize)]
 pub struct EndpointChange {
-    /// Endpoints that come.
     pub added: Vec<Endpoint>,
-    /// Endpoints that go.
     pub removed: Vec<Endpoint>,
     /// Endpoints of the same address and port numbers that differ in something else.
     pub altered: Vec<Altered>,
@@ -19,7 +17,6 @@ pub struct EndpointChange {
 /// An endpoint that changes, as it is and as it would be.
 #[derive(Debug, Serialize)]
 pub struct Altered {
-    /// As it is.
     pub before: Endpoint,
     /// As it would be.
     pub after: Endpoint,
@@ -46,7 +43,6 @@ impl EndpointChange {
         change
     }
 
-    /// Whether nothing differs.
     pub fn is_empty(&self) -> bool {
         self.added.is_empty() && self.removed.is_empty() && self.altered.is_empty()
     }

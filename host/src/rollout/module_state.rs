@@ -59,7 +59,6 @@ pub struct ModuleRecord {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Canary {
-    /// Which.
     #[serde(flatten)]
     pub module: ModuleRecord,
     /// Its share of the entries.
@@ -72,7 +71,6 @@ pub struct Canary {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PendingApproval {
-    /// Which.
     #[serde(flatten)]
     pub module: ModuleRecord,
     /// The reasons why it was not made active.
@@ -85,12 +83,9 @@ pub struct PendingApproval {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Refused {
-    /// Which.
     #[serde(flatten)]
     pub identity: Identity,
-    /// Why.
     pub reason: String,
-    /// When.
     pub at: Timestamp,
 }
 
@@ -98,11 +93,8 @@ pub struct Refused {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ModuleEvent {
-    /// When.
     pub at: Timestamp,
-    /// What.
     pub what: ModuleEventKind,
-    /// To which module.
     #[serde(flatten)]
     pub identity: Identity,
     /// The origin of that module's bytes.

@@ -48,7 +48,6 @@ pub struct Report {
 pub struct EntryChange {
     /// `namespace/name`.
     pub entry: String,
-    /// The result.
     pub status: Status,
     /// Endpoints that would come.
     pub added: usize,

@@ -28,7 +28,6 @@ pub trait Engine: Send + Sync {
     fn module_missing(&self, missing: bool);
 }
 
-/// All entries.
 #[derive(Clone, Default)]
 pub struct EntrySnapshots {
     /// Entries whose service is known.

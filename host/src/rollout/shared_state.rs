@@ -6,7 +6,6 @@ use serde_json::Value;
 use super::{Command, ModuleState};
 use crate::lenient;
 
-/// The shared document.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct SharedState {
@@ -27,7 +26,6 @@ pub struct SharedState {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Paused {
-    /// Since when.
     pub since: jiff::Timestamp,
     /// The reason, in the words of the operator.
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -47,7 +45,6 @@ impl std::fmt::Display for Paused {
 pub struct CommandRequest {
     /// Distinguishes it from other commands.
     pub id: u64,
-    /// The command.
     pub command: Forwarded,
 }
 
@@ -55,9 +52,7 @@ pub struct CommandRequest {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CommandResponse {
-    /// To which command.
     pub id: u64,
-    /// The result.
     pub reply: Reply,
 }
 

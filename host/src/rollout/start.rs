@@ -39,7 +39,6 @@ pub enum StartError {
     /// The source has none.
     #[error(transparent)]
     Source(#[from] SourceError),
-    /// It is unfit.
     #[error(transparent)]
     Load(#[from] LoadError),
     /// Parameters cannot be read.
@@ -47,12 +46,7 @@ pub enum StartError {
     Parameters(String),
     /// The cache cannot be used.
     #[error("module cache {path}: {source}; give --module-cache a directory that this process can write")]
-    Cache {
-        /// The directory.
-        path: PathBuf,
-        /// The system's error.
-        source: std::io::Error,
-    },
+    Cache { path: PathBuf, source: std::io::Error },
     /// The shared state cannot be used.
     #[error(transparent)]
     State(#[from] StateError),

@@ -19,7 +19,6 @@ use crate::state::{ConfigMapStore, FileStore, Keeper, Store};
 use crate::writes::Gate;
 use crate::writes::WriteRateLimiter;
 
-/// Reads shared state.
 pub(super) async fn open_state(place: &StatePlace) -> Result<Keeper<SharedState>, RunError> {
     let store = match place {
         StatePlace::Nowhere => Store::Memory,

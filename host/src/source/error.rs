@@ -26,19 +26,14 @@ pub enum SourceError {
         path: PathBuf,
         /// The problem, in words.
         problem: String,
-        /// The remedy.
         remedy: &'static str,
     },
     /// A directory without a module in it.
     #[error("module directory {path}: no file in it is named *.wasm; put the module there, in a ConfigMap as a key of binaryData such as module.wasm", path = path.display())]
-    NoModule {
-        /// The directory.
-        path: PathBuf,
-    },
+    NoModule { path: PathBuf },
     /// A directory with several modules in it.
     #[error("module directory {path}: {} are there, and only one can be the module; remove the others, or name one as file:{path}/{first}", names.join(", "), path = path.display(), first = names.first().map_or("NAME", String::as_str))]
     SeveralModules {
-        /// The directory.
         path: PathBuf,
         /// The names of the files, sorted.
         names: Vec<String>,
@@ -59,13 +54,11 @@ pub enum SourceError {
     /// A registry that cannot be talked to.
     #[error("module {reference}: no connection to the registry at {host}: {problem}; {remedy}")]
     Unreachable {
-        /// Which module.
         reference: String,
         /// The host that was to be reached.
         host: String,
         /// The cause, in words.
         problem: String,
-        /// The remedy.
         remedy: &'static str,
     },
     /// A registry that takes too long.
@@ -73,7 +66,6 @@ pub enum SourceError {
         "module {reference}: the registry did not deliver the {what} within {after:?}; see how it fares, or raise --oci-timeout"
     )]
     TimedOut {
-        /// Which module.
         reference: String,
         /// The part that was asked for.
         what: &'static str,
@@ -85,29 +77,24 @@ pub enum SourceError {
         "module {reference}: the connection broke while the {what} was on its way: {problem}; see how the registry fares"
     )]
     Dropped {
-        /// Which module.
         reference: String,
         /// The part that was asked for.
         what: &'static str,
         /// The cause, in words.
         problem: String,
     },
-    /// Access was denied.
     #[error(
         "module {reference}: the registry denies access to the {what} (HTTP {status}{code}) {credentials}; {remedy}"
     )]
     Denied {
-        /// Which module.
         reference: String,
         /// The part that was asked for.
         what: &'static str,
-        /// The HTTP status.
         status: u16,
         /// The registry's own error code with a comma before it, or nothing.
         code: String,
         /// The credentials that were presented, without the secret.
         credentials: String,
-        /// The remedy.
         remedy: &'static str,
     },
     /// The registry does not have it.
@@ -115,7 +102,6 @@ pub enum SourceError {
         "module {reference}: the registry has no such {what} (HTTP 404{code}); check repository, tag and digest, and that it was pushed (private repositories may say the same to strangers)"
     )]
     Missing {
-        /// Which module.
         reference: String,
         /// The part that was asked for.
         what: &'static str,
@@ -125,27 +111,22 @@ pub enum SourceError {
     /// Any other answer that is no success.
     #[error("module {reference}: asked for the {what}, the registry answers HTTP {status}{code}; {remedy}")]
     Status {
-        /// Which module.
         reference: String,
         /// The part that was asked for.
         what: &'static str,
-        /// The HTTP status.
         status: u16,
         /// The registry's own error code with a comma before it, or nothing.
         code: String,
-        /// The remedy.
         remedy: &'static str,
     },
     /// An answer that breaks the rules of registries.
     #[error("module {reference}: the registry's answer is unfit: {field}: {problem}; {remedy}")]
     Answer {
-        /// Which module.
         reference: String,
         /// The part of the answer that is unfit.
         field: String,
         /// The problem, in words.
         problem: String,
-        /// The remedy.
         remedy: &'static str,
     },
     /// Bytes that differ from their digest.
@@ -153,7 +134,6 @@ pub enum SourceError {
         "module {reference}: the {what} should have the digest {wanted} but has {found}, so it was altered or cut on its way and is not used; try another mirror or proxy, or push it again"
     )]
     WrongDigest {
-        /// Which module.
         reference: String,
         /// The part that was asked for.
         what: &'static str,
@@ -165,29 +145,23 @@ pub enum SourceError {
     /// An artifact that is no module.
     #[error("module {reference}: an artifact of another kind: {field} {problem}; {remedy}")]
     Kind {
-        /// Which module.
         reference: String,
         /// The field of the manifest that says so.
         field: &'static str,
-        /// The field's value.
         problem: String,
-        /// The remedy.
         remedy: &'static str,
     },
     /// The file with the credentials.
     #[error("registry credentials {path}: {problem}; {remedy}", path = path.display())]
     DockerConfig {
-        /// The file.
         path: PathBuf,
         /// The problem, in words.
         problem: String,
-        /// The remedy.
         remedy: &'static str,
     },
     /// The certificates to trust.
     #[error("registry certificates {path}: {problem}; give a file of certificates in PEM by --oci-ca-file", path = path.display())]
     Authority {
-        /// The file.
         path: PathBuf,
         /// The problem, in words.
         problem: String,

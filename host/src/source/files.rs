@@ -24,7 +24,6 @@ type Watch = WatchDir<(), FileError>;
 /// The place of a module on disk.
 #[derive(Clone, Debug)]
 pub(super) enum Place {
-    /// In this file.
     File(PathBuf),
     /// In the one `*.wasm` of this directory.
     Directory(PathBuf),

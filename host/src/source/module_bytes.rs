@@ -9,7 +9,6 @@ const EMBEDDED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/default.wasm")
 /// The content of a source. Whether it is a module at all is for others to judge.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ModuleBytes {
-    /// The component.
     pub bytes: Bytes,
     /// The digest of [`Self::bytes`].
     pub digest: Digest,

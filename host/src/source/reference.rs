@@ -29,7 +29,6 @@ impl Reference {
         &self.repository
     }
 
-    /// The tag.
     pub fn tag(&self) -> Option<&str> {
         self.tag.as_deref()
     }

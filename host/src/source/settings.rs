@@ -38,7 +38,6 @@ pub struct OciSettings {
 /// The registries that are spoken to without TLS.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum PlainHttp {
-    /// None.
     Never,
     /// Those on this machine, named `localhost` or by a loopback address.
     #[default]

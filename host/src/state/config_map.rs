@@ -22,7 +22,6 @@ const STATE: &str = "state.json";
 /// A ConfigMap holds 1 MiB in all; the document itself takes some of it.
 const BLOBS: usize = 768 << 10;
 
-/// One ConfigMap.
 pub struct ConfigMapStore {
     api: Api<ConfigMap>,
     namespace: String,

@@ -5,18 +5,12 @@
 pub enum StateError {
     /// The file cannot be used.
     #[error("state file {path}: {detail}; give --state a path in a directory that this process can write")]
-    File {
-        /// Which.
-        path: String,
-        /// The system's error.
-        detail: String,
-    },
+    File { path: String, detail: String },
     /// This release does not write such content.
     #[error("{place}: {detail}; restore it, or delete it to begin anew with the configured module")]
     Malformed {
         /// The place of the document.
         place: String,
-        /// The problem.
         detail: String,
     },
     /// The API server denies access.
@@ -34,7 +28,6 @@ pub enum StateError {
     Unavailable {
         /// `namespace/name`.
         name: String,
-        /// The error.
         detail: String,
     },
     /// Another process wrote at the same time.

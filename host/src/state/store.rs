@@ -9,7 +9,6 @@ pub enum Store {
     Memory,
     /// A file, for runs without Kubernetes.
     File(FileStore),
-    /// A ConfigMap.
     ConfigMap(Box<ConfigMapStore>),
 }
 

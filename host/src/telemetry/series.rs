@@ -100,7 +100,6 @@ struct Told {
     series: HashMap<(String, Words), Series>,
 }
 
-/// One of them.
 struct Series {
     name: String,
     count: i32,

@@ -15,7 +15,6 @@ pub enum BlockReason {
     DryRun,
     /// The operator paused all writes.
     Paused,
-    /// Another replica writes.
     Standby,
     /// The configured module cannot be had.
     ModuleMissing,
@@ -82,7 +81,6 @@ impl Gate {
         });
     }
 
-    /// Ends a reason.
     pub fn unblock(&self, reason: BlockReason) {
         self.change(Instant::now(), |state| {
             state.blocked.remove(&reason);

@@ -28,7 +28,6 @@ pub(super) fn is_late(error: &(dyn Error + 'static)) -> bool {
         .any(|cause| cause.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::TimedOut))
 }
 
-/// Whether TLS failed.
 pub(super) fn is_tls(error: &(dyn Error + 'static)) -> bool {
     causes(error).any(|cause| cause.is::<rustls::Error>())
 }

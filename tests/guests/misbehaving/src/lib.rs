@@ -6,7 +6,7 @@
 mod misbehaviour;
 
 /// The types of the world, generated.
-#[allow(unsafe_code, missing_docs, clippy::all)]
+#[allow(unsafe_code, clippy::all)]
 pub mod bindings {
     wit_bindgen::generate!({ path: "../../../wit", world: "converter", pub_export_macro: true });
 }
@@ -80,7 +80,7 @@ fn update(update: Update) -> Outcome {
 }
 
 #[cfg(target_arch = "wasm32")]
-#[allow(unsafe_code, missing_docs)]
+#[allow(unsafe_code)]
 mod export {
     crate::bindings::export!(Misbehaving with_types_in crate::bindings);
     use super::Misbehaving;
