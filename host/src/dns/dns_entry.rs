@@ -78,7 +78,7 @@ impl DnsEntry {
         all
     }
 
-    /// Whether istiod took this entry's virtual IP away and does not allocate again ([`super::lost_vip`]), though the entry has
+    /// Whether istiod took this entry's virtual IP away and does not allocate again (`lost_vip.rs`), though the entry has
     /// a form that wants one. <https://github.com/istio/istio/blob/master/pilot/pkg/controllers/ipallocate/ipallocate.go>
     pub fn has_lost_vip(&self) -> bool {
         let wants = self.resolved && !self.opted_out && self.addresses.is_empty();
