@@ -13,7 +13,7 @@ say() { printf '%s: %s\n' "$(basename "$PWD")" "$*" >&2; }
 
 # The component encoder and the generator of C bindings. Any of their versions that can read each other would do.
 wasm_tools=1.254.2
-wit_bindgen=0.61.1
+wit_bindgen=0.60.0
 
 # need_crate <crate> <version> <binary> <features>: a tool from crates.io. Not optimised, and without the rest of its features: it
 # has a second's work to do, and minutes to be compiled.
