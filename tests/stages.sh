@@ -24,15 +24,16 @@ start() {
 
 # measured <name> <command>...: leaves its exit code behind, and its seconds by the clock and of the processor.
 measured() {
-  trap "record \$? ${1@Q} $SECONDS" EXIT
+  began=$SECONDS
+  trap "record \$? ${1@Q}" EXIT
   trap 'exit 143' TERM
   "${@:2}"
 }
 
-# record <exit code> <name> <beginning>
+# record <exit code> <name>
 record() {
   processor
-  printf '%s %s %s\n' "$1" $((SECONDS - $3)) "$used" >"$stages/$2.ended"
+  printf '%s %s %s\n' "$1" $((SECONDS - began)) "$used" >"$stages/$2.ended"
 }
 
 # processor: in $used, the seconds of it that the commands of this shell took.
@@ -41,6 +42,13 @@ processor() {
   # No subshell, which would tell of its own.
   times >"$file"
   used=$(awk 'NR == 2 { split($1 "m" $2, part, /[ms]+/); printf "%d", (part[1] + part[3]) * 60 + part[2] + part[4] }' "$file")
+}
+
+# after <name> <command>...: once that stage has ended, which does not count.
+after() {
+  tail --pid="${process[$1]}" -f /dev/null
+  began=$SECONDS
+  "${@:2}"
 }
 
 ended() { [ -e "$stages/$1.ended" ]; }
@@ -63,7 +71,8 @@ await() {
   say "waiting for: $1"
   tail --pid="${process[$1]}" -n +1 -f "$stages/$1.log" &
   wait "${process[$1]}" "$!"
-  ! failed "$1" || { say "failed: $1" && exit 1; }
+  # Whatever killed it left no code behind.
+  { ended "$1" && ! failed "$1"; } || { say "failed: $1" && exit 1; }
 }
 
 # check: ends the script when something beside it has failed already, and shows all that it said.
