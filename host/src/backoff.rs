@@ -27,7 +27,6 @@ impl Backoff {
         Self { range, delays }
     }
 
-    /// The next wait.
     pub(crate) fn next(&mut self) -> Duration {
         let (_, longest) = self.range;
         self.delays.next().unwrap_or(longest).min(longest)

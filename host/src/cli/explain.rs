@@ -88,9 +88,9 @@ pub(super) fn explain(args: &ExplainArgs) -> anyhow::Result<ExitCode> {
 impl ExplainArgs {
     /// What becomes of the entry's names, as it is now.
     fn names(&self, offline: &Offline) -> Vec<Reason> {
-        let bearer = DnsEntry::new(&offline.document.entry, "");
+        let entry = DnsEntry::new(&offline.document.entry, "");
         let settings = Settings { mode: self.dns, cluster_domain: self.cluster_domain.clone() };
-        let Names { records, refusals } = names(&bearer, &settings);
+        let Names { records, refusals } = names(&entry, &settings);
         let published = records.into_iter().flatten().map(|record| Reason {
             severity: severity(Severity::Info),
             code: "dns-record".into(),

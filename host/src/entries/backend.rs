@@ -53,7 +53,6 @@ impl DirectoryBackend {
         Ok(Self { output: output.to_owned(), gate, documents: Mutex::default(), left: Mutex::default() })
     }
 
-    /// Where outputs go.
     pub fn output(&self) -> &Path {
         &self.output
     }

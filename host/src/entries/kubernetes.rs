@@ -33,7 +33,6 @@ impl KubernetesEntries {
         Self { client, resource, namespace }
     }
 
-    /// Follows them.
     pub fn events(self) -> EntryEvents {
         let start = Follower {
             source: self,

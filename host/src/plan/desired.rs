@@ -1,4 +1,4 @@
-//! What a ServiceEntry should hold, in the fields that this controller may write.
+//! The desired content of a ServiceEntry, in the fields that this controller may write.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,15 +12,15 @@ use crate::title::title;
 /// The content that an entry should have.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Desired {
-    /// None leaves what is there.
+    /// The resolution; `None` leaves the present one.
     pub resolution: Option<Resolution>,
-    /// None leaves what its operator wrote.
+    /// The location; `None` leaves the operator's.
     pub location: Option<Location>,
     /// The ports that the module derived.
     pub ports: Vec<Port>,
-    /// All endpoints, in order. Shared: what is remembered of an entry is the same list.
+    /// All endpoints, in order. Shared with the record of the entry's last content, which is the same list.
     pub endpoints: Arc<[Endpoint]>,
-    /// The module's annotations, and where the endpoints come from.
+    /// The module's annotations, and the one that names the endpoints' service.
     pub annotations: BTreeMap<String, String>,
     /// The registry's revision; written only along with something else.
     pub revision: String,

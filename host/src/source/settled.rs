@@ -17,7 +17,7 @@ use crate::watch_dir::Stamp;
 /// A file whose times are this old is not being written.
 const OLD: Duration = Duration::from_secs(2);
 
-/// A file that never stands still is a trouble worth telling.
+/// The time after which a file that never stands still is a trouble worth telling.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Reads a file of at most the allowed size.
@@ -37,7 +37,7 @@ pub(super) async fn read(path: &Path, settings: &Settings) -> Result<Vec<u8>, So
     }
 }
 
-/// A path that is no file that can be read.
+/// The error for a path that cannot be read.
 pub(super) fn unreadable(path: &Path, error: &io::Error) -> SourceError {
     let (problem, remedy) = match error.kind() {
         io::ErrorKind::NotFound => ("it does not exist".to_owned(), "put it there, or name another"),
@@ -58,7 +58,7 @@ enum Attempt {
 }
 
 fn attempt(path: &PathBuf, limit: u64, seen: Option<Stamp>) -> Result<Attempt, SourceError> {
-    let look = || {
+    let stamp_now = || {
         let metadata = fs::metadata(path).map_err(|error| unreadable(path, &error))?;
         if metadata.is_dir() {
             return Err(file(
@@ -73,7 +73,7 @@ fn attempt(path: &PathBuf, limit: u64, seen: Option<Stamp>) -> Result<Attempt, S
         }
         Ok(Stamp::of(&metadata))
     };
-    let stamp = look()?;
+    let stamp = stamp_now()?;
     let too_large = |size| SourceError::TooLarge { origin: path.display().to_string(), size, limit };
     if stamp.length > limit {
         return Err(too_large(Some(stamp.length)));
@@ -89,6 +89,6 @@ fn attempt(path: &PathBuf, limit: u64, seen: Option<Stamp>) -> Result<Attempt, S
     if bytes.len() as u64 > limit {
         return Err(too_large(None));
     }
-    let after = look()?;
+    let after = stamp_now()?;
     Ok(if opened == stamp && after == stamp { Attempt::Read(bytes) } else { Attempt::Moving(after) })
 }

@@ -14,7 +14,7 @@ use kube::api::{ObjectMeta, PostParams};
 use kube::runtime::WatchStreamExt;
 
 use super::StateError;
-use super::store::{Blobs, Document, Read};
+use super::document::{Blobs, Document, Read};
 use crate::digest::Digest;
 use crate::kube_watch;
 use crate::title::title;
@@ -23,7 +23,6 @@ const STATE: &str = "state.json";
 /// A ConfigMap holds 1 MiB in all; the document itself takes some of it.
 const BLOBS: usize = 768 << 10;
 
-/// One ConfigMap.
 pub struct ConfigMapStore {
     api: Api<ConfigMap>,
     namespace: String,
@@ -52,7 +51,7 @@ impl ConfigMapStore {
         };
         match written {
             Ok(map) => Ok(Some(map.metadata.resource_version.unwrap_or_default())),
-            // Another one wrote, created or deleted it meanwhile.
+            // Another process wrote, created or deleted it meanwhile.
             Err(kube::Error::Api(status)) if [404, 409].contains(&status.code) => Ok(None),
             Err(error) => Err(self.failed(&error)),
         }
@@ -78,7 +77,7 @@ impl ConfigMapStore {
         };
         let blobs = map.binary_data.unwrap_or_default().into_iter().filter_map(|(key, ByteString(bytes))| {
             let digest: Digest = key.strip_suffix(".wasm")?.replacen('-', ":", 1).parse().ok()?;
-            // What somebody put there under another's name is not believed.
+            // A content under another one's digest is not trusted.
             (Digest::of(&bytes) == digest).then(|| (digest, Bytes::from(bytes)))
         });
         Ok(Read { document, blobs: blobs.collect(), version: map.metadata.resource_version })

@@ -101,7 +101,6 @@ struct Told {
     series: HashMap<(String, Words), Series>,
 }
 
-/// One of them.
 struct Series {
     name: String,
     count: i32,

@@ -63,10 +63,8 @@ impl Default for WatchOptions {
 /// Why a file could not be read at all.
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
-    /// The system refused.
     #[error("{path}: {source}; make it readable for this process", path = path.display())]
     Read {
-        /// Which file.
         path: PathBuf,
         /// The words of the system.
         source: io::Error,
@@ -74,7 +72,6 @@ pub enum FileError {
     /// It is larger than [`WatchOptions::file_limit`].
     #[error("{path}: it is larger than {limit} bytes and was not read; split it or remove it", path = path.display())]
     TooLarge {
-        /// Which file.
         path: PathBuf,
         /// The limit in bytes.
         limit: u64,
@@ -85,7 +82,6 @@ pub enum FileError {
 #[derive(Debug, thiserror::Error)]
 #[error("directory {path}: {source}; {remedy}", path = path.display())]
 pub struct DirError {
-    /// Which directory.
     pub path: PathBuf,
     /// The words of the system.
     pub source: io::Error,

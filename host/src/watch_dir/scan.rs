@@ -22,7 +22,6 @@ const NO_MORE_RACY: Duration = Duration::from_millis(120);
 /// Decides by name which files count.
 pub(super) type Filter = Box<dyn Fn(&str) -> bool + Send>;
 
-/// Parses a file.
 pub(super) type Parse<T, E> = Box<dyn Fn(&Path, &[u8]) -> Result<T, E> + Send>;
 
 type Changes<T, E> = Vec<(PathBuf, FileNews<T, E>)>;

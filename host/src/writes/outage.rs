@@ -1,4 +1,4 @@
-//! Says once that the sink cannot be reached, however many entries notice, and once that it can again.
+//! Logs once that the sink cannot be reached, however many entries notice, and once that it can again.
 
 use std::mem::discriminant;
 use std::sync::{Mutex, PoisonError};
@@ -15,7 +15,7 @@ pub struct Outage {
 }
 
 impl Outage {
-    /// A write failed. The first of its kind is a warning.
+    /// Logs that a write failed. The first of its kind is a warning.
     pub fn say(&self, entry: &str, error: &ApplyError) {
         // Messages name the object; what counts is the kind.
         if self.log.lock().unwrap_or_else(PoisonError::into_inner).is_news("writes", discriminant(error)) {
@@ -25,7 +25,7 @@ impl Outage {
         }
     }
 
-    /// A write worked.
+    /// Logs that a write succeeded, if the last one failed.
     pub fn over(&self) {
         if self.log.lock().unwrap_or_else(PoisonError::into_inner).clear() {
             info!("entries can be written again");

@@ -1,7 +1,7 @@
 //! The manifests: what kustomize and Helm make of them is the same, the API server takes it, and it fits the binary.
 //!
-//! What only a kubelet or a CNI plugin could prove (that probes are made, seccomp and a NetworkPolicy enforced) is checked
-//! against the API server's schema and no further.
+//! The parts that only a kubelet or a CNI plugin could prove (that probes are made, seccomp and a NetworkPolicy enforced)
+//! are checked against the API server's schema and no further.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a panic is how a test fails")]
 
 #[path = "../../../host/tests/support/docs.rs"]

@@ -73,7 +73,7 @@ fn block(command: &str) -> String {
     found[0].to_owned()
 }
 
-/// In a checkout of its own, with files where an operator would have his.
+/// In a checkout of its own, with files where an operator would have them.
 async fn run(binaries: &Binaries, api: &ApiServer, script: &str) {
     let checkout = example::checkout();
     for name in ["polaris.token", "ca.crt", "tls.crt", "tls.key"] {

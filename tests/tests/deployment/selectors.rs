@@ -1,4 +1,4 @@
-//! What should find the pods finds them, whichever labels a rendering has.
+//! Selectors find the pods, whichever labels a rendering has.
 
 use polaris2istio_tests::servers::{self, Manifests};
 use serde_json::Value;

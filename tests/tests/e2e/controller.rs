@@ -151,8 +151,8 @@ impl Controller {
         text(&output.stdout)
     }
 
-    /// What it serves over HTTP at a path, which it must have been told by [`Start::http`]: the status, and the text. Metrics
-    /// are asked for as Prometheus asks.
+    /// The HTTP status and the text that it serves at a path, if it was started with [`Start::http`]. Metrics are asked for as
+    /// Prometheus asks.
     pub(crate) async fn get(&self, path: &str) -> (u16, String) {
         self.get_as(path, "application/openmetrics-text;version=1.0.0;q=0.6,text/plain;version=0.0.4;q=0.3").await
     }

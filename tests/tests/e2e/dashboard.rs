@@ -9,7 +9,7 @@ fn shipped(file: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy").join(file)
 }
 
-/// What an operator is given to look at and to be woken by names nothing that does not exist.
+/// The dashboard and the alerts name only metrics that exist.
 #[tokio::test]
 async fn dashboard_and_alerts_name_what_there_is() {
     let Some((world, _)) = World::shared("named").await else { return };

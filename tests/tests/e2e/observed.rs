@@ -1,4 +1,4 @@
-//! What others see of a running controller: probes, metrics, the status; and a pause, which a person gives it.
+//! A running controller as others see it: probes, metrics, the status; and a pause by the operator.
 
 use polaris2istio_tests::servers::{self, Directory, User, free_port};
 use polaris2istio_tests::wait_for;
@@ -109,7 +109,7 @@ async fn metrics_and_status_follow_what_happens() {
     let (_, text) = controller.get_as("/metrics", "*/*").await;
     assert!(text.contains(&format!("{series} 2\n")) && !text.contains("# EOF"), "{text}");
 
-    // What changes nothing is told without its reason; what does comes with all of them.
+    // An update that changes nothing is told without its reason; one that does comes with all of them.
     let mut fates = json!({"listed": 3, "leftOut": {"untold": 1}});
     wait_for("the status shows the third instance", SOON, || async {
         let status = status(&controller).await;

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::guest::{cargo, root, target};
 
-/// What the module is made of, and what cargo reads besides to know the workspace.
+/// The sources of the module, and the files that cargo reads besides to know the workspace.
 const PARTS: [&str; 10] = [
     "core",
     "host",

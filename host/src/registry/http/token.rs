@@ -24,7 +24,6 @@ pub enum TokenSource {
     /// The server wants none.
     #[default]
     None,
-    /// The token itself.
     Value(String),
     /// A file that holds the token alone; read again when the server denies access, so that a token can be changed.
     File(PathBuf),
@@ -48,7 +47,6 @@ pub(super) struct Headers {
 }
 
 impl Headers {
-    /// Reads the token.
     pub(super) fn new(source: &TokenSource) -> Result<Self, RegistryError> {
         let (file, token) = match source {
             TokenSource::None => (None, None),

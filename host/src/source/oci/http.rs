@@ -36,7 +36,6 @@ impl What {
     }
 }
 
-/// A request.
 pub(super) struct Ask<'a> {
     pub(super) what: What,
     pub(super) method: Method,

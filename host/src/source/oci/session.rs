@@ -45,7 +45,6 @@ impl Session {
         self.ask(What::Manifest, method, &path, manifest::ACCEPT).await
     }
 
-    /// Downloads the module.
     pub(super) async fn module(&mut self, digest: Digest) -> Result<Vec<u8>, SourceError> {
         let answer = self.ask(What::Module, Method::GET, &format!("blobs/{digest}"), "*/*").await?;
         Ok(answer.body)
