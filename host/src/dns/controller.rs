@@ -16,9 +16,9 @@ use tokio::time::sleep;
 use super::DnsEntryEvents;
 use super::client::{Cluster, REMEDY, Trouble};
 use super::dns_entry::DnsEntry;
-use super::log_once::LogOnce;
 use super::lost_vip::LostVips;
 use super::mode::Mode;
+use super::names_log::NamesLog;
 use super::object_cache::ObjectCache;
 use super::objects::Wanted;
 use super::plan::{Entries, Kind, Step, plan};
@@ -72,7 +72,7 @@ pub struct DnsController {
     slices: ObjectCache,
     /// Objects that are left alone until a time, since they were just written or are stuck.
     resting: BTreeMap<(Kind, String), Instant>,
-    log: LogOnce,
+    log: NamesLog,
     lost_vips: LostVips,
 }
 
@@ -88,7 +88,7 @@ impl DnsController {
             services: ObjectCache::default(),
             slices: ObjectCache::default(),
             resting: BTreeMap::new(),
-            log: LogOnce::default(),
+            log: NamesLog::default(),
             lost_vips: LostVips::default(),
         }
     }
@@ -170,13 +170,13 @@ impl DnsController {
         let event = match event {
             Ok(event) => event,
             Err(error) => {
-                self.log.warn_outage(kind.watch(), format!("{error}; {REMEDY}"));
+                self.log.outage(kind.watch(), &format!("{error}; {REMEDY}"));
                 return false;
             }
         };
         // `Init` comes before the watch is tried, so it proves nothing.
         if !matches!(event, Event::Init) {
-            self.log.note_recovery(kind.watch());
+            self.log.works(kind.watch());
         }
         if let Event::Apply(object) | Event::Delete(object) = &event {
             let name = object.metadata.name.clone().unwrap_or_default();
@@ -222,7 +222,7 @@ impl DnsController {
         let settings = &self.options.settings;
         let mut all: Vec<_> = self.entries.values().map(|entry| (entry, names(entry, settings))).collect();
         let wanted = Wanted::new(&mut all);
-        self.log.warn_refusals(&all);
+        self.log.refusals(&all);
         let known: BTreeSet<String> = self.entries.keys().cloned().collect();
         let Some(gone) = self.gone(&known).await else { return Some(RETRY) };
         let entries = Entries { known: &known, gone: &gone };
@@ -246,13 +246,13 @@ impl DnsController {
         }
         match self.cluster.entries().await {
             Ok(there) => {
-                self.log.note_recovery(LISTING);
+                self.log.works(LISTING);
                 let unseen = strangers.iter().any(|uid| there.get(uid) == Some(&true));
                 // The watch lags behind: it will show them.
                 if unseen { None } else { Some(strangers) }
             }
             Err(error) => {
-                self.log.warn_outage(LISTING, error.to_string());
+                self.log.outage(LISTING, &error.to_string());
                 None
             }
         }
@@ -285,9 +285,9 @@ impl DnsController {
                 self.resting.insert((step.kind, step.name.clone()), Instant::now() + rest);
             }
             match done {
-                Some(Ok(())) => self.log.note_done(&self.options.namespace, &step),
+                Some(Ok(())) => self.log.done(&self.options.namespace, &step),
                 Some(Err(Trouble::Stale)) | None => {}
-                Some(Err(trouble)) => self.log.warn_trouble(&self.options.namespace, &step, trouble),
+                Some(Err(trouble)) => self.log.trouble(&self.options.namespace, &step, &trouble),
             }
         }
         undone

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use crate::annotation::{DNS, DNS_TARGET};
 use crate::istio::{Resolution, ServiceEntry};
+use crate::title::title;
 
 /// The label by which an operator tells istiod to allocate nothing.
 const OPT_OUT: &str = "networking.istio.io/enable-autoallocate-ip";
@@ -62,7 +63,7 @@ impl DnsEntry {
 
     /// `namespace/name`, as messages have it.
     pub fn title(&self) -> String {
-        format!("{}/{}", self.namespace, self.name)
+        title(&self.namespace, &self.name)
     }
 
     /// The virtual IPs of a host: those of istiod, and for a family of which istiod gave none, those that the operator wrote.

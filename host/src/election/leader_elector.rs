@@ -10,6 +10,8 @@ use tracing::{error, info, warn};
 
 use super::record::{Leases, record};
 use super::rules::{Step, Watched, usable};
+use crate::log_once::LogOnce;
+use crate::title::title;
 use crate::writes::{BlockReason, Gate};
 
 /// The renewals of the holder within a lease's time. Every write is cut off at the end of the lease, so it should be full.
@@ -57,7 +59,7 @@ struct LeaseState {
     lease: Option<Lease>,
     /// The time until which it is surely ours.
     until: Option<Instant>,
-    last_problem: String,
+    log: LogOnce,
 }
 
 impl LeaderElector {
@@ -129,17 +131,16 @@ impl LeaderElector {
         // A request that hangs must not keep the end of the lease from being noticed.
         let result = tokio::time::timeout(self.config.duration / 3, self.acquire_or_renew(&mut lease_state)).await;
         let problem = match result {
-            Ok(Ok(())) => String::new(),
-            Ok(Err(error)) => self.explain(&error),
-            Err(_) => format!("no answer within {:?}", self.config.duration / 3),
+            Ok(Ok(())) => None,
+            Ok(Err(error)) => Some(self.explain(&error)),
+            Err(_) => Some(format!("no answer within {:?}", self.config.duration / 3)),
         };
-        if problem != lease_state.last_problem {
-            if problem.is_empty() {
-                info!("the lease can be used again");
-            } else {
+        match problem {
+            Some(problem) if lease_state.log.is_news("lease", &problem) => {
                 error!(lease = self.title(), "the lease cannot be used, without it nothing is written: {problem}");
             }
-            lease_state.last_problem = problem;
+            None if lease_state.log.clear() => info!("the lease can be used again"),
+            _ => {}
         }
         self.apply(lease_state.until, callbacks)
     }
@@ -247,6 +248,6 @@ impl LeaderElector {
     }
 
     fn title(&self) -> String {
-        format!("{}/{}", self.config.namespace, self.config.name)
+        title(&self.config.namespace, &self.config.name)
     }
 }

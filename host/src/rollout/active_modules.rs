@@ -11,6 +11,7 @@ use tracing::warn;
 
 use super::module_set::{Choice, ModuleSet};
 use crate::converter::{CallError, Identity, LoadedModule};
+use crate::title::title;
 
 /// The modules in use.
 pub struct ActiveModules {
@@ -115,7 +116,7 @@ impl ActiveModules {
         };
         let outcome = call.ask(judge).await.ok().filter(|outcome| outcome.verdict != Verdict::Rejected)?;
         let strikes = set.strike(&call.entry, call.service);
-        let entry = format!("{}/{}", call.entry.namespace, call.entry.name);
+        let entry = title(&call.entry.namespace, &call.entry.name);
         warn!(entry, module = %module.identity(), strikes, "the new module fails where the previous one converts: {wrong}");
         if strikes > self.most_strikes as usize {
             self.struck_out.notify_one();

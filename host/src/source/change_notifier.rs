@@ -1,12 +1,11 @@
 //! Tells each change of a source once: a new content, a trouble, and the end of a trouble.
 
-use std::collections::BTreeSet;
-
 use tokio::sync::mpsc;
 
 use super::source_news::SourceNews;
 use super::{ModuleBytes, SourceError};
 use crate::digest::Digest;
+use crate::log_once::LogOnce;
 
 /// The most kinds of trouble told at once: more of them describe a source no better.
 const TROUBLES: usize = 32;
@@ -15,13 +14,13 @@ const TROUBLES: usize = 32;
 pub(super) struct ChangeNotifier {
     news: mpsc::Sender<SourceNews>,
     digest: Option<Digest>,
-    /// The texts sent since the source was last in order.
-    troubles: BTreeSet<String>,
+    /// By the text: each is told once until all is well.
+    troubles: LogOnce<String>,
 }
 
 impl ChangeNotifier {
     pub(super) fn new(news: mpsc::Sender<SourceNews>) -> Self {
-        Self { news, digest: None, troubles: BTreeSet::new() }
+        Self { news, digest: None, troubles: LogOnce::default() }
     }
 
     /// Notes that the source has this content now.
@@ -35,15 +34,14 @@ impl ChangeNotifier {
 
     /// Notes that the source has the content that it had.
     pub(super) async fn note_recovery(&mut self) {
-        if !self.troubles.is_empty() {
-            self.troubles.clear();
+        if self.troubles.clear() {
             self.send(SourceNews::Recovered).await;
         }
     }
 
     /// Notes a trouble of the source.
     pub(super) async fn note_failure(&mut self, error: SourceError) {
-        if self.troubles.len() < TROUBLES && self.troubles.insert(error.to_string()) {
+        if self.troubles.len() < TROUBLES && self.troubles.is_news(error.to_string(), ()) {
             self.send(SourceNews::Failed(error)).await;
         }
     }

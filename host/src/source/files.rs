@@ -1,7 +1,7 @@
 //! A module in a file, or in a directory such as a mounted ConfigMap.
 //!
 //! In both cases a directory is watched: kubelet and careful writers replace files by renaming, which a watch of the file
-//! itself would not survive. The watch only says when to read; the content is found out by reading.
+//! itself would not survive. The watch only says when to read and reads no file itself: a module is read once.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -54,7 +54,11 @@ impl Place {
         loop {
             if watch.is_none() {
                 // The reason why it cannot be watched shows when it is read.
-                watch = self.watch(settings);
+                watch = self.watch();
+                if let Some(watch) = &mut watch {
+                    // The state at the start, which is read now.
+                    watch.next().await;
+                }
             }
             match self.read(settings).await {
                 Ok(module) => {
@@ -80,8 +84,8 @@ impl Place {
         }
     }
 
-    fn watch(&self, settings: &Settings) -> Option<Watch> {
-        let options = WatchOptions { file_limit: settings.size_limit, vanish_grace: GRACE, ..WatchOptions::default() };
+    fn watch(&self) -> Option<Watch> {
+        let options = WatchOptions { contents: false, vanish_grace: GRACE, ..WatchOptions::default() };
         match self {
             Self::Directory(path) => WatchDir::new(path, options, is_module, |_, _| Ok(())).ok(),
             Self::File(path) => {

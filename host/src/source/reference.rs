@@ -8,6 +8,7 @@ use std::str::FromStr;
 
 use super::SourceError;
 use crate::digest::Digest;
+use crate::redact::NOT_SHOWN;
 
 /// An artifact in a registry: `registry/repository` with a tag, a digest, or both, in which case the digest counts.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -103,7 +104,7 @@ impl FromStr for Reference {
         if registry.contains('@') {
             // The part before the sign may be a password, so the text is not repeated.
             return Err(SourceError::Address {
-                text: "oci://… (not shown)".into(),
+                text: format!("oci://… {NOT_SHOWN}"),
                 problem: "it holds a user or password".into(),
                 remedy: "name the registry alone, and keep credentials in Docker's config.json",
             });

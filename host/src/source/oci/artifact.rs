@@ -1,8 +1,8 @@
 //! The module that a reference names now: resolved, compared with the known one, downloaded if it is another, verified.
 
 use bytes::Bytes;
-use hyper::Method;
-use hyper::header::HeaderMap;
+use reqwest::Method;
+use reqwest::header::HeaderMap;
 
 use super::http::Answer;
 use super::manifest::{self, Layer};

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use hyper::header::HeaderValue;
+use reqwest::header::HeaderValue;
 use serde::Deserialize;
 
 use crate::source::{Reference, SourceError};

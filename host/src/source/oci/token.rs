@@ -2,9 +2,8 @@
 //! <https://distribution.github.io/distribution/spec/auth/token/>
 
 use http_auth::parser::ChallengeParser;
-use hyper::HeaderMap;
-use hyper::header::{HeaderValue, WWW_AUTHENTICATE};
 use reqwest::Url;
+use reqwest::header::{HeaderMap, HeaderValue, WWW_AUTHENTICATE};
 use serde::Deserialize;
 
 /// The kind of authorization to present.
