@@ -23,7 +23,7 @@ const WITHIN: Duration = Duration::from_secs(5);
 /// The API takes 1 kB.
 const LONGEST: usize = 1000;
 
-/// Takes what is to be told; without a cluster it goes nowhere.
+/// A queue of what is to be told; without a cluster it goes nowhere.
 #[derive(Clone, Default)]
 pub struct Events {
     sender: Option<mpsc::Sender<(ObjectReference, Words)>>,
@@ -38,17 +38,15 @@ impl Events {
         (events, publish(Recorder::new(client, identity), told))
     }
 
-    /// An entry has a problem that it did not have, or not like this.
-    pub fn problem(&self, entry: &ServiceEntry, condition: Condition, words: &str) {
-        let (reason, action) = words_for(condition);
-        self.send(entry, Words { kind: "Warning", reason, action, note: cut(words) });
+    /// Tells of a condition that an entry did not have, or not like this.
+    pub fn problem(&self, entry: &ServiceEntry, condition: Condition, reason: &'static str, words: &str) {
+        self.send(entry, Words { kind: "Warning", reason, action: condition.action(), note: cut(words) });
     }
 
-    /// It has it no more.
+    /// Tells that it is over.
     pub fn solved(&self, entry: &ServiceEntry, condition: Condition, words: &str) {
-        let (_, action) = words_for(condition);
         let note = cut(&format!("over: {words}"));
-        self.send(entry, Words { kind: "Normal", reason: "Recovered", action, note });
+        self.send(entry, Words { kind: "Normal", reason: "Recovered", action: condition.action(), note });
     }
 
     fn send(&self, entry: &ServiceEntry, words: Words) {
@@ -64,24 +62,6 @@ impl Events {
         if sender.try_send((reference, words)).is_err() {
             debug!(entry = entry.title(), "an Event is left out, there are too many");
         }
-    }
-}
-
-/// The reason and the action of an Event.
-fn words_for(condition: Condition) -> (&'static str, &'static str) {
-    match condition {
-        Condition::Rejected => ("Rejected", "Convert"),
-        Condition::Annotation => ("BadAnnotation", "Convert"),
-        Condition::Conversion => ("ConversionFailed", "Convert"),
-        Condition::Held => ("EndpointsHeld", "Hold"),
-        Condition::Write => ("WriteRefused", "Write"),
-        Condition::Contested => ("FieldConflict", "Write"),
-        Condition::Fight => ("ContentFlaps", "Write"),
-        Condition::Paused => ("Paused", "Write"),
-        Condition::Name | Condition::NamePending => ("NameNotPublished", "Publish"),
-        Condition::VirtualIp => ("VirtualIpLost", "Allocate"),
-        // No look notes it: when the registry is silent, an Event on each entry would help nobody.
-        Condition::Registry => ("RegistryFails", "Ask"),
     }
 }
 

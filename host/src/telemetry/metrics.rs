@@ -1,4 +1,4 @@
-//! What is counted as it happens.
+//! Counters of what happens, as it happens.
 
 use std::fmt;
 use std::time::Duration;
