@@ -1,4 +1,4 @@
-//! What is wrong with an entry, in one place: for the status, by an Event to its owner, and in the log.
+//! Conditions of an entry, in one place: all that is wrong with it, in the status, by an Event to its owner, and in the log.
 
 use std::collections::BTreeMap;
 use std::hash::Hash;
@@ -15,13 +15,13 @@ pub(super) struct Conditions {
     current: BTreeMap<Condition, String>,
     /// Conditions that an Event told and that are not over, with the term in which it did.
     told: BTreeMap<Condition, (String, u64)>,
-    /// What is wrong with annotations, by who found it.
+    /// Problems of annotations, by who found them.
     annotations: BTreeMap<Reader, String>,
     /// The last lines of the log, so that each is written once.
     lines: LogOnce<Line>,
 }
 
-/// Who reads annotations.
+/// A reader of annotations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Reader {
     /// The host, at every reconciliation.
@@ -93,15 +93,15 @@ impl Conditions {
         }
     }
 
-    /// Notes what a reader of annotations finds wrong with them; the condition is of both readers.
+    /// Sets the problems that a reader of annotations finds; the condition is of both readers.
     pub(super) fn set_annotations(&mut self, reader: Reader, text: String, owner: &Owner<'_>) {
         self.annotations.insert(reader, text);
         let texts: Vec<_> = self.annotations.values().filter(|text| !text.is_empty()).cloned().collect();
         self.set(Condition::Annotation, texts.join("; "), owner);
     }
 
-    /// Begins a term. What this process has told in an earlier term is kept until a reconciliation finds it over, so that its
-    /// Event does not stay the last word. What a former leader told is not known here: its Events expire.
+    /// Begins a term. A condition that this process has told in an earlier term is kept until a reconciliation finds it over,
+    /// so that its Event does not stay the last word. Events of a former leader are not known here: they expire.
     pub(super) fn begin_term(&mut self) {
         self.lines.clear();
         self.current.retain(|condition, _| self.told.contains_key(condition));

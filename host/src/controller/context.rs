@@ -34,7 +34,7 @@ pub(super) struct Context {
     /// Entries a second that another module may change.
     pub(super) module_changes: DefaultDirectRateLimiter,
     pub(super) addresses: AddressRule,
-    /// What is published in the cluster's DNS; `None` if nothing ever is.
+    /// Names that are published in the cluster's DNS; `None` if nothing ever is.
     pub(super) names: Option<dns::Settings>,
     pub(super) guard: Settings,
     pub(super) holds: Arc<Holds>,

@@ -1,4 +1,4 @@
-//! What the controller remembers of one entry between two reconciliations.
+//! State of one entry that the controller keeps between two reconciliations.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -1,4 +1,4 @@
-//! What the entry alone shows to be wrong with it, whatever the registry says: names, virtual IP, annotations.
+//! Conditions that the entry alone shows, whatever the registry says: names, virtual IP, annotations.
 //!
 //! Read at the start of a reconciliation, which may come to no guard and to no write.
 

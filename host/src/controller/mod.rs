@@ -82,11 +82,11 @@ pub struct Parts<R> {
     pub gate: Arc<Gate>,
     /// Addresses that no endpoint may have, whatever the module says.
     pub addresses: AddressRule,
-    /// What is published in the cluster's DNS; `None` if nothing ever is.
+    /// Names that are published in the cluster's DNS; `None` if nothing ever is.
     pub names: Option<dns::Settings>,
     /// How long and how much the guard holds back.
     pub guard: Settings,
-    /// What is held; its fleet limit is that of `guard`.
+    /// All holds; their fleet limit is that of `guard`.
     pub holds: Arc<Holds>,
     /// Writes a second, of all entries together.
     pub write_rate: NonZeroU32,

@@ -1,4 +1,4 @@
-//! What the modules gave for an entry: now, and before.
+//! Publications: content that modules gave for an entry, now and before.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -18,11 +18,11 @@ const FULL_EVERY: Duration = Duration::from_secs(600);
 pub(super) struct Publications {
     /// The module that gave what the entry was last given.
     pub(super) by: Option<Arc<Identity>>,
-    /// What the module gave for what the entry holds.
+    /// The one that the entry holds.
     current: Option<Publication>,
-    /// What was published last, while the entry holds something else.
+    /// The last one, while the entry holds something else.
     parked: Option<Publication>,
-    /// What another module had published before.
+    /// The last one of another module.
     before: Option<Publication>,
 }
 

@@ -57,7 +57,7 @@ pub(super) struct Converted {
     pub(super) update: Update,
 }
 
-/// What the entry should hold by that update, which breaks no rule.
+/// The content that the entry should hold by that update, which breaks no rule.
 pub(super) struct Checked {
     pub(super) answer: Answer,
     pub(super) by: Arc<Identity>,
@@ -73,7 +73,7 @@ pub(super) struct Guarded {
     pub(super) checked: Checked,
     pub(super) decision: Decision,
     pub(super) blocked: Option<Blocked>,
-    /// What the last good module had published comes back, and waits for nothing.
+    /// Content that the last good module had published comes back, and waits for nothing.
     pub(super) restored: bool,
 }
 
@@ -124,7 +124,7 @@ impl<'a> Reconciliation<'a> {
         self.state.conditions.end_line(Line::Blocked);
     }
 
-    /// Ends the flapping of endpoints once they rested for long. Returns when that is to be looked at again.
+    /// Ends the flapping of endpoints once they rested for long. Returns when to find out.
     pub(super) fn clear_flapping(&mut self) -> Option<Duration> {
         let rest = self.state.writes.damper.flaps(Instant::now());
         if rest.is_none() {
@@ -133,7 +133,7 @@ impl<'a> Reconciliation<'a> {
         rest
     }
 
-    /// Notes what the entry waits for. Posted at once: the reconciliation may go on for long.
+    /// Notes the reason for which the entry waits. Posted at once: the reconciliation may go on for long.
     pub(super) fn wait_for(&mut self, reason: PendingReason) {
         self.state.report.wait_for(reason);
         self.context.statuses.post(self.key.clone(), self.state.full_report());
@@ -166,7 +166,7 @@ impl<'a> Reconciliation<'a> {
         self.state.report.status = Some(status);
         self.state.report.pending = None;
         match self.clear_flapping() {
-            // What is looked at again anyway is so within this time.
+            // An entry that is reconciled again anyway is so within this time.
             Some(rest) if action == Action::await_change() => Action::requeue(rest),
             _ => action,
         }

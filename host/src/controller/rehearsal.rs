@@ -1,5 +1,5 @@
-//! What is done in place of a write while writes are blocked, for all entries or for one: it is shown what would be written,
-//! and the sink may be asked whether it would accept it.
+//! Rehearses a write while writes are blocked, for all entries or for one: it is shown what would be written, and the sink
+//! may be asked whether it would accept it.
 
 use std::time::Instant;
 

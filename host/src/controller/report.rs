@@ -1,4 +1,4 @@
-//! What is known of an entry after its last reconciliation, for the status and metrics.
+//! The report of an entry after its last reconciliation, for the status and metrics.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
@@ -21,7 +21,7 @@ const UNEXPLAINED: &str = "unexplained";
 pub struct EntryReport {
     /// How the reconciliation ended; `None` if none came to an end yet.
     pub status: Option<SyncStatus>,
-    /// What the entry waits for.
+    /// The reason for which the entry waits.
     pub pending: Option<Pending>,
     /// The module that gave the last outcome.
     pub by: Option<Arc<Identity>>,
@@ -37,7 +37,7 @@ pub struct EntryReport {
     pub written: Option<WriteReport>,
     /// Endpoints that are kept.
     pub holds: Vec<Hold>,
-    /// What is wrong.
+    /// All that is wrong.
     pub problems: BTreeMap<Condition, String>,
 }
 
@@ -46,7 +46,7 @@ pub struct EntryReport {
 pub struct WriteReport {
     /// When it was acknowledged.
     pub at: Instant,
-    /// What it changed.
+    /// The difference that it made.
     pub change: Change,
 }
 
@@ -55,7 +55,7 @@ pub struct WriteReport {
 pub struct Pending {
     /// When it began.
     pub since: Instant,
-    /// What it waits for.
+    /// The reason.
     pub reason: PendingReason,
 }
 
@@ -71,7 +71,7 @@ pub enum PendingReason {
 }
 
 impl EntryReport {
-    /// Notes what the entry waits for. It waits since it was noted first.
+    /// Notes the reason for which the entry waits. It waits since it was noted first.
     pub(super) fn wait_for(&mut self, reason: PendingReason) {
         if self.pending.as_ref().is_none_or(|pending| pending.reason != reason) {
             self.pending = Some(Pending { since: Instant::now(), reason });

@@ -28,10 +28,10 @@ const CONNECTIONS: usize = 64;
 const HEAD_WITHIN: Duration = Duration::from_secs(15);
 /// How long a connection may last in all: a scraper opens another.
 const CONNECTION_WITHIN: Duration = Duration::from_secs(600);
-/// What metrics are written in.
+/// The content type of metrics.
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// The port, where none is named.
+/// The port if none is named.
 pub const PORT: u16 = 8080;
 
 /// A server that listens, ready to be served.
@@ -40,10 +40,10 @@ pub struct HttpServer {
     site: Arc<OnceLock<Site>>,
 }
 
-/// Gives a server what it answers from, when that is there. Until then the process is alive, and not ready.
+/// The other end of a server, which gives it what it answers from. Until then the process is alive, and not ready.
 pub struct Opener(Arc<OnceLock<Site>>);
 
-/// Why there is none.
+/// Why there is no server.
 #[derive(Debug, thiserror::Error)]
 #[error("--http-address {address}: {source}; give another address, or `none`")]
 pub struct HttpError {
@@ -51,7 +51,7 @@ pub struct HttpError {
     source: io::Error,
 }
 
-/// What it answers from.
+/// The data that a server answers from.
 struct Site {
     view: View,
     registry: Registry,
@@ -68,13 +68,13 @@ impl HttpServer {
         Ok(Self { listener, site: Arc::default() })
     }
 
-    /// To be used once.
+    /// The opener of this server, to be used once.
     pub fn opener(&self) -> Opener {
         Opener(Arc::clone(&self.site))
     }
 
-    /// Listens at the usual port of all addresses; of IPv4 alone, where there is no IPv6. None where that cannot be had, with
-    /// a warning: nobody asked for it.
+    /// Listens at the usual port of all addresses; of IPv4 alone, if there is no IPv6. `None`, with a warning, if that cannot
+    /// be had: nobody asked for it.
     pub async fn bind_usual() -> Option<Self> {
         match Self::bind((Ipv6Addr::UNSPECIFIED, PORT).into()).await {
             Ok(server) => Some(server),
@@ -115,7 +115,7 @@ impl HttpServer {
 }
 
 impl Opener {
-    /// From now on it answers from these.
+    /// Lets it answer from these from now on.
     pub fn open(self, view: View, metrics: &Metrics, per_entry: bool) {
         let mut registry = Registry::default();
         registry.register_collector(Box::new(Process));

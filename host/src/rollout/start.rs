@@ -19,6 +19,7 @@ use crate::source::{Cache, ModuleBytes, Settings, Source, SourceError, fetch, fo
 use crate::state::{Keeper, StateError};
 
 /// All that a change of modules depends on.
+#[derive(Clone)]
 pub struct Setup {
     /// Where modules come from.
     pub source: Source,

@@ -1,7 +1,7 @@
 //! Tells the owners of entries, by Events on them, what they should know: `kubectl describe` shows it.
 //!
 //! Nothing waits for an Event, and none is worth much load: what does not fit is left out, the log and the status have it all.
-//! What repeats becomes a series of one Event.
+//! One that repeats becomes a series of one Event.
 
 use std::time::Duration;
 

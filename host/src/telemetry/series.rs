@@ -22,7 +22,7 @@ const SERIES: usize = 1024;
 /// An Event's name holds 253 characters; this leaves room for what sets it apart.
 const NAME: usize = 200;
 
-/// What an Event says.
+/// The words of an Event.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Words {
     /// `Normal` or `Warning`.
