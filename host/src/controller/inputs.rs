@@ -9,9 +9,9 @@ use kube::runtime::reflector::{ObjectRef, store::Writer};
 use kube::runtime::watcher::Event;
 use tokio::sync::{mpsc, watch};
 
+use super::context::Context;
 use super::diagnostics;
 use super::index::Index;
-use super::context::Context;
 use crate::binding::binding;
 use crate::entries::EntryEvents;
 use crate::istio::ServiceEntry;

@@ -143,7 +143,9 @@ fn a_dry_run_shows_and_writes_nothing() {
     std::fs::remove_file(bench.path("entries/reviews.yaml")).unwrap();
     bench.answer("other", &FOUR);
     bench.write("entries/other.yaml", entry("other", json!({})).to_string());
-    running.expect_log("reconcile{entry=\"polaris/other\"}: would be written; nothing is written: this is a dry run added=4");
+    running.expect_log(
+        "reconcile{entry=\"polaris/other\"}: would be written; nothing is written: this is a dry run added=4",
+    );
     wait("the deletion was seen", || {
         bench.write("answers/other.json", answer("other", &FOUR[..3]).to_string());
         if running.log().contains("added=3") { Ok(()) } else { Err(running.log()) }
