@@ -54,7 +54,7 @@ impl Reconciliation<'_> {
         let begun = Instant::now();
         let result = self.context.modules.convert(&answer.content, view, last, admit).await;
         let verdict = result.as_ref().map(|conversion| &conversion.outcome.verdict).ok();
-        self.context.observers.metrics.converted(verdict, begun.elapsed());
+        self.context.observers.metrics.count_conversion(verdict, begun.elapsed());
         match result {
             Ok(conversion) => Continue(conversion),
             Err(error) => Break(self.fail_call(&error.to_string())),

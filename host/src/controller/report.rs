@@ -132,3 +132,24 @@ impl fmt::Display for PendingReason {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_waits_since_it_began_to() {
+        let mut report = EntryReport::default();
+        report.wait_for(PendingReason::Answer);
+        let since = report.pending.as_ref().unwrap().since;
+        report.wait_for(PendingReason::Answer);
+        assert_eq!(report.pending.as_ref().map(|pending| pending.since), Some(since), "it goes on");
+        report.end_wait_for(PendingReason::Turn);
+        assert!(report.pending.is_some(), "it does not wait for that");
+        report.wait_for(PendingReason::Write);
+        report.end_wait_for(PendingReason::Answer);
+        assert_eq!(report.pending.as_ref().map(|pending| pending.reason), Some(PendingReason::Write));
+        report.end_wait_for(PendingReason::Write);
+        assert!(report.pending.is_none());
+    }
+}

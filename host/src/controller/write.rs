@@ -59,7 +59,7 @@ impl Reconciliation<'_> {
             return Break(Action::requeue(Duration::ZERO));
         }
         let result = self.send(apply).await;
-        self.context.observers.metrics.wrote(result.as_ref().err(), begun.elapsed(), &apply.change);
+        self.context.observers.metrics.count_write(result.as_ref().err(), begun.elapsed(), &apply.change);
         match result {
             Ok(entry) => {
                 self.note_written(entry, apply, &guarded.checked, begun);
@@ -141,7 +141,7 @@ impl Reconciliation<'_> {
     /// followed already, not one that puts something back later.
     fn measure_propagation(&mut self, answered: tokio::time::Instant) {
         if self.state.writes.measured.is_some_and(|measured| measured < answered) {
-            self.context.observers.metrics.propagated(answered.elapsed());
+            self.context.observers.metrics.observe_propagation(answered.elapsed());
             self.state.writes.measured = Some(answered);
         }
     }

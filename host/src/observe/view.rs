@@ -53,10 +53,7 @@ impl View {
             if let Some((service, Trouble { error, since })) = trouble {
                 let text = format!("no sound answer for service {service} since {}: {error}", moment(since.into_std()));
                 Arc::make_mut(report).problems.insert(Condition::Registry, text);
-            } else if let Some(Pending { since, reason }) = &report.pending
-                && since.elapsed() > PENDING_SHOWN
-            {
-                let text = format!("waits since {}: {reason}", moment(*since));
+            } else if let Some(text) = report.pending.as_ref().and_then(|pending| overdue(pending, Instant::now())) {
                 Arc::make_mut(report).problems.insert(Condition::Pending, text);
             }
         }
@@ -94,5 +91,32 @@ impl View {
             });
         }
         reasons
+    }
+}
+
+/// The reason for which an entry waits, once that takes longer than a few polls.
+fn overdue(pending: &Pending, now: Instant) -> Option<String> {
+    let Pending { since, reason } = pending;
+    (now.saturating_duration_since(*since) > PENDING_SHOWN).then(|| format!("waits since {}: {reason}", moment(*since)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::controller::PendingReason;
+
+    #[test]
+    fn an_entry_that_waits_for_long_says_what_for() {
+        let since = Instant::now();
+        for (reason, words) in [
+            (PendingReason::Answer, "the registry has given no answer"),
+            (PendingReason::Turn, "--swap-rate"),
+            (PendingReason::Write, "--write-rate"),
+        ] {
+            let pending = Pending { since, reason };
+            assert_eq!(overdue(&pending, since + PENDING_SHOWN), None);
+            let text = overdue(&pending, since + PENDING_SHOWN * 2).unwrap();
+            assert!(text.starts_with("waits since 2") && text.contains(words), "{text}");
+        }
     }
 }
