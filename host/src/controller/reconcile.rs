@@ -50,12 +50,12 @@ pub(super) async fn reconcile(entry: Arc<ServiceEntry>, context: Arc<Context>) -
 impl Reconciliation<'_> {
     async fn run(mut self) -> Action {
         self.inspect();
-        let (Break(action) | Continue(action)) = self.stages().await;
+        let Break(action) = self.stages().await;
         action
     }
 
     /// The way of an answer to the entry. Each stage hands its result to the next one, or ends with when to reconcile again.
-    async fn stages(&mut self) -> ControlFlow<Action, Action> {
+    async fn stages(&mut self) -> ControlFlow<Action, Infallible> {
         let answer = self.answer().await?;
         let converted = self.convert(answer).await?;
         let checked = self.check(converted)?;
@@ -111,7 +111,7 @@ impl Reconciliation<'_> {
 
     /// Remembers what the entry holds now, and by which module. Not before it is written: what has to be tried again is still
     /// a change from the module before.
-    fn record(&mut self, written: Guarded) -> ControlFlow<Action, Action> {
+    fn record(&mut self, written: Guarded) -> ControlFlow<Action, Infallible> {
         let Guarded { checked: Checked { answer, by, desired, content_revision, .. }, decision, .. } = written;
         self.state.publications.by = Some(Arc::clone(&by));
         if !decision.holds.is_empty() {
@@ -121,6 +121,6 @@ impl Reconciliation<'_> {
         }
         let (service, revision, full_at) = (answer.service, content_revision, Instant::now());
         self.state.publications.publish(Publication { by, service, desired, revision, full_at });
-        Continue(self.end_synced())
+        Break(self.end_synced())
     }
 }
