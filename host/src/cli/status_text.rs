@@ -172,7 +172,7 @@ ask it    kubectl exec -n mesh b -- polaris2istio status
 module    default 0.1.0 sha256:1
 registry  polaris:8090, answered 3s ago
 PAUSED    all writes are paused since 2026-01-01T00:00:00Z: restore
-entries   1 synced, 1 held
+entries   1 held, 1 synced
 
 ENTRY                SERVICE    STATE   ENDPOINTS  LISTED  LEFT OUT  LAST NEWS  LAST WRITE
 polaris/cart         shop/cart  synced  12         14      2         63s        -

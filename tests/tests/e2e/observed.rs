@@ -133,7 +133,7 @@ async fn metrics_and_status_follow_what_happens() {
 
     // The table says the same.
     let table = controller.verb(&["status"]);
-    assert!(table.contains("1 synced, 1 failed"), "{table}");
+    assert!(table.contains("1 failed, 1 synced"), "{table}");
     let line = table.lines().find(|line| line.contains("/cart ")).unwrap();
     let cells: Vec<_> = line.split_whitespace().collect();
     assert_eq!(cells[2..6], ["synced", "2", "3", "1"], "{table}");
