@@ -56,7 +56,7 @@ impl OfflineArgs {
         };
         let view = document.entry.view()?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no async runtime")?;
-        let outcome = runtime.block_on(self.module.converter())?.call(&service, &view, None)?;
+        let outcome = runtime.block_on(self.module.load())?.call(&service, &view, None)?;
         Ok(Offline { document, service, missing, outcome })
     }
 

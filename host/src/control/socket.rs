@@ -15,7 +15,7 @@ use crate::rollout::Reply;
 
 /// No command is longer.
 const LONGEST: u64 = 64 << 10;
-/// How long a command may take to arrive.
+/// The longest time for a command to arrive.
 const ARRIVES_WITHIN: Duration = Duration::from_secs(5);
 
 /// A socket, ready to be served. The file is removed when this is dropped.
@@ -24,7 +24,7 @@ pub struct Socket {
     path: PathBuf,
 }
 
-/// Why there is no socket.
+/// The reasons why there is no socket.
 #[derive(Debug, thiserror::Error)]
 pub enum SocketError {
     /// Another controller serves it.
@@ -32,12 +32,7 @@ pub enum SocketError {
     Taken(PathBuf),
     /// It cannot be made.
     #[error("socket {path}: {source}; give --socket a path in a directory that this process can write")]
-    Unusable {
-        /// The path.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
+    Unusable { path: PathBuf, source: io::Error },
 }
 
 impl Socket {
@@ -50,7 +45,7 @@ impl Socket {
         let unusable = |source| SocketError::Unusable { path: path.into(), source };
         match UnixStream::connect(path).await {
             Ok(_) => return Err(SocketError::Taken(path.into())),
-            // It was a socket, and nobody listens.
+            // It was a socket, and no process listens.
             Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
                 std::fs::remove_file(path).map_err(unusable)?;
             }
@@ -84,7 +79,7 @@ impl Socket {
 
 impl Drop for Socket {
     fn drop(&mut self) {
-        // Should it stay, the next process replaces it.
+        // A file that cannot be removed is replaced by the next process.
         let _ = std::fs::remove_file(&self.path);
     }
 }

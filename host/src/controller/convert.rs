@@ -23,7 +23,7 @@ const FAILURE_RETRY: Duration = Duration::from_secs(60);
 impl Reconciliation<'_> {
     /// Asks the module for the update that an answer makes.
     pub(super) async fn convert(&mut self, answer: Answer) -> ControlFlow<Action, Converted> {
-        let Conversion { outcome, by, turn } = self.call(&answer).await?;
+        let Conversion { outcome, by, phase: turn } = self.call(&answer).await?;
         self.awaits_turn = turn == RolloutPhase::Waits;
         self.tell_outcome(&outcome, &answer.content);
         match outcome.verdict {

@@ -15,7 +15,7 @@ pub(super) struct GuardState {
 impl GuardState {
     /// Begins anew in a term of this process.
     pub(super) fn begin_term(&mut self) {
-        self.guard.anew();
+        self.guard.restart();
         self.told.clear();
     }
 

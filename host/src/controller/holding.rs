@@ -38,7 +38,7 @@ impl Reconciliation<'_> {
         let unblocked = self.state.guard.note_blocked(blocked.is_some());
         if standby || unblocked {
             // What would have been written was not, or another process wrote: what the entry holds is what counts.
-            self.state.guard.guard.anew();
+            self.state.guard.guard.restart();
         }
         let (settings, _) = self.context.guard.of_entry(self.live);
         let now = Instant::now();
@@ -72,7 +72,7 @@ impl Reconciliation<'_> {
 
     /// Ends all holds: what the entry gets now is known to be good.
     fn end_holds(&mut self) -> Decision {
-        self.state.guard.guard.anew();
+        self.state.guard.guard.restart();
         let decision = Decision::default();
         self.context.holds.note(self.title, &decision.holds);
         diagnostics::log_alarm(self.context.holds.alarm_news());

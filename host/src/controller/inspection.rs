@@ -32,7 +32,7 @@ impl Reconciliation<'_> {
             // For the status alone: every new entry begins like that.
             passing => self.state.conditions.note(Condition::NamePending, join(passing)),
         }
-        let lost = if entry.trapped() { lost_vip::WORDS } else { "" };
+        let lost = if entry.has_lost_vip() { lost_vip::WORDS } else { "" };
         self.set(Condition::VirtualIp, lost.into());
     }
 

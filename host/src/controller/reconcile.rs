@@ -116,7 +116,7 @@ impl Reconciliation<'_> {
         self.state.publications.by = Some(Arc::clone(&by));
         if !decision.holds.is_empty() {
             self.state.publications.park();
-            let again = decision.again.into_iter().chain(self.clear_flapping()).min();
+            let again = decision.requeue_after.into_iter().chain(self.clear_flapping()).min();
             return Break(self.end(SyncStatus::Held, again.map_or_else(Action::await_change, Action::requeue)));
         }
         let (service, revision, full_at) = (answer.service, content_revision, Instant::now());

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::backoff;
 use crate::hash::hash;
 use crate::istio::ServiceEntry;
 use crate::plan::Desired;
@@ -11,6 +12,10 @@ use crate::writes::FlapDamper;
 /// When content that was refused is tried again: at first, and at the longest after doubling. It would be refused for good by
 /// the API server's own rules; but a webhook or a policy that refuses has the same words, and may be mended any time.
 const REFUSED_RETRY: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(30));
+
+/// When a write that did not arrive is tried again: at first, and at the longest after doubling. Spread, so that a thousand
+/// entries do not come at once.
+const FAILURE_RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
 
 /// The writes of one entry.
 #[derive(Default)]
@@ -85,12 +90,6 @@ impl WriteState {
     /// Notes that a write did not arrive. Returns when to try it again.
     pub(super) fn note_failure(&mut self) -> Duration {
         self.failures += 1;
-        back_off(self.failures)
+        backoff::after(self.failures, FAILURE_RETRY)
     }
-}
-
-/// Half a second, doubled with every failure up to half a minute, spread so that a thousand entries do not come at once.
-fn back_off(failures: u32) -> Duration {
-    let step = Duration::from_millis(500).saturating_mul(1 << failures.min(6)).min(Duration::from_secs(30));
-    step.mul_f64(rand::random_range(0.5..1.0))
 }

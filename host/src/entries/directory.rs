@@ -61,7 +61,6 @@ impl DirectoryEntries {
         })
     }
 
-    /// Follows them.
     pub fn events(self) -> EntryEvents {
         stream::unfold(self, |mut source| async move {
             let event = source.next().await;

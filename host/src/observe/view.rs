@@ -21,7 +21,6 @@ const PENDING_SHOWN: Duration = Duration::from_secs(10);
 /// The parts that are read.
 #[derive(Clone)]
 pub struct View {
-    /// Entries and services.
     pub controller: Handle,
     /// Questions to the registry.
     pub stats: Arc<PollStats>,

@@ -139,7 +139,7 @@ fn keep_names(
         settings: config.names.clone(),
         repair: config.repair_vip,
         may_write: Arc::new(move || gate.check(Instant::now()).is_ok()),
-        budget: WriteRateLimiter::new(config.write_rate),
+        rate_limiter: WriteRateLimiter::new(config.write_rate),
     };
     let keeper = dns::DnsController::new(client.clone(), options);
     (events, Some(Box::pin(keeper.run(bearers))))

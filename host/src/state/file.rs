@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use super::StateError;
-use super::store::{Document, Read};
+use super::document::{Document, Read};
 
 /// A file with the document as JSON.
 pub struct FileStore {
@@ -13,7 +13,7 @@ pub struct FileStore {
 }
 
 impl FileStore {
-    /// Names the file; it need not be there.
+    /// Names the file, which need not exist.
     pub fn new(path: &Path) -> Self {
         Self { path: path.into() }
     }

@@ -13,6 +13,7 @@ use tracing::{debug, warn};
 use super::Condition;
 use super::series::{Recorder, Words};
 use crate::istio::{KIND, ServiceEntry};
+use crate::log_once::LogOnce;
 
 /// Events that may wait.
 const WAITING: usize = 256;
@@ -66,21 +67,23 @@ impl Events {
 }
 
 async fn publish(mut recorder: Recorder, mut told: mpsc::Receiver<(ObjectReference, Words)>) {
-    let mut said = String::new();
+    let mut log = LogOnce::default();
     while let Some((reference, words)) = told.recv().await {
         let problem = match tokio::time::timeout(WITHIN, recorder.publish(&reference, &words)).await {
-            Ok(Ok(())) => String::new(),
-            Ok(Err(kube::Error::Api(status))) if status.code == 403 => format!(
+            Ok(Ok(())) => {
+                log.clear();
+                None
+            }
+            Ok(Err(kube::Error::Api(status))) if status.code == 403 => Some(format!(
                 "{}; grant create and patch on events.events.k8s.io by a Role in the entries' namespace",
                 status.message
-            ),
-            Ok(Err(error)) => error.to_string(),
-            Err(_) => format!("no answer within {WITHIN:?}"),
+            )),
+            Ok(Err(error)) => Some(error.to_string()),
+            Err(_) => Some(format!("no answer within {WITHIN:?}")),
         };
-        if !problem.is_empty() && problem != said {
+        if let Some(problem) = problem.filter(|problem| log.is_news("events", problem)) {
             warn!("Events cannot be written, the log has what they say: {problem}");
         }
-        said = problem;
         tokio::time::sleep(PAUSE).await;
     }
 }
