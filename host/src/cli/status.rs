@@ -16,9 +16,9 @@ const AGAIN: Duration = Duration::from_secs(2);
 const EXAMPLES: &str = "\
 Examples:
   kubectl exec -n polaris2istio deploy/polaris2istio -- polaris2istio status
-  polaris2istio status -o json | jq '.entries[] | select(.state != \"done\")'
+  polaris2istio status -o json | jq '.entries[] | select(.state != \"synced\")'
 
-`kubectl exec deploy/...` picks any replica. A standby shows its entries as `follows`: holds, problems and last writes
+`kubectl exec deploy/...` picks any replica. A standby shows its entries as `standby`: holds, problems and last writes
 only the leader knows. Its first lines say which pod that is, and the command to ask it.";
 
 /// Arguments of `status`.

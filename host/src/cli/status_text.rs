@@ -31,7 +31,7 @@ fn text(status: &Status, now: Timestamp, namespace: Option<&str>) -> String {
     if let Some(paused) = &status.paused {
         line("PAUSED", &paused.to_string());
     }
-    for reason in status.shut.iter().filter(|reason| !["paused", "standby"].contains(&reason.as_str())) {
+    for reason in status.writes_blocked.iter().filter(|reason| !["paused", "standby"].contains(&reason.as_str())) {
         line("no writes", reason);
     }
     if status.fleet_holds > 0 {
@@ -158,11 +158,11 @@ mod tests {
             {"condition": "registry", "text": "no sound answer for service shop/cart"},
         ]);
         let status = serde_json::from_value(json!({
-            "version": "1.2.3", "identity": "a_1", "leads": false, "leader": "b_2", "unready": [], "fleetHolds": 0, "shut": ["paused", "standby"],
+            "version": "1.2.3", "identity": "a_1", "leads": false, "leader": "b_2", "unready": [], "fleetHolds": 0, "writesBlocked": ["paused", "standby"],
             "paused": {"since": "2026-01-01T00:00:00Z", "reason": "restore"}, "polls": {}, "module": "default 0.1.0 sha256:1",
             "registry": [{"address": "polaris:8090", "lastAnswer": "2026-01-01T00:01:00Z"}],
-            "entriesByState": {"done": 1, "held": 1},
-            "entries": [entry("polaris/cart", "done", json!([]), json!([])), entry("polaris/a-long-name", "held", holds, problem)],
+            "entriesByState": {"synced": 1, "held": 1},
+            "entries": [entry("polaris/cart", "synced", json!([]), json!([])), entry("polaris/a-long-name", "held", holds, problem)],
         }))
         .unwrap();
         let expected = "\
@@ -172,11 +172,11 @@ ask it    kubectl exec -n mesh b -- polaris2istio status
 module    default 0.1.0 sha256:1
 registry  polaris:8090, answered 3s ago
 PAUSED    all writes are paused since 2026-01-01T00:00:00Z: restore
-entries   1 done, 1 held
+entries   1 held, 1 synced
 
-ENTRY                SERVICE    STATE  ENDPOINTS  LISTED  LEFT OUT  LAST NEWS  LAST WRITE
-polaris/cart         shop/cart  done   12         14      2         63s        -
-polaris/a-long-name  shop/cart  held   12         14      2         63s        -
+ENTRY                SERVICE    STATE   ENDPOINTS  LISTED  LEFT OUT  LAST NEWS  LAST WRITE
+polaris/cart         shop/cart  synced  12         14      2         63s        -
+polaris/a-long-name  shop/cart  held    12         14      2         63s        -
   held until 00:01:13 UTC: 3 endpoints, 3 of 4 vanished
   held until 2026-01-02 00:00:00 UTC: 3 endpoints, the service lists no instance any more
   held without end: 3 endpoints, the module drops 3 of 4

@@ -9,7 +9,7 @@ use polaris2istio_core::model::Service;
 
 use tokio::sync::watch;
 
-use super::reconcile::Context;
+use super::context::Context;
 use super::report::EntryReport;
 use super::service_cache::{Known, Trouble};
 use crate::binding::{binding, empty_service};
@@ -58,7 +58,7 @@ impl Handle {
     /// Every entry with the service that it names, what is known of that, and what the last look left. By name.
     pub fn reports(&self) -> Vec<(Arc<ServiceEntry>, Option<ServiceKey>, Arc<EntryReport>)> {
         let reported = |entry: Arc<ServiceEntry>| {
-            let report = self.context.board.get(&ObjectRef::from_obj_with(&*entry, self.context.resource.clone()));
+            let report = self.context.statuses.get(&ObjectRef::from_obj_with(&*entry, self.context.resource.clone()));
             let service = binding(&entry);
             (entry, service, report)
         };

@@ -9,9 +9,9 @@ use kube::runtime::reflector::{ObjectRef, store::Writer};
 use kube::runtime::watcher::Event;
 use tokio::sync::{mpsc, watch};
 
+use super::context::Context;
 use super::diagnostics;
 use super::index::Index;
-use super::reconcile::Context;
 use crate::binding::binding;
 use crate::entries::EntryEvents;
 use crate::istio::ServiceEntry;
@@ -62,7 +62,7 @@ impl Inputs {
                 if self.index.forget(&key) {
                     self.want();
                 }
-                self.context.changed();
+                self.context.notify_progress();
             }
             Event::InitDone => self.listed(),
         }
@@ -83,7 +83,7 @@ impl Inputs {
         }
         self.want();
         keys.into_iter().for_each(|key| self.enqueue(key));
-        self.context.listed();
+        self.context.note_complete();
     }
 
     fn report(&mut self, report: Report) {

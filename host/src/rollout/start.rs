@@ -18,6 +18,7 @@ use crate::source::{Cache, ModuleBytes, Settings, Source, SourceError, fetch, fo
 use crate::state::{Keeper, StateError};
 
 /// The settings of a change of modules.
+#[derive(Clone)]
 pub struct Setup {
     /// The source of modules.
     pub source: Source,

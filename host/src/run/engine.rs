@@ -8,7 +8,7 @@ use crate::guard::Holds;
 use crate::rollout::{Engine, EntrySnapshot, EntrySnapshots};
 use crate::writes::{BlockReason, Gate};
 
-/// What a change of modules sees of the controller.
+/// The controller as a change of modules sees it.
 pub(super) struct EngineHandle {
     pub(super) controller: Handle,
     pub(super) gate: Arc<Gate>,

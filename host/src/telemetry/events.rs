@@ -1,7 +1,7 @@
 //! Tells the owners of entries, by Events on them, what they should know: `kubectl describe` shows it.
 //!
 //! Nothing waits for an Event, and none is worth much load: what does not fit is left out, the log and the status have it all.
-//! Repetitions become a series of one Event.
+//! One that repeats becomes a series of one Event.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ const WITHIN: Duration = Duration::from_secs(5);
 /// The API takes 1 kB.
 const LONGEST: usize = 1000;
 
-/// Takes what is to be told; without a cluster it goes nowhere.
+/// A queue of what is to be told; without a cluster it goes nowhere.
 #[derive(Clone, Default)]
 pub struct Events {
     sender: Option<mpsc::Sender<(ObjectReference, Words)>>,
@@ -39,17 +39,15 @@ impl Events {
         (events, publish(Recorder::new(client, identity), told))
     }
 
-    /// An entry has a problem that it did not have, or not like this.
-    pub fn problem(&self, entry: &ServiceEntry, condition: Condition, words: &str) {
-        let (reason, action) = words_for(condition);
-        self.send(entry, Words { kind: "Warning", reason, action, note: cut(words) });
+    /// Tells of a condition that an entry did not have, or not like this.
+    pub fn problem(&self, entry: &ServiceEntry, condition: Condition, reason: &'static str, words: &str) {
+        self.send(entry, Words { kind: "Warning", reason, action: condition.action(), note: cut(words) });
     }
 
-    /// It has it no more.
+    /// Tells that it is over.
     pub fn solved(&self, entry: &ServiceEntry, condition: Condition, words: &str) {
-        let (_, action) = words_for(condition);
         let note = cut(&format!("over: {words}"));
-        self.send(entry, Words { kind: "Normal", reason: "Recovered", action, note });
+        self.send(entry, Words { kind: "Normal", reason: "Recovered", action: condition.action(), note });
     }
 
     fn send(&self, entry: &ServiceEntry, words: Words) {
@@ -65,24 +63,6 @@ impl Events {
         if sender.try_send((reference, words)).is_err() {
             debug!(entry = entry.title(), "an Event is left out, there are too many");
         }
-    }
-}
-
-/// The reason and the action of an Event.
-fn words_for(condition: Condition) -> (&'static str, &'static str) {
-    match condition {
-        Condition::Rejected => ("Rejected", "Convert"),
-        Condition::Annotation => ("BadAnnotation", "Convert"),
-        Condition::Conversion => ("ConversionFailed", "Convert"),
-        Condition::Held => ("EndpointsHeld", "Hold"),
-        Condition::Write => ("WriteRefused", "Write"),
-        Condition::Contested => ("FieldConflict", "Write"),
-        Condition::Fight => ("ContentFlaps", "Write"),
-        Condition::Paused => ("Paused", "Write"),
-        Condition::Name | Condition::NamePending => ("NameNotPublished", "Publish"),
-        Condition::VirtualIp => ("VirtualIpLost", "Allocate"),
-        // No look notes it: when the registry is silent, an Event on each entry would help nobody.
-        Condition::Registry => ("RegistryFails", "Ask"),
     }
 }
 

@@ -134,7 +134,7 @@ impl<'a> Bench<'a> {
     /// Waits until a controller that has just started has looked at every entry, with its service's answer.
     async fn in_line(&self) {
         wait_for("every entry is in line", Duration::from_secs(300), || async {
-            let done = self.metric("polaris2istio_entries{state=\"done\"}").await?;
+            let done = self.metric("polaris2istio_entries{state=\"synced\"}").await?;
             if done == self.services as f64 { Ok(()) } else { Err(format!("{done} of {}", self.services)) }
         })
         .await

@@ -135,10 +135,15 @@ impl Controller {
         terms.is_some_and(|line| line.contains(identity))
     }
 
-    /// The log lines about writes: their fields.
+    /// The log lines about writes: their fields, and the entry of their span.
     pub(crate) fn writes(&self) -> Vec<Value> {
         let lines = self.log().into_iter().filter_map(|line| serde_json::from_str::<Value>(&line).ok());
-        lines.map(|mut line| line["fields"].take()).filter(|fields| fields["message"] == "entry written").collect()
+        let writes = lines.filter(|line| line["fields"]["message"] == "entry written");
+        let fields = writes.map(|mut line| {
+            line["fields"]["entry"] = line["span"]["entry"].take();
+            line["fields"].take()
+        });
+        fields.collect()
     }
 
     /// Runs a verb against its socket, which it must have been given by [`Start::socket`]. Returns what it printed.

@@ -73,10 +73,10 @@ async fn another_hold_is_another_event() {
     world.create(&world.entry("cart")).await;
     world.endpoints("cart", &hosts).await;
     world.deregister("cart", &hosts[..3]).await;
-    let removal = ("EndpointsHeld", "Warning", 1, "vanished from the registry at once");
+    let removal = ("EndpointsHeldRemoval", "Warning", 1, "vanished from the registry at once");
     until_events(api, &world, "cart", &[removal]).await;
     world.deregister("cart", &hosts[3..]).await;
-    let empty = ("EndpointsHeld", "Warning", 1, "the service lists no instance any more");
+    let empty = ("EndpointsHeldEmpty", "Warning", 1, "the service lists no instance any more");
     until_events(api, &world, "cart", &[removal, empty]).await;
 }
 

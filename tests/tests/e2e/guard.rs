@@ -182,15 +182,15 @@ async fn a_pause_that_nothing_waits_for_is_no_problem() {
             true => world.register("cart", &FIVE[1..2]).await,
             false => world.deregister("cart", &FIVE[1..2]).await,
         }
-        let (state, matters): (_, &[&str]) = if waits { ("paused", &["paused"]) } else { ("done", &[]) };
+        let (state, conditions): (_, &[&str]) = if waits { ("paused", &["paused"]) } else { ("synced", &[]) };
         for name in ["cart", "own"] {
-            until_status(&controller, &world, name, state, matters).await;
+            until_status(&controller, &world, name, state, conditions).await;
         }
     }
     controller.verb(&["resume"]);
     world.patch("own", "operator", &paused(Value::Null)).await;
     for name in ["cart", "own"] {
-        until_status(&controller, &world, name, "done", &[]).await;
+        until_status(&controller, &world, name, "synced", &[]).await;
     }
     assert_eq!(writes(api, &world.namespace).await.len(), 2);
 }
@@ -203,8 +203,8 @@ async fn until_status(controller: &Controller, world: &World, name: &str, state:
         let entries = status["entries"].as_array().unwrap();
         let entry = entries.iter().find(|entry| entry["entry"] == title).cloned().unwrap_or_default();
         let problems = entry["problems"].as_array().into_iter().flatten();
-        let matters: Vec<_> = problems.map(|problem| &problem["matter"]).collect();
-        if matters == expected && entry["state"] == state { Ok(()) } else { Err(entry) }
+        let conditions: Vec<_> = problems.map(|problem| &problem["condition"]).collect();
+        if conditions == expected && entry["state"] == state { Ok(()) } else { Err(entry) }
     })
     .await;
 }
@@ -221,10 +221,10 @@ async fn an_annotation_that_cannot_be_read_is_told_at_once() {
     for (key, value) in [("emptyHold", "soon"), ("paused", "yes"), ("removalHold", "-1s")] {
         let annotations = |value: Value| json!({"metadata": {"annotations": {format!("aeraki.net/{key}"): value}}});
         world.patch("cart", "operator", &annotations(value.into())).await;
-        until_status(&controller, &world, "cart", "done", &["annotation"]).await;
+        until_status(&controller, &world, "cart", "synced", &["annotation"]).await;
         world.patch("cart", "operator", &json!({"metadata": {"annotations": {"note": key}}})).await;
         world.patch("cart", "operator", &annotations(Value::Null)).await;
-        until_status(&controller, &world, "cart", "done", &[]).await;
+        until_status(&controller, &world, "cart", "synced", &[]).await;
         assert_eq!(controller.said(&["WARN", "/cart", key, value]), 1, "{key}");
     }
     // The module's message about another one does not replace it.
@@ -233,7 +233,7 @@ async fn an_annotation_that_cannot_be_read_is_told_at_once() {
     until_status(&controller, &world, "cart", "failed", &["rejected", "annotation"]).await;
 }
 
-/// Content that went back and forth is a problem until it has rested for a while, a minute.
+/// Endpoints that flapped are a problem until it has rested for a while, a minute.
 #[tokio::test]
 async fn a_fight_that_is_over_is_no_problem() {
     let Some((world, _)) = World::shared("peace").await else { return };
@@ -242,9 +242,9 @@ async fn a_fight_that_is_over_is_no_problem() {
     world.create(&world.entry("cart")).await;
     world.endpoints("cart", &FIVE[..1]).await;
     world.patch("cart", "rival", &json!({"spec": {"endpoints": [{"address": "10.9.9.9"}]}})).await;
-    until_status(&controller, &world, "cart", "done", &["fight"]).await;
+    until_status(&controller, &world, "cart", "synced", &["fight"]).await;
     world.endpoints("cart", &FIVE[..1]).await;
-    until_status(&controller, &world, "cart", "done", &[]).await;
+    until_status(&controller, &world, "cart", "synced", &[]).await;
 }
 
 #[tokio::test]

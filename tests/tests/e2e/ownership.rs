@@ -117,13 +117,13 @@ async fn drift_is_put_back() {
         world.patch("cart", "kubectl-edit", &edit).await;
         world.endpoints("cart", &["10.0.0.1", "10.0.0.2"]).await;
     }
-    controller.says(&["WARN", "back and forth", "kubectl-edit"]).await;
-    assert_eq!(controller.said(&["back and forth"]), 1);
+    controller.says(&["WARN", "endpoints flap", "kubectl-edit"]).await;
+    assert_eq!(controller.said(&["endpoints flap"]), 1);
     // By an apply that takes the field from us.
     let file = world.entry("cart").with(&edit);
     kubectl(api, &["apply", "--server-side", "--force-conflicts", "--field-manager=rival", "-f", "-"], &file).await;
     world.endpoints("cart", &["10.0.0.1", "10.0.0.2"]).await;
-    controller.says(&["WARN", "back and forth", "rival"]).await;
+    controller.says(&["WARN", "endpoints flap", "rival"]).await;
     assert_eq!(writes(api, &world.namespace).await.len(), 5);
 }
 
