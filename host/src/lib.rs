@@ -9,6 +9,7 @@ mod lenient;
 mod log_once;
 pub mod percent;
 mod redact;
+mod text;
 mod tls;
 pub mod watch_dir;
 

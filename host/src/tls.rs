@@ -8,6 +8,8 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, ConfigBuilder, RootCertStore};
 
+use crate::text;
+
 /// Why there can be no TLS, without a word of what a key holds.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
@@ -37,7 +39,7 @@ pub fn client(authority: Option<&[u8]>, identity: Option<(&[u8], &[u8])>) -> Res
     let certificates = parse(certificates).map_err(TlsError::Identity)?;
     // The parser's words on a key might repeat a part of it.
     let key =
-        PrivateKeyDer::from_pem_slice(key).map_err(|_| TlsError::Identity("the key is no PEM private key".into()))?;
+        PrivateKeyDer::from_pem_slice(text::without_mark(key)).map_err(|_| TlsError::Identity("the key is no PEM private key".into()))?;
     let matched = builder.with_client_auth_cert(certificates, key);
     matched.map_err(|error| TlsError::Identity(format!("certificate and key do not go together: {error}")))
 }
@@ -62,7 +64,7 @@ fn trust(roots: &mut RootCertStore, pem: &[u8]) -> Result<(), String> {
 }
 
 fn parse(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
-    let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
+    let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(text::without_mark(pem)).collect();
     let certificates = certificates.map_err(|error| error.to_string())?;
     if certificates.is_empty() { Err("it holds no certificate".into()) } else { Ok(certificates) }
 }

@@ -64,7 +64,7 @@ impl OfflineArgs {
     pub(super) fn apply(&self, offline: &Offline, update: Update) -> anyhow::Result<Option<Apply>> {
         let desired = Desired::of(update, &offline.service);
         let live = &offline.document.entry;
-        check(&desired, live, &self.module.addresses()).context("the module's answer breaks a rule")?;
+        check(&desired, live, &self.module.addresses())?;
         let plan = plan(&desired, live);
         for field in plan.contested {
             eprintln!("left as it is: {field}, who wants something else");

@@ -259,7 +259,7 @@ impl Reconciliation<'_> {
             converted;
         let source = service.to_string();
         if let Err(violation) = check(&desired, self.live, &self.context.addresses) {
-            self.trouble::<()>(&format!("the module's answer breaks a rule: {violation}"));
+            self.trouble::<()>(&violation.to_string());
             return self.end(SyncStatus::Failed, Action::await_change());
         }
         let stopped = self.stopped();

@@ -15,7 +15,7 @@ use kube::runtime::watcher;
 
 pub use backend::{DirectoryBackend, OutputError};
 pub use directory::DirectoryEntries;
-pub use document::{Document, DocumentError};
+pub use document::{Contents, Document, DocumentError};
 pub use kubernetes::{KubernetesEntries, served_version};
 
 use crate::istio::ServiceEntry;
