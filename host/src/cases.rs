@@ -162,9 +162,10 @@ fn check_names(directory: &Path) -> Result<(), CaseError> {
 fn parameters(directory: &Path) -> Result<Parameters, CaseError> {
     let path = directory.join(PARAMETERS);
     let Some(text) = if_there(files::read(&path))? else { return Ok(Parameters::new()) };
-    let map: std::collections::BTreeMap<String, String> = serde_json::from_slice(text::without_mark(&text)).map_err(|error| {
-        CaseError::unfit(&path, format!("{error}; write an object of texts, as {{\"env\": \"prod\"}}"))
-    })?;
+    let map: std::collections::BTreeMap<String, String> =
+        serde_json::from_slice(text::without_mark(&text)).map_err(|error| {
+            CaseError::unfit(&path, format!("{error}; write an object of texts, as {{\"env\": \"prod\"}}"))
+        })?;
     Ok(map.into_iter().collect())
 }
 

@@ -73,7 +73,10 @@ mod tests {
         ] {
             let error = serde_saphyr::from_str::<serde_json::Value>(text).unwrap_err();
             let problem = yaml_problem(&error, 10);
-            assert!(problem.starts_with(expected) && !problem.contains('\n') && !problem.contains("Options"), "{problem}");
+            assert!(
+                problem.starts_with(expected) && !problem.contains('\n') && !problem.contains("Options"),
+                "{problem}"
+            );
         }
     }
 }

@@ -38,8 +38,8 @@ pub fn client(authority: Option<&[u8]>, identity: Option<(&[u8], &[u8])>) -> Res
     let Some((certificates, key)) = identity else { return Ok(builder.with_no_client_auth()) };
     let certificates = parse(certificates).map_err(TlsError::Identity)?;
     // The parser's words on a key might repeat a part of it.
-    let key =
-        PrivateKeyDer::from_pem_slice(text::without_mark(key)).map_err(|_| TlsError::Identity("the key is no PEM private key".into()))?;
+    let key = PrivateKeyDer::from_pem_slice(text::without_mark(key))
+        .map_err(|_| TlsError::Identity("the key is no PEM private key".into()))?;
     let matched = builder.with_client_auth_cert(certificates, key);
     matched.map_err(|error| TlsError::Identity(format!("certificate and key do not go together: {error}")))
 }

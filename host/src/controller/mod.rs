@@ -36,6 +36,7 @@ pub use entry_state::SyncStatus;
 pub use handle::{Handle, Snapshot};
 pub use report::{EntryReport, WriteReport};
 pub use service_cache::Trouble;
+pub use stopped::paused;
 
 use crate::dns;
 use crate::entries::EntryEvents;

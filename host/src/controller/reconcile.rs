@@ -18,7 +18,7 @@ use super::holding::Facts;
 use super::report::{StatusCache, text};
 use super::service_cache::{Known, ServiceCache, ServiceState};
 use crate::annotation::REVISION;
-use crate::binding::{binding, empty_service};
+use crate::binding::{binding, empty_service, tell_missing};
 use crate::converter::Identity;
 use crate::dns;
 use crate::guard::{Holds, Listing, Origins, Settings};
@@ -156,9 +156,12 @@ impl Reconciliation<'_> {
                 return self.end(SyncStatus::Failed, Action::await_change());
             }
         };
-        let Some(Conversion { outcome, by, turn }) = self.convert(&service, &content).await else {
+        let Some(Conversion { mut outcome, by, turn }) = self.convert(&service, &content).await else {
             return self.end(SyncStatus::Failed, Action::requeue(TROUBLE_RETRY));
         };
+        if !exists && outcome.verdict != Verdict::Unchanged {
+            tell_missing(&mut outcome, &service);
+        }
         self.waits = turn == RolloutPhase::Waits;
         self.say(&outcome, &content);
         match outcome.verdict {

@@ -71,7 +71,7 @@ impl fmt::Display for Stopped {
 }
 
 /// Whether the entry's own annotation stops its writes; what it says where that is neither yes nor no, which stops them too.
-pub(super) fn paused(entry: &ServiceEntry) -> Result<bool, String> {
+pub fn paused(entry: &ServiceEntry) -> Result<bool, String> {
     match entry.annotation(PAUSED) {
         None | Some("false") => Ok(false),
         Some("true") => Ok(true),

@@ -8,8 +8,8 @@ use serde_json::{Map, Value};
 use tracing::error;
 
 use super::Parameters;
-use crate::text;
 use crate::source::{Follower, Settings, Source, SourceNews, fetch, follow};
+use crate::text;
 
 /// Parameters are a few words.
 const SIZE_LIMIT: u64 = 64 << 10;

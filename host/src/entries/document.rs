@@ -155,7 +155,8 @@ fn parts(text: &str) -> Vec<(u64, &str)> {
     let mut parts = Vec::new();
     let (mut begin, mut begin_line, mut at) = (0, 0, 0);
     for (number, line) in (0..).zip(text.split_inclusive('\n')) {
-        let marker = line.strip_prefix("---").is_some_and(|rest| rest.is_empty() || rest.starts_with(char::is_whitespace));
+        let marker =
+            line.strip_prefix("---").is_some_and(|rest| rest.is_empty() || rest.starts_with(char::is_whitespace));
         if marker && at > begin {
             parts.push((begin_line, &text[begin..at]));
             (begin, begin_line) = (at, number);
@@ -232,12 +233,14 @@ fn check_names(entry: &ServiceEntry) -> Result<(), (&'static str, String)> {
         return Err(("metadata.name", "missing; every entry needs a name".into()));
     }
     if name.len() > 253 || !name.split('.').all(is_label) {
-        let detail = "is no name that Kubernetes takes; write at most 253 letters in lower case, digits, hyphens and dots";
+        let detail =
+            "is no name that Kubernetes takes; write at most 253 letters in lower case, digits, hyphens and dots";
         return Err(("metadata.name", format!("{} {detail}", shown(name))));
     }
     match metadata.namespace.as_deref() {
         Some(namespace) if namespace.len() > 63 || !is_label(namespace) => {
-            let detail = "is no namespace that Kubernetes takes; write at most 63 letters in lower case, digits and hyphens";
+            let detail =
+                "is no namespace that Kubernetes takes; write at most 63 letters in lower case, digits and hyphens";
             Err(("metadata.namespace", format!("{} {detail}", shown(namespace))))
         }
         _ => Ok(()),
@@ -282,14 +285,18 @@ pub(super) fn declared(value: &Value) -> Claim {
 mod tests {
     use super::*;
 
-    const GOOD: &str = "apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata:\n  name: NAME\nspec: {hosts: [h]}\n";
+    const GOOD: &str =
+        "apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata:\n  name: NAME\nspec: {hosts: [h]}\n";
 
     /// Reads a text; gives the names of its entries, its errors and how much else it holds.
     #[track_caller]
     fn check(text: impl AsRef<[u8]>, names: &[&str], errors: &[&str], others: &[&str]) {
         let found = Contents::read(text.as_ref(), "f");
         let all: Vec<_> = found.entries.iter().map(|one| one.entry.metadata.name.as_deref().unwrap()).collect();
-        assert_eq!((all.as_slice(), found.others.iter().map(String::as_str).collect::<Vec<_>>().as_slice()), (names, others));
+        assert_eq!(
+            (all.as_slice(), found.others.iter().map(String::as_str).collect::<Vec<_>>().as_slice()),
+            (names, others)
+        );
         assert_eq!(found.errors.len(), errors.len(), "{:?}", found.errors);
         for (error, expected) in found.errors.iter().zip(errors) {
             assert!(error.to_string().contains(expected), "{error} says {expected}");
@@ -308,21 +315,46 @@ mod tests {
     fn lists_are_read() {
         let map = "apiVersion: v1\nkind: ConfigMap\n";
         let (a, b) = (indented(&good("a")), indented(&good("b")));
-        check(format!("apiVersion: v1\nkind: List\nitems:\n{a}\n{}\n{b}\n", indented(map)), &["a", "b"], &[], &["kind ConfigMap"]);
-        check(format!("apiVersion: networking.istio.io/v1\nkind: ServiceEntryList\nitems:\n{a}\n{b}\n"), &["a", "b"], &[], &[]);
+        check(
+            format!("apiVersion: v1\nkind: List\nitems:\n{a}\n{}\n{b}\n", indented(map)),
+            &["a", "b"],
+            &[],
+            &["kind ConfigMap"],
+        );
+        check(
+            format!("apiVersion: networking.istio.io/v1\nkind: ServiceEntryList\nitems:\n{a}\n{b}\n"),
+            &["a", "b"],
+            &[],
+            &[],
+        );
         let bare = r#"{"apiVersion":"networking.istio.io/v1","kind":"ServiceEntryList","items":[{"metadata":{"name":"a"},"spec":{}}]}"#;
         check(bare, &["a"], &[], &[]);
         check("kind: List\nitems: null\n", &[], &[], &[]);
         let bad = indented(&good("A"));
-        check(format!("kind: List\nitems:\n{a}\n{bad}\n"), &["a"], &["document 1, item 2: metadata.name: `A` is no name"], &[]);
+        check(
+            format!("kind: List\nitems:\n{a}\n{bad}\n"),
+            &["a"],
+            &["document 1, item 2: metadata.name: `A` is no name"],
+            &[],
+        );
     }
 
     #[test]
     fn one_bad_document_keeps_no_good_one_out() {
         let (a, b) = (good("a"), good("b"));
         check(format!("{a}---\nkind: [\n---\n{b}"), &["a", "b"], &["not valid YAML: line "], &[]);
-        check(format!("{a}---\n{}---\n{b}", good("b").replace("kind: S", "kind: S\nkind: S")), &["a", "b"], &["line 9, column 1: the key `kind`"], &[]);
-        check(format!("{a}---\n{}---\n{b}", good("c").replace("/v1", "/v9")), &["a", "b"], &["document 2: apiVersion: `networking"], &[]);
+        check(
+            format!("{a}---\n{}---\n{b}", good("b").replace("kind: S", "kind: S\nkind: S")),
+            &["a", "b"],
+            &["line 9, column 1: the key `kind`"],
+            &[],
+        );
+        check(
+            format!("{a}---\n{}---\n{b}", good("c").replace("/v1", "/v9")),
+            &["a", "b"],
+            &["document 2: apiVersion: `networking"],
+            &[],
+        );
         check(format!("---\n---\n{a}---\n# nothing\n---\n{b}"), &["a", "b"], &[], &[]);
         check(format!("\u{feff}{}", a.replace('\n', "\r\n")), &["a"], &[], &[]);
         check("a: 1\n", &[], &[], &["no kind"]);

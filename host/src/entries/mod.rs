@@ -5,8 +5,10 @@
 mod backend;
 mod directory;
 mod document;
+mod files;
 mod kubernetes;
 mod merge;
+mod notes;
 
 use std::collections::BTreeMap;
 
@@ -32,7 +34,7 @@ fn selector() -> String {
 }
 
 /// Whether an entry has our [`LABELS`].
-fn selected(entry: &ServiceEntry) -> bool {
+pub fn selected(entry: &ServiceEntry) -> bool {
     entry.metadata.labels.as_ref().is_some_and(are_ours)
 }
 

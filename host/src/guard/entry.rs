@@ -38,6 +38,8 @@ pub struct Guard {
     deeds: Option<OperatorFingerprint>,
     /// Of what is kept, as far as the module has told it.
     origins: Origins,
+    /// Where the registry last listed each instance, by its id.
+    listed: HashMap<String, EndpointPort>,
 }
 
 /// Why a place is held.
@@ -71,6 +73,9 @@ impl Guard {
             Some(_) => (self.rebound(desired, places.iter(), seen), 0),
             None => self.weigh(desired, &places, seen, known, fleet),
         };
+        if !seen.listing.is_empty() {
+            self.listed = seen.listing.places().into_iter().map(|(id, place)| (id.to_owned(), place)).collect();
+        }
         self.held = held;
         let asked = self.held.len();
         if asked > 0 {
@@ -144,8 +149,11 @@ impl Guard {
         let mut dropped = std::mem::take(&mut self.dropped);
         dropped.retain(|place| !present.contains(place) && self.standing(&standings, place) == Some(Standing::Fit));
         self.dropped = dropped;
+        let moved = self.moved(seen.listing);
         for place in missing {
             let sorted = match self.standing(&standings, place) {
+                // Nobody answers there any more, and nothing is lost.
+                None if moved.contains(place) => &mut gone.out_of_service,
                 None => &mut gone.vanished,
                 Some(Standing::OutOfService) => &mut gone.out_of_service,
                 Some(Standing::Fit) => &mut gone.dropped,
@@ -153,6 +161,16 @@ impl Guard {
             sorted.push(place.clone());
         }
         gone
+    }
+
+    /// The places that instances have left for another port of their address.
+    fn moved(&self, listing: Listing<'_>) -> HashSet<EndpointPort> {
+        let now = listing.places();
+        let left = |(id, place): (&String, &EndpointPort)| {
+            let new = now.get(id.as_str())?;
+            (new.address == place.address && new.port != place.port).then(|| place.clone())
+        };
+        self.listed.iter().filter_map(left).collect()
     }
 
     /// How the instances at a place stand, or those that it stands for.

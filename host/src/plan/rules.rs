@@ -93,7 +93,11 @@ fn check_declared(live: &ServiceEntry) -> Result<(), Violation> {
         }
         if let Some(other) = numbers.insert(port.number, &port.name) {
             let (number, detail) = (port.number, "give each port a number of its own");
-            return fault(at, "number", format!("port `{}` has number {number}, as port `{other}` has; {detail}", port.name));
+            return fault(
+                at,
+                "number",
+                format!("port `{}` has number {number}, as port `{other}` has; {detail}", port.name),
+            );
         }
     }
     Ok(())
@@ -300,7 +304,8 @@ mod tests {
     #[test]
     fn two_ports_of_one_number_or_name_are_the_entrys_fault() {
         let check = |ports: Value, expected: Option<&str>| {
-            let mut live: ServiceEntry = serde_json::from_value(json!({"metadata": {}, "spec": {"ports": ports}})).unwrap();
+            let mut live: ServiceEntry =
+                serde_json::from_value(json!({"metadata": {}, "spec": {"ports": ports}})).unwrap();
             let names = live.spec.ports.iter().map(|port| port.name.clone()).collect();
             let claim = crate::istio::Claim {
                 manager: "an operator".into(),
@@ -319,11 +324,15 @@ mod tests {
         check(json!([port("a", 1), port("b", 2)]), None);
         check(
             json!([port("a", 1), port("b", 1)]),
-            Some("the entry itself breaks a rule: spec.ports[1].number: port `b` has number 1, as port `a` has; give each port a number of its own"),
+            Some(
+                "the entry itself breaks a rule: spec.ports[1].number: port `b` has number 1, as port `a` has; give each port a number of its own",
+            ),
         );
         check(
             json!([port("a", 1), port("b", 2), port("a", 3)]),
-            Some("the entry itself breaks a rule: spec.ports[2].name: `a` is the name of another port too; give each port a name of its own"),
+            Some(
+                "the entry itself breaks a rule: spec.ports[2].name: `a` is the name of another port too; give each port a name of its own",
+            ),
         );
     }
 

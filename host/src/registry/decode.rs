@@ -141,7 +141,10 @@ fn listed(answer: WireAnswer, origin: &str) -> Result<Service, RegistryError> {
     }
     // A list that is not there is no empty one: it is an answer of something else, and would clear endpoints.
     let Some(listed) = answer.instances else {
-        return Err(not_instances(origin, "field `instances` is missing, where a service without any has an empty list"));
+        return Err(not_instances(
+            origin,
+            "field `instances` is missing, where a service without any has an empty list",
+        ));
     };
     let listed = listed.0.map_err(excess)?;
     let mut instances = listed.into_iter().map(instance).collect::<Result<Vec<_>, _>>().map_err(excess)?;
