@@ -246,7 +246,9 @@ impl DirectoryBackend {
     pub(super) fn catch_up(&self) {
         let left = std::mem::take(&mut *self.left.lock().unwrap_or_else(PoisonError::into_inner));
         let back: Vec<_> = self.keys();
-        left.iter().filter(|key| !back.contains(key)).for_each(|key| drop(self.remove(key)));
+        for key in left.iter().filter(|key| !back.contains(key)) {
+            self.remove(key);
+        }
     }
 
     /// Tells when outputs may be written again.
