@@ -1,4 +1,6 @@
 //! The native host of `polaris2istio`. Each room uses only those that stand before it here (`tests/layers.rs`).
+#![doc = ""]
+#![doc = include_str!("../README.md")]
 
 pub mod annotation;
 mod backoff;

@@ -1,13 +1,18 @@
-//! The commands to a running controller, as the README has them: each is run against one that has a candidate.
+//! The commands to a running controller, as the documents have them: each is run against one that has a candidate.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a panic is how a test fails")]
 
-use std::path::{Path, PathBuf};
+#[path = "support/docs.rs"]
+#[allow(dead_code, reason = "shared with the test of all documents")]
+mod docs;
+
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use polaris2istio::source::ModuleBytes;
 use serde_json::Value;
 use tempfile::TempDir;
+
+use docs::{Document, root};
 
 const SOON: Duration = Duration::from_secs(30);
 
@@ -90,14 +95,10 @@ impl Drop for ActiveModules {
     }
 }
 
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
-}
-
 #[test]
-fn the_readmes_commands() {
-    let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
-    let (_, rest) = readme.split_once("<!-- live -->\n```sh\n").expect("the README has the commands");
+fn the_documents_commands() {
+    let document = Document::with("live commands");
+    let (_, rest) = document.text.split_once("<!-- live -->\n```sh\n").expect("the document has the commands");
     let lines = rest.split("```").next().unwrap().lines();
     let commands: Vec<_> = lines.map(|line| line.split('#').next().unwrap().trim()).collect();
     let live = ActiveModules::start();

@@ -1,4 +1,4 @@
-//! The example overlay, copied as the README says.
+//! The example overlay, copied as deploy/docs/install.md says.
 
 use std::fs;
 use std::path::Path;

@@ -3,6 +3,10 @@
 //! What only a kubelet or a CNI plugin could prove (that probes are made, seccomp and a NetworkPolicy enforced) is checked
 //! against the API server's schema and no further.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a panic is how a test fails")]
+
+#[path = "../../../host/tests/support/docs.rs"]
+#[allow(dead_code, reason = "shared with the test of all documents")]
+mod docs;
 mod example;
 mod life;
 mod normal;

@@ -1,4 +1,4 @@
-//! The README's commands, run as they stand there.
+//! The documents' commands, run as they stand there.
 
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{Secret, Service};
@@ -8,14 +8,15 @@ use kube::api::{Api, ListParams};
 use polaris2istio_tests::servers::{self, ApiServer, Binaries, Manifests};
 use serde_json::{Value, json};
 
+use super::docs::Document;
 use super::example;
 
-/// The controller's own namespace, and that of the entries, as the README names them.
+/// The controller's own namespace, and that of the entries, as the documents name them.
 const OWN: &str = "polaris2istio";
 const ENTRIES: &str = "polaris";
 
 #[tokio::test]
-async fn the_readmes_commands_install() {
+async fn the_documents_commands_install() {
     let (Some(servers), Some(binaries)) = (servers::shared().await, servers::binaries()) else { return };
     let api = &servers.api;
     run(binaries, api, &block("kubectl create namespace")).await;
@@ -33,7 +34,7 @@ async fn the_readmes_commands_install() {
     check_names_removed(binaries, api).await;
 }
 
-/// It follows the Polaris of the README, and may do no more than it needs.
+/// It follows the Polaris of the document, and may do no more than it needs.
 async fn check_deployed(api: &ApiServer) {
     let deployments: Api<Deployment> = Api::namespaced(api.client().await, OWN);
     let deployment = serde_json::to_value(deployments.get(OWN).await.unwrap()).unwrap();
@@ -56,9 +57,9 @@ async fn check_names_removed(binaries: &Binaries, api: &ApiServer) {
     };
     let ours = service("ours", json!({"polaris2istio.aeraki.net/names": "reviews"}));
     api.apply(&[ours, service("theirs", json!({}))], false).await;
-    let readme = readme();
-    let start = readme.find("kubectl delete services,endpointslices").expect("the README has the command");
-    run(binaries, api, readme[start..].split('`').next().unwrap()).await;
+    let document = Document::with("names left over").text;
+    let start = document.find("kubectl delete services,endpointslices").expect("the document has the command");
+    run(binaries, api, document[start..].split('`').next().unwrap()).await;
     let services: Api<Service> = Api::namespaced(api.client().await, ENTRIES);
     let left = services.list(&ListParams::default()).await.unwrap();
     assert_eq!(left.iter().map(Service::name_any).collect::<Vec<_>>(), ["theirs"]);
@@ -66,15 +67,10 @@ async fn check_names_removed(binaries: &Binaries, api: &ApiServer) {
 
 /// The lines of the one block in which `command` is.
 fn block(command: &str) -> String {
-    let readme = readme();
-    let blocks = readme.split("```sh\n").skip(1).map(|rest| rest.split("```").next().unwrap());
-    let found: Vec<_> = blocks.filter(|block| block.contains(command)).collect();
-    assert_eq!(found.len(), 1, "blocks of the README with `{command}`");
+    let document = Document::with("installation");
+    let found: Vec<_> = document.scripts().filter(|block| block.contains(command)).collect();
+    assert_eq!(found.len(), 1, "blocks of {} with `{command}`", document.path);
     found[0].to_owned()
-}
-
-fn readme() -> String {
-    std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md")).unwrap()
 }
 
 /// In a checkout of its own, with files where an operator would have his.
