@@ -39,7 +39,9 @@ fn what_cannot_be_used_is_1_with_a_remedy() {
     check(&["--polaris-address", "127.0.0.1:1"], 1, &[], &["no access to a Kubernetes cluster", "set KUBECONFIG"]);
     let directory = tempfile::tempdir().unwrap();
     let (here, out) = (directory.path().to_str().unwrap(), directory.path().join("out"));
-    let directories = ["--answers", here, "--entries", here, "--output", out.to_str().unwrap()];
+    let entries = directory.path().join("entries");
+    std::fs::create_dir(&entries).unwrap();
+    let directories = ["--answers", here, "--entries", entries.to_str().unwrap(), "--output", out.to_str().unwrap()];
     check(&[&directories[..], &["--module", "/nonexistent.wasm"]].concat(), 1, &[], &["/nonexistent.wasm"]);
     check(&[&directories[..], &["--socket", "/nonexistent/socket"]].concat(), 1, &[], &["give --socket a path"]);
     check(&[&directories[..], &["--state", "file:/nonexistent/state"]].concat(), 1, &[], &["give --state a path"]);
@@ -158,7 +160,7 @@ fn what_the_controller_passes_over_or_does_not_write_is_said() {
         ("aeraki.net/paused", "yes"),
         ("aeraki.net/emptyHold", "10"),
         ("aeraki.net/removalHold", "soon"),
-        ("aeraki.net/moduleRemovalLimit", "25"),
+        ("aeraki.net/moduleRemovalLimit", "many"),
     ] {
         annotated(key, value).both(0, &[&format!("annotation-unreadable: annotation {key}: `{value}`")]);
     }

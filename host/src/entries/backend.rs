@@ -9,7 +9,7 @@ use std::io::{ErrorKind, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tokio::sync::Notify;
@@ -27,6 +27,9 @@ pub(super) type Key = (String, String);
 
 /// The beginning of each output's first line, and what stands between it and the remark at its end: the operator's file.
 const HEADER: (&str, &str) = ("# Written by polaris2istio from ", "; edit that file, changes here are undone.");
+
+/// How often an output that is taken away is put back.
+const PUT_BACK_EVERY: Duration = Duration::from_millis(500);
 
 /// Documents by entry, and where their outputs go.
 pub struct DirectoryBackend {
@@ -56,8 +59,9 @@ struct Seen {
     hash: u64,
     /// How often it became another one: a state that comes back is a new one, as with an API server.
     number: u64,
-    /// Whether there was an output.
-    output: bool,
+    /// The output, if there was one: whoever takes it away does not mean the entry, and it is put back as it was.
+    output: Option<Value>,
+    written: Option<Instant>,
 }
 
 /// An output file that an earlier run wrote.
@@ -154,20 +158,24 @@ impl DirectoryBackend {
         let State { documents, seen } = &mut *self.lock();
         let (origin, document) = documents.get(key)?;
         let seen = seen.entry(key.clone()).or_default();
-        let Some(output) = self.read(key) else {
+        let there = self.read(key);
+        let taken_away = there.is_none();
+        let Some(output) = there.or_else(|| seen.output.clone()) else {
             return Some(seen.version(document.entry.clone(), &document.value, false));
         };
         let ours = merge::ours_of(&output, &document.value);
         let object = merge::merge(&document.value, &ours);
-        if object != output
-            && self.may_write()
-            && let Err(error) = self.write(key, origin, &object)
-        {
-            warn!(
-                entry = format!("{}/{}", key.0, key.1),
-                "the output cannot be brought in line with {}: {error}",
-                origin.display()
-            );
+        let now = Instant::now();
+        let due = !taken_away || seen.written.is_none_or(|written| now.duration_since(written) >= PUT_BACK_EVERY);
+        if (taken_away || object != output) && due && self.may_write() {
+            match self.write(key, origin, &object) {
+                Ok(()) => seen.written = Some(now),
+                Err(error) => warn!(
+                    entry = format!("{}/{}", key.0, key.1),
+                    "the output cannot be brought in line with {}: {error}",
+                    origin.display()
+                ),
+            }
         }
         Some(seen.version(merge::live(document, &ours, &object)?, &object, true))
     }
@@ -188,7 +196,9 @@ impl DirectoryBackend {
         self.write(&key, origin, &object).map_err(|error| not_written(&self.path(&key), &error))?;
         let ours = merge::ours_of(&object, &document.value);
         let entry = merge::live(document, &ours, &object).ok_or(ApplyError::Gone)?;
-        Ok(seen.entry(key).or_default().version(entry, &object, true))
+        let seen = seen.entry(key).or_default();
+        seen.written = Some(Instant::now());
+        Ok(seen.version(entry, &object, true))
     }
 
     /// Waits until entries have to be looked at again; tells which.
@@ -199,7 +209,7 @@ impl DirectoryBackend {
 
     /// The entries whose output was there and is not.
     pub(super) fn taken_away(&self) -> Vec<Key> {
-        let with_output = |(key, seen): (&Key, &Seen)| seen.output.then(|| key.clone());
+        let with_output = |(key, seen): (&Key, &Seen)| seen.output.is_some().then(|| key.clone());
         let keys: Vec<_> = self.lock().seen.iter().filter_map(with_output).collect();
         keys.into_iter().filter(|key| !self.path(key).exists()).collect()
     }
@@ -309,7 +319,7 @@ impl Seen {
         let mut hasher = DefaultHasher::new();
         object.hash(&mut hasher);
         let hash = hasher.finish();
-        self.output = output;
+        self.output = output.then(|| object.clone());
         if std::mem::replace(&mut self.hash, hash) != hash {
             self.number += 1;
         }

@@ -20,7 +20,7 @@ use crate::watch_dir::{DirError, DirNews, FileError, FileNews, WatchDir, WatchOp
 use crate::writes::Reopened;
 
 /// How often it is looked whether outputs are still there: one that is taken away at once is seen by no watch.
-const OUTPUTS_EVERY: Duration = Duration::from_secs(1);
+const OUTPUTS_EVERY: Duration = Duration::from_millis(500);
 
 /// The ServiceEntries of a directory.
 pub struct DirectoryEntries {
