@@ -1,6 +1,7 @@
-//! TLS of a client: whom it trusts, and what it shows of itself. From PEM texts, so that the caller says which file is at
-//! fault and knows when one has changed.
+//! TLS of a client: the authorities that it trusts, and the certificate that it shows. From PEM texts, so that the caller
+//! says which file is at fault and knows when one has changed.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use rustls::client::WantsClientCert;
@@ -10,7 +11,19 @@ use rustls::{ClientConfig, ConfigBuilder, RootCertStore};
 
 use crate::text;
 
-/// Why there can be no TLS, without a word of what a key holds.
+/// Certificates and keys are some kilobytes long; a larger file is a mistake.
+const LIMIT: u64 = 1 << 20;
+
+/// Reads a file of certificates, or with a key. The error says why it cannot be.
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>, String> {
+    let length = std::fs::metadata(path).map_err(|error| error.to_string())?.len();
+    if length > LIMIT {
+        return Err(format!("it is larger than {LIMIT} bytes"));
+    }
+    std::fs::read(path).map_err(|error| error.to_string())
+}
+
+/// The reasons why there can be no TLS. The texts repeat nothing of a key.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
     /// The authorities' certificates cannot be used.
@@ -27,7 +40,7 @@ pub enum TlsError {
 /// The configuration of a client that trusts the system's authorities and those of `authority` (PEM), and that shows
 /// `identity` (its certificates and their key, PEM) to a server that asks.
 ///
-/// The system's may be none, as in an image without any: then only those given are trusted.
+/// The system may have none, as in an image without any: then only those given are trusted.
 pub fn client(authority: Option<&[u8]>, identity: Option<(&[u8], &[u8])>) -> Result<ClientConfig, TlsError> {
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
@@ -44,7 +57,7 @@ pub fn client(authority: Option<&[u8]>, identity: Option<(&[u8], &[u8])>) -> Res
     matched.map_err(|error| TlsError::Identity(format!("certificate and key do not go together: {error}")))
 }
 
-/// The configuration of a client that trusts nobody.
+/// The configuration of a client that trusts no one.
 pub fn nobody() -> Result<ClientConfig, TlsError> {
     Ok(builder(RootCertStore::empty())?.with_no_client_auth())
 }

@@ -1,4 +1,4 @@
-//! The command line as a person meets it: help, wrong usage, the offline verbs.
+//! The command line as the operator meets it: help, wrong usage, the offline verbs.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a panic is how a test fails")]
 
 mod support;

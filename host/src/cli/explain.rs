@@ -12,6 +12,7 @@ use super::output::Output;
 use crate::controller::line;
 use crate::dns::{DnsEntry, Mode, Names, Settings, names};
 use crate::rollout::line as endpoint_line;
+use crate::title::title;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -104,9 +105,9 @@ pub(super) fn explain(args: &ExplainArgs) -> anyhow::Result<ExitCode> {
 impl ExplainArgs {
     /// What becomes of the entry's names, as it is now.
     fn names(&self, offline: &Offline) -> Vec<Reason> {
-        let bearer = DnsEntry::new(&offline.document.entry, "");
+        let entry = DnsEntry::new(&offline.document.entry, "");
         let settings = Settings { mode: self.dns, cluster_domain: self.cluster_domain.clone() };
-        let Names { records, refusals } = names(&bearer, &settings);
+        let Names { records, refusals } = names(&entry, &settings);
         let published = records.into_iter().flatten().map(|record| Reason {
             severity: severity(Severity::Info),
             code: "dns-record".into(),
@@ -132,7 +133,7 @@ fn explanation(offline: &Offline, update: Option<&Update>) -> Explanation {
     let notes = outcome.diagnostics.iter().filter(|diagnostic| !matches!(diagnostic.subject, Subject::Instance(_)));
     Explanation {
         entry: document.entry.title(),
-        service: format!("{}/{}{}", service.namespace, service.name, if *missing { " (does not exist)" } else { "" }),
+        service: title(&service.namespace, &service.name) + if *missing { " (does not exist)" } else { "" },
         verdict: if update.is_some() { "converted" } else { "rejected: the entry is left as it is" },
         instances: instances
             .into_iter()

@@ -74,7 +74,7 @@ impl OfflineArgs {
         };
         let view = document.entry.view()?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no async runtime")?;
-        let mut outcome = runtime.block_on(self.module.converter())?.call(&service, &view, None)?;
+        let mut outcome = runtime.block_on(self.module.load())?.call(&service, &view, None)?;
         if missing {
             tell_missing(&mut outcome, &answer.service);
         }

@@ -104,10 +104,8 @@ pub(super) fn guard(
         remarks.push(Remark::warning("held-misfits", None, text));
     }
     let text = format!(
-        "if its endpoints vanish later, a running controller holds them: {} where the service lists none any more \
-         (--empty-hold), {} where more than half of at least four go at once (--removal-hold), and without end where a module \
-         drops more than {} of those that are listed as fit (--module-removal-limit); by the flags' defaults and the \
-         entry's own annotations",
+        "if its endpoints vanish later, they are held: {} where the service lists none (--empty-hold), {} where more than half \
+         go at once (--removal-hold), and without end where a module drops more than {} (--module-removal-limit)",
         words(settings.empty_hold),
         words(settings.removal_hold),
         settings.module_removal_limit

@@ -1,4 +1,4 @@
-//! `status`: what a running controller knows, once or again and again.
+//! `status`: the state of a running controller, printed once or repeatedly.
 
 use std::io::{IsTerminal, Write, stdout};
 use std::process::ExitCode;
@@ -10,7 +10,7 @@ use super::module::live::LiveArgs;
 use super::status_text::table;
 use crate::control::Command;
 
-/// Between two looks.
+/// The time between two requests.
 const AGAIN: Duration = Duration::from_secs(2);
 
 const EXAMPLES: &str = "\

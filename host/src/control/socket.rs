@@ -15,7 +15,7 @@ use crate::rollout::Reply;
 
 /// No command is longer.
 const LONGEST: u64 = 64 << 10;
-/// How long a command may take to arrive.
+/// The longest time for a command to arrive.
 const ARRIVES_WITHIN: Duration = Duration::from_secs(5);
 
 /// A socket, ready to be served. The file is removed when this is dropped.
@@ -24,7 +24,7 @@ pub struct Socket {
     path: PathBuf,
 }
 
-/// Why there is no socket.
+/// The reasons why there is no socket.
 #[derive(Debug, thiserror::Error)]
 pub enum SocketError {
     /// Another controller serves it.
@@ -35,12 +35,7 @@ pub enum SocketError {
     NoSocket(PathBuf),
     /// It cannot be made.
     #[error("socket {path}: {source}; give --socket a path in a directory that this process can write")]
-    Unusable {
-        /// The path.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
+    Unusable { path: PathBuf, source: io::Error },
 }
 
 impl Socket {
@@ -57,7 +52,7 @@ impl Socket {
         }
         match UnixStream::connect(path).await {
             Ok(_) => return Err(SocketError::Taken(path.into())),
-            // Nobody listens to it.
+            // It was a socket, and no process listens.
             Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
                 std::fs::remove_file(path).map_err(unusable)?;
             }

@@ -38,7 +38,7 @@ impl Reconciliation<'_> {
             [] => drop(self.tracked.report.problems.remove(&Condition::NamePending)),
             passing => self.note(Condition::NamePending, join(passing)),
         }
-        let trapped = if bearer.trapped() { lost_vip::WORDS } else { "" };
+        let trapped = if bearer.has_lost_vip() { lost_vip::WORDS } else { "" };
         self.problem(Condition::VirtualIp, trapped.into());
     }
 

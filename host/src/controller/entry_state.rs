@@ -25,7 +25,6 @@ const FULL_EVERY: Duration = Duration::from_secs(600);
 /// the API server's own rules; but a webhook or a policy that refuses has the same words, and may be mended any time.
 const REFUSED_RETRY: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(30));
 
-/// One entry.
 #[derive(Default)]
 pub(super) struct EntryState {
     uid: Option<String>,
@@ -123,7 +122,7 @@ impl EntryState {
     pub(super) fn enter(&mut self, term: u64) {
         self.measured.get_or_insert_with(tokio::time::Instant::now);
         if std::mem::replace(&mut self.term, term) != term {
-            self.guard.anew();
+            self.guard.restart();
             self.held.clear();
             self.said.clear();
             self.report.problems.retain(|condition, _| self.told.contains_key(condition));
@@ -215,7 +214,6 @@ impl EntryState {
     }
 }
 
-/// All entries.
 #[derive(Default)]
 pub(super) struct Entries {
     tracked: Mutex<HashMap<ObjectRef<ServiceEntry>, Arc<tokio::sync::Mutex<EntryState>>>>,

@@ -32,7 +32,7 @@ impl Reconciliation<'_> {
         let resumed = std::mem::replace(&mut self.tracked.stopped, stopped.is_some()) && stopped.is_none();
         if stands_by || resumed {
             // What would have been written was not, or someone else wrote: what the entry holds is what counts.
-            self.tracked.guard.anew();
+            self.tracked.guard.restart();
         }
         let (settings, _) = self.context.guard.of_entry(self.live);
         let now = Instant::now();
@@ -65,7 +65,7 @@ impl Reconciliation<'_> {
 
     /// Lets go whatever is held: what the entry gets now is known to be good.
     pub(super) fn let_go(&mut self) -> Decision {
-        self.tracked.guard.anew();
+        self.tracked.guard.restart();
         let decision = Decision::default();
         self.context.holds.note(self.title, &decision.holds);
         diagnostics::log_alarm(self.context.holds.alarm_news());

@@ -49,7 +49,6 @@ impl Index {
         self.entries.get(service).into_iter().flatten()
     }
 
-    /// All entries.
     pub(super) fn entries(&self) -> impl Iterator<Item = &EntryRef> {
         self.services.keys()
     }

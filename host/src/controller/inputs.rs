@@ -40,7 +40,7 @@ impl Inputs {
                 // What was not written meanwhile is written now.
                 () = self.reopened.next() => self.all(),
                 // Something was released, or holds that would end by time end no more.
-                () = self.context.holds.again() => self.holding(),
+                () = self.context.holds.requeued() => self.holding(),
             }
         }
     }
@@ -127,5 +127,5 @@ impl Inputs {
 
 /// `namespace/name`, as messages have it.
 fn title(key: &ObjectRef<ServiceEntry>) -> String {
-    format!("{}/{}", key.namespace.as_deref().unwrap_or_default(), key.name)
+    crate::title::title(key.namespace.as_deref().unwrap_or_default(), &key.name)
 }

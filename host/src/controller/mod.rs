@@ -59,9 +59,7 @@ const REPORTS: usize = 256;
 
 /// What the controller is made of.
 pub struct Parts<R> {
-    /// The registry.
     pub registry: R,
-    /// The entries.
     pub events: EntryEvents,
     /// The API resource of the entries.
     pub resource: ApiResource,

@@ -156,7 +156,7 @@ impl Reconciliation<'_> {
                 return self.end(SyncStatus::Failed, Action::await_change());
             }
         };
-        let Some(Conversion { mut outcome, by, turn }) = self.convert(&service, &content).await else {
+        let Some(Conversion { mut outcome, by, phase: turn }) = self.convert(&service, &content).await else {
             return self.end(SyncStatus::Failed, Action::requeue(TROUBLE_RETRY));
         };
         if !exists && outcome.verdict != Verdict::Unchanged {
@@ -313,7 +313,7 @@ impl Reconciliation<'_> {
         self.tracked.by = Some(Arc::clone(&by));
         if held {
             self.tracked.unpublish();
-            let again = decision.again.into_iter().chain(self.quiet()).min();
+            let again = decision.requeue_after.into_iter().chain(self.quiet()).min();
             return self.end(SyncStatus::Held, again.map_or_else(Action::await_change, Action::requeue));
         }
         self.tracked.publish(by, &service, desired, content_revision, now);

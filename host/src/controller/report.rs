@@ -41,22 +41,18 @@ pub struct EntryReport {
     pub written: Option<WriteReport>,
     /// Endpoints that are kept.
     pub holds: Vec<Hold>,
-    /// What is wrong.
     pub problems: BTreeMap<Condition, String>,
 }
 
-/// A write.
 #[derive(Clone, Debug)]
 pub struct WriteReport {
     /// When it was acknowledged.
     pub at: Instant,
-    /// What it changed.
     pub change: Change,
 }
 
 type EntryRef = ObjectRef<ServiceEntry>;
 
-/// All entries.
 #[derive(Default)]
 pub(super) struct StatusCache {
     reports: Mutex<HashMap<EntryRef, Arc<EntryReport>>>,

@@ -23,7 +23,6 @@ pub(super) enum Known {
 pub struct Trouble {
     /// What went wrong last.
     pub error: Arc<RegistryError>,
-    /// When it began.
     pub since: Instant,
 }
 
@@ -48,7 +47,6 @@ impl ServiceState {
     }
 }
 
-/// ServiceCache by name.
 #[derive(Default)]
 pub(super) struct ServiceCache {
     known: RwLock<HashMap<ServiceKey, ServiceState>>,

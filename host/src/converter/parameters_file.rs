@@ -14,13 +14,12 @@ use crate::text;
 /// Parameters are a few words.
 const SIZE_LIMIT: u64 = 64 << 10;
 
-/// Reads such files.
 pub struct ParametersFile;
 
 /// Such a file, followed. Following ends when this is dropped.
 pub struct ParametersFollower {
     source: Follower,
-    /// What was wrong with it last.
+    /// The last problem with it, told already.
     wrong: Option<String>,
 }
 
@@ -31,11 +30,10 @@ impl ParametersFile {
     ///
     /// It cannot be read, or does not hold pairs; in words that name the file.
     pub async fn read(path: &Path) -> Result<Parameters, String> {
-        let candidate = fetch(&Source::File(path.into()), &settings()).await.map_err(|error| error.to_string())?;
-        parse(&candidate.bytes).map_err(|problem| format!("{}: {problem}", path.display()))
+        let content = fetch(&Source::File(path.into()), &settings()).await.map_err(|error| error.to_string())?;
+        parse(&content.bytes).map_err(|problem| format!("{}: {problem}", path.display()))
     }
 
-    /// Follows a file.
     pub fn follow(path: &Path) -> ParametersFollower {
         ParametersFollower { source: follow(Source::File(path.into()), settings()), wrong: None }
     }
@@ -46,12 +44,12 @@ impl ParametersFollower {
     pub async fn next(&mut self) -> Parameters {
         loop {
             let problem = match self.source.next().await {
-                SourceNews::Module(candidate) => match parse(&candidate.bytes) {
+                SourceNews::Module(content) => match parse(&content.bytes) {
                     Ok(parameters) => {
                         self.wrong = None;
                         return parameters;
                     }
-                    Err(problem) => format!("{}: {problem}", candidate.origin),
+                    Err(problem) => format!("{}: {problem}", content.origin),
                 },
                 SourceNews::Failed(error) => error.to_string(),
                 SourceNews::Recovered => continue,
@@ -86,7 +84,7 @@ fn parse(bytes: &[u8]) -> Result<Parameters, String> {
     Ok(parameters)
 }
 
-/// Whether a parameter is the operator's to set for the module alone.
+/// Checks that a parameter may be set for the module alone.
 ///
 /// # Errors
 ///

@@ -4,7 +4,6 @@
 //! that a reader never sees half of one.
 
 use std::collections::BTreeMap;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -18,8 +17,10 @@ use tracing::{info, warn};
 use super::document::Document;
 use super::merge;
 use crate::annotation::REVISION;
+use crate::hash::hash;
 use crate::istio::ServiceEntry;
 use crate::plan::{Apply, ApplyError};
+use crate::title::title;
 use crate::writes::{Gate, Reopened};
 
 /// Namespace and name of an entry.
@@ -127,7 +128,6 @@ impl DirectoryBackend {
         })
     }
 
-    /// Where outputs go.
     pub fn output(&self) -> &Path {
         &self.output
     }
@@ -171,7 +171,7 @@ impl DirectoryBackend {
             match self.write(key, origin, &object) {
                 Ok(()) => seen.written = Some(now),
                 Err(error) => warn!(
-                    entry = format!("{}/{}", key.0, key.1),
+                    entry = title(&key.0, &key.1),
                     "the output cannot be brought in line with {}: {error}",
                     origin.display()
                 ),
@@ -242,7 +242,7 @@ impl DirectoryBackend {
         }
         match std::fs::remove_file(&path) {
             Ok(()) => {
-                info!(entry = format!("{}/{}", key.0, key.1), "{}: removed, as its entry is gone", path.display());
+                info!(entry = title(&key.0, &key.1), "{}: removed, as its entry is gone", path.display());
                 Removal::Removed
             }
             Err(error) => {
@@ -316,9 +316,7 @@ impl DirectoryBackend {
 impl Seen {
     /// Gives an entry a resource version, so that a stale view of it is noticed as it is with an API server.
     fn version(&mut self, mut entry: ServiceEntry, object: &Value, output: bool) -> ServiceEntry {
-        let mut hasher = DefaultHasher::new();
-        object.hash(&mut hasher);
-        let hash = hasher.finish();
+        let hash = hash(object);
         self.output = output.then(|| object.clone());
         if std::mem::replace(&mut self.hash, hash) != hash {
             self.number += 1;

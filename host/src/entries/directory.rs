@@ -81,7 +81,6 @@ impl DirectoryEntries {
         })
     }
 
-    /// Follows them.
     pub fn events(self) -> EntryEvents {
         let mut every = interval(OUTPUTS_EVERY);
         every.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -23,7 +23,6 @@ const LARGEST: usize = 4 << 20;
 /// One ServiceEntry in a file.
 #[derive(Clone, Debug)]
 pub struct Document {
-    /// As written.
     pub value: Value,
     /// As read. What the text declares counts as declared by someone else than this controller, unless the text has
     /// `managedFields` (`kubectl get --show-managed-fields -o yaml`) that say better.
@@ -38,7 +37,6 @@ pub enum DocumentError {
     NotText {
         /// Where the text is.
         origin: String,
-        /// What it is, and what to do.
         problem: NotText,
     },
     /// It is too large to be an entry.

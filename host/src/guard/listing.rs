@@ -1,5 +1,5 @@
-//! What the registry lists for a service, as far as the guard asks: is an instance still there, and did someone take it out
-//! of service on purpose? It is read natively, so that a module has no say in it.
+//! The registry's list for a service, as far as the guard needs it: whether an instance is still listed, and whether the
+//! operator took it out of service on purpose. It is read natively, so that a module has no say in it.
 
 use std::collections::HashMap;
 
@@ -10,26 +10,26 @@ use polaris2istio_core::protocol;
 use super::endpoint_port::{EndpointPort, canonical};
 use crate::istio::ServiceEntry;
 
-/// What the registry lists for an entry's service.
+/// The registry's list for an entry's service.
 #[derive(Clone, Copy, Debug)]
 pub enum Listing<'a> {
     /// There is no such service.
     Missing,
-    /// The service as it answered, fit instances and others.
+    /// The service as the registry answered, fit instances and others.
     Service(&'a Service),
 }
 
-/// What became of an instance.
+/// The state of a listed instance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Standing {
-    /// Listed, and taken out of service by someone: isolated, weight 0, unhealthy, of a protocol that was not asked for.
+pub(super) enum InstanceState {
+    /// Listed, and taken out of service: isolated, weight 0, unhealthy, of a protocol that was not asked for.
     OutOfService,
     /// Listed, and nothing in the registry or on the entry says that it should take no traffic.
     Fit,
 }
 
 /// The instances by their address.
-pub(super) struct Standings(HashMap<String, Vec<(u32, Standing)>>);
+pub(super) struct InstanceStates(HashMap<String, Vec<(u32, InstanceState)>>);
 
 impl<'a> Listing<'a> {
     /// Whether it has no instance at all.
@@ -38,7 +38,7 @@ impl<'a> Listing<'a> {
     }
 
     /// Where each instance is listed, by its id.
-    pub(super) fn places(self) -> HashMap<&'a str, EndpointPort> {
+    pub(super) fn endpoint_ports(self) -> HashMap<&'a str, EndpointPort> {
         let place =
             |instance: &Instance| EndpointPort { address: canonical(&instance.host), port: Some(instance.port) };
         self.instances().iter().map(|instance| (instance.id.as_str(), place(instance))).collect()
@@ -51,31 +51,31 @@ impl<'a> Listing<'a> {
         }
     }
 
-    /// Judges all instances for an entry, by the default rules' order: what is in service at all, then health.
-    pub(super) fn standings(self, entry: &ServiceEntry) -> Standings {
+    /// Judges all instances for an entry, in the default rules' order: first whether they are in service at all, then health.
+    pub(super) fn states(self, entry: &ServiceEntry) -> InstanceStates {
         let asked = entry.annotation(PROTOCOL).unwrap_or_default();
         let in_service = |instance: &Instance| {
             !instance.isolated
                 && instance.weight > 0
                 && (asked.is_empty() || protocol::matches(asked, &instance.protocol))
         };
-        // Where none is healthy, all count as if they were, as in the default rules.
+        // If none is healthy, all count as healthy, as in the default rules.
         let any_healthy = self.instances().iter().any(|instance| instance.healthy && in_service(instance));
-        let mut standings: HashMap<_, Vec<_>> = HashMap::new();
+        let mut states: HashMap<_, Vec<_>> = HashMap::new();
         for instance in self.instances() {
             let fit = in_service(instance) && (instance.healthy || !any_healthy);
-            let standing = if fit { Standing::Fit } else { Standing::OutOfService };
-            standings.entry(canonical(&instance.host)).or_default().push((instance.port, standing));
+            let state = if fit { InstanceState::Fit } else { InstanceState::OutOfService };
+            states.entry(canonical(&instance.host)).or_default().push((instance.port, state));
         }
-        Standings(standings)
+        InstanceStates(states)
     }
 }
 
-impl Standings {
-    /// How the instance at a place stands; none where none is listed there. Of several, the fit one counts.
-    pub(super) fn of(&self, place: &EndpointPort) -> Option<Standing> {
-        let there = self.0.get(&place.address)?.iter();
-        there.filter(|(port, _)| place.port.is_none_or(|wanted| wanted == *port)).map(|(_, standing)| *standing).max()
+impl InstanceStates {
+    /// The state of the instance at an endpoint port; `None` if none is listed there. Of several, the fit one counts.
+    pub(super) fn of(&self, endpoint_port: &EndpointPort) -> Option<InstanceState> {
+        let there = self.0.get(&endpoint_port.address)?.iter();
+        there.filter(|(port, _)| endpoint_port.port.is_none_or(|wanted| wanted == *port)).map(|(_, state)| *state).max()
     }
 }
 
@@ -106,26 +106,32 @@ mod tests {
     }
 
     #[track_caller]
-    fn check(instances: Vec<Instance>, asked: Option<&str>, address: &str, port: Option<u32>, found: Option<Standing>) {
+    fn check(
+        instances: Vec<Instance>,
+        asked: Option<&str>,
+        address: &str,
+        port: Option<u32>,
+        found: Option<InstanceState>,
+    ) {
         let (namespace, name, revision) = ("ns".into(), "s".into(), String::new());
         let service = Service { namespace, name, revision, metadata: vec![], instances };
         let annotations = asked.map(|asked| json!({PROTOCOL: asked})).unwrap_or_default();
         let entry = serde_json::from_value(json!({"metadata": {"annotations": annotations}})).unwrap();
-        let place = EndpointPort { address: address.into(), port };
-        assert_eq!(Listing::Service(&service).standings(&entry).of(&place), found);
+        let endpoint_port = EndpointPort { address: address.into(), port };
+        assert_eq!(Listing::Service(&service).states(&entry).of(&endpoint_port), found);
     }
 
     #[test]
     fn what_someone_took_out_of_service_is_no_loss() {
         let other = || instance("10.0.0.2", |_| {});
         let cases: [(fn(&mut Instance), _); 4] = [
-            (|_| {}, Standing::Fit),
-            (|i| i.isolated = true, Standing::OutOfService),
-            (|i| i.weight = 0, Standing::OutOfService),
-            (|i| i.healthy = false, Standing::OutOfService),
+            (|_| {}, InstanceState::Fit),
+            (|i| i.isolated = true, InstanceState::OutOfService),
+            (|i| i.weight = 0, InstanceState::OutOfService),
+            (|i| i.healthy = false, InstanceState::OutOfService),
         ];
-        for (change, standing) in cases {
-            check(vec![instance("10.0.0.1", change), other()], None, "10.0.0.1", Some(8080), Some(standing));
+        for (change, state) in cases {
+            check(vec![instance("10.0.0.1", change), other()], None, "10.0.0.1", Some(8080), Some(state));
         }
         check(vec![other()], None, "10.0.0.1", Some(8080), None);
     }
@@ -134,18 +140,18 @@ mod tests {
     fn all_unhealthy_are_all_fit() {
         let sick = |host| instance(host, |i| i.healthy = false);
         let isolated = instance("10.0.0.3", |i| i.isolated = true);
-        check(vec![sick("10.0.0.1"), isolated], None, "10.0.0.1", Some(8080), Some(Standing::Fit));
+        check(vec![sick("10.0.0.1"), isolated], None, "10.0.0.1", Some(8080), Some(InstanceState::Fit));
     }
 
     #[test]
     fn ports_protocols_and_spellings() {
         let one = || vec![instance("2001:DB8::1", |_| {})];
-        check(one(), None, "2001:db8::1", Some(8080), Some(Standing::Fit));
-        check(one(), None, "2001:db8::1", None, Some(Standing::Fit));
+        check(one(), None, "2001:db8::1", Some(8080), Some(InstanceState::Fit));
+        check(one(), None, "2001:db8::1", None, Some(InstanceState::Fit));
         check(one(), None, "2001:db8::1", Some(9090), None);
-        check(one(), Some("http"), "2001:db8::1", Some(8080), Some(Standing::Fit));
-        check(one(), Some("grpc"), "2001:db8::1", Some(8080), Some(Standing::OutOfService));
+        check(one(), Some("http"), "2001:db8::1", Some(8080), Some(InstanceState::Fit));
+        check(one(), Some("grpc"), "2001:db8::1", Some(8080), Some(InstanceState::OutOfService));
         let twice = vec![instance("10.0.0.1", |i| i.isolated = true), instance("10.0.0.1", |_| {})];
-        check(twice, None, "10.0.0.1", Some(8080), Some(Standing::Fit));
+        check(twice, None, "10.0.0.1", Some(8080), Some(InstanceState::Fit));
     }
 }

@@ -1,7 +1,7 @@
-//! Between module and plan: what keeps a mesh whole whatever the registry or a module does.
+//! Stands between module and plan, and keeps a mesh whole whatever the registry or a module does.
 //!
-//! It holds back disappearances only, for a time that is injected, so that it can be tested without one. It is native,
-//! and holds for any module.
+//! It holds back disappearances only. The clock is injected, so that it can be tested without one. It is native, and applies
+//! to every module.
 
 mod endpoint_port;
 mod entry;

@@ -30,7 +30,6 @@ const SHUT: [(BlockReason, &str); 4] = [
     (BlockReason::ModuleMissing, "module-missing"),
 ];
 
-/// Reads a view.
 pub struct Collected {
     view: View,
     per_entry: bool,

@@ -15,7 +15,6 @@ use crate::rollout::Paused;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Status {
-    /// The release.
     pub version: String,
     /// This process's name among the replicas; empty where there is no election.
     pub identity: String,
@@ -53,7 +52,6 @@ pub struct Server {
     pub last_answer: Timestamp,
 }
 
-/// One entry.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct EntryStatus {
@@ -78,7 +76,6 @@ pub struct EntryStatus {
     pub last_write: Option<LastWrite>,
     /// Endpoints that are kept.
     pub holds: Vec<Held>,
-    /// What is wrong.
     pub problems: Vec<Problem>,
 }
 
@@ -92,21 +89,16 @@ pub struct Instances {
     pub left_out: BTreeMap<String, usize>,
 }
 
-/// A write.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LastWrite {
     /// When it was acknowledged.
     pub at: Timestamp,
-    /// Endpoints that came.
     pub added: usize,
-    /// Endpoints that went.
     pub removed: usize,
-    /// Endpoints that changed.
     pub changed: usize,
 }
 
-/// A hold.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Held {
@@ -116,7 +108,6 @@ pub struct Held {
     pub reason: String,
     /// How many endpoints are kept.
     pub endpoints: usize,
-    /// When it began.
     pub since: Timestamp,
     /// When it ends; none means not by time.
     pub until: Option<Timestamp>,

@@ -18,7 +18,6 @@ use crate::writes::{BlockReason, Gate};
 /// The parts that are read.
 #[derive(Clone)]
 pub struct View {
-    /// Entries and services.
     pub controller: Handle,
     /// Questions to the registry.
     pub stats: Arc<PollStats>,

@@ -1,8 +1,8 @@
-//! Compares what an entry should hold with what it holds, on the fields that are ours, and says nothing or one apply.
+//! Compares the desired content of an entry with the live one, on the fields that are ours, and gives no apply or one.
 //!
 //! The apply carries no field that another manager declared with an equal value, and leaves out a field that another one
-//! holds with another value, since force counts for a whole request. What is ours by right is always in it: endpoints,
-//! our annotations, and a resolution that was NONE or unset.
+//! holds with another value, since force counts for a whole request. The fields that are ours by right are always in it:
+//! endpoints, our annotations, and a resolution that was NONE or unset.
 
 mod apply;
 mod desired;
@@ -22,16 +22,16 @@ pub use desired::Desired;
 pub use error::ApplyError;
 pub use rules::{AddressRule, EndpointRule, Violation, check};
 
-/// What is to be done with an entry.
+/// The write that an entry needs, and the fields that are contested.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
-    /// Nothing where the entry holds what it should.
+    /// The apply; `None` if the entry has the desired content.
     pub apply: Option<Apply>,
     /// Fields that were left to another manager.
     pub contested: Vec<Contested>,
 }
 
-/// Plans for an entry as it is.
+/// Plans the write of an entry.
 pub fn plan(desired: &Desired, live: &ServiceEntry) -> Plan {
     let mut draft =
         Draft { desired, live, spec: Map::new(), endpoints: None, change: Change::default(), contested: Vec::new() };
@@ -43,7 +43,7 @@ pub fn plan(desired: &Desired, live: &ServiceEntry) -> Plan {
     draft.finish(annotations)
 }
 
-/// Whether the entry still holds what was written to it: nothing that is ours was changed by someone else.
+/// Whether the entry still has the content that was written to it: no other writer changed a field of ours.
 pub fn holds(desired: &Desired, live: &ServiceEntry) -> bool {
     plan(desired, live).apply.is_none()
 }
@@ -74,7 +74,7 @@ impl Draft<'_> {
         }
     }
 
-    /// One field right under `spec`, where `forced` says that it is ours whoever else holds it.
+    /// Plans one field right under `spec`. `forced` says that it is ours whoever else holds it.
     fn field(&mut self, name: &str, wanted: Value, live: Option<Value>, forced: bool) {
         let equal = live.as_ref() == Some(&wanted);
         match self.live.ownership.others_of_spec(name).next() {
@@ -91,7 +91,7 @@ impl Draft<'_> {
         self.spec.insert(name.into(), wanted);
     }
 
-    /// A field that we wrote once and that is no longer ours to say: left out of an apply, it goes.
+    /// Gives up a field that we wrote once and that is no longer ours: left out of an apply, it goes.
     fn give_up(&mut self, name: &str) {
         let ownership = &self.live.ownership;
         if ownership.ours_in_spec(name) && ownership.others_of_spec(name).next().is_none() {
@@ -149,7 +149,7 @@ impl Draft<'_> {
             *key != REVISION && !wanted.contains_key(*key) && ownership.others_of_annotation(key).next().is_none()
         });
         self.change.fields.extend(gone.map(|key| format!("metadata.annotations[{key}]")));
-        // Another revision of the same content is no reason to write; a missing one is.
+        // Another revision of the same content is no reason to write; a missing revision is.
         if self.live.annotation(REVISION).is_none() {
             self.change.fields.push(format!("metadata.annotations[{REVISION}]"));
         }

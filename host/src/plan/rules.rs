@@ -1,7 +1,7 @@
-//! What the API server, istiod's webhook and the design forbid, checked on every module's answer.
+//! The rules of the API server, of istiod's webhook and of the design, checked on every module's answer.
 //!
-//! The default rules never break one; a module that somebody wrote may, and its answer must cost one entry a diagnostic,
-//! not a refused request at every try.
+//! The default rules never break one. Another module may, and its answer must cost one entry a diagnostic, not a refused
+//! request at every try.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
@@ -15,7 +15,7 @@ use super::Desired;
 use crate::annotation::{MODULE_PREFIX, REVISION};
 use crate::istio::{Endpoint, Port, Resolution, ServiceEntry};
 
-/// Which addresses endpoints may have. The default rules are given the same as parameters.
+/// The addresses that endpoints may have. The default rules are given the same as parameters.
 pub type AddressRule = Parameters;
 
 /// All annotations of an object together, in bytes (Kubernetes' limit).
@@ -29,13 +29,13 @@ const LOCALITY: usize = 2048;
 pub struct Violation {
     /// Path of the field.
     pub field: String,
-    /// What is wrong with it.
+    /// The breach, in words.
     pub detail: String,
     /// The entry is at fault, and no module can mend it.
     pub of_entry: bool,
 }
 
-/// Checks what an entry should hold, beside what others declared on it.
+/// Checks the desired content of an entry, together with the fields that others declared on it.
 pub fn check(desired: &Desired, live: &ServiceEntry, addresses: &AddressRule) -> Result<(), Violation> {
     check_declared(live)?;
     let resolution = desired.resolution.or(live.spec.resolution).unwrap_or(Resolution::None);
@@ -48,7 +48,8 @@ pub fn check(desired: &Desired, live: &ServiceEntry, addresses: &AddressRule) ->
     check_annotations(desired)
 }
 
-/// What an endpoint that is in an entry already must keep to, to stay there: whoever wrote it may have given it no weight.
+/// The rule for an endpoint that is in an entry already: it may stay without a weight, since another writer may have left
+/// that out.
 pub struct EndpointRule<'a> {
     resolution: Resolution,
     ports: BTreeMap<&'a str, &'a Port>,
@@ -56,7 +57,7 @@ pub struct EndpointRule<'a> {
 }
 
 impl<'a> EndpointRule<'a> {
-    /// For an entry with these contents, beside what others declared on it.
+    /// The rule for an entry with this content, together with the fields that others declared on it.
     ///
     /// # Errors
     /// Its ports break a rule themselves.
@@ -65,7 +66,7 @@ impl<'a> EndpointRule<'a> {
         Ok(Self { resolution, ports: service_ports(desired, live)?, addresses })
     }
 
-    /// Whether the entry may have it.
+    /// Whether the entry may have this endpoint.
     pub fn accepts(&self, endpoint: &Endpoint) -> bool {
         self.resolution != Resolution::None
             && check_address(&endpoint.address, self.resolution, self.addresses).is_ok()
@@ -145,7 +146,7 @@ fn service_ports<'a>(desired: &'a Desired, live: &'a ServiceEntry) -> Result<BTr
         if IstioProtocol::read(&port.protocol).is_none() {
             return Err(violation(field("protocol"), format!("`{}` is none that Istio accepts", port.protocol)));
         }
-        // What another manager declared stays as it is; ours of the same name is left out of the apply.
+        // A port that another manager declared stays as it is; ours of the same name is left out of the apply.
         ports.entry(&port.name).or_insert(port);
     }
     if ports.len() > limits::PORTS {

@@ -29,7 +29,6 @@ pub enum RegistryError {
     GrpcPort {
         /// As it was given.
         address: String,
-        /// Its host.
         host: String,
     },
     /// The access token cannot be used.
@@ -45,7 +44,6 @@ pub enum RegistryError {
     TlsFile {
         /// What the file is for.
         what: &'static str,
-        /// Which.
         path: PathBuf,
         /// What is wrong, without what is in it.
         problem: String,
@@ -55,7 +53,6 @@ pub enum RegistryError {
         "registry at {address}: no TLS: {problem}; if an authority of your own made its certificate, name that by --polaris-ca-file, and if it wants a certificate of ours, give that by --polaris-cert-file and --polaris-key-file"
     )]
     Tls {
-        /// Where.
         address: String,
         /// What the TLS library or the server says.
         problem: String,
@@ -85,7 +82,6 @@ pub enum RegistryError {
         "registry at {address} cannot be reached: {problem}; check that Polaris runs there and that its HTTP port (8090 by default) is open to this machine"
     )]
     Unreachable {
-        /// Where.
         address: String,
         /// What the system says.
         problem: String,
@@ -95,9 +91,7 @@ pub enum RegistryError {
         "service {service}: the registry at {address} did not answer within {after:?}; check its load, or allow more time"
     )]
     TimedOut {
-        /// Asked for.
         service: ServiceKey,
-        /// Where.
         address: String,
         /// The time that was allowed.
         after: Duration,
@@ -107,9 +101,7 @@ pub enum RegistryError {
         "service {service}: the registry at {address} ended the connection before its answer was whole: {problem}; if only this service is concerned, look for it in the server's log"
     )]
     Dropped {
-        /// Asked for.
         service: ServiceKey,
-        /// Where.
         address: String,
         /// What the client says.
         problem: String,
@@ -187,7 +179,6 @@ pub enum RegistryError {
     TooMany {
         /// Where the answer came from.
         origin: String,
-        /// Of what.
         what: &'static str,
         /// How many are allowed.
         limit: usize,
@@ -235,35 +226,28 @@ pub enum RegistryError {
     WrongService {
         /// Where the answer came from.
         origin: String,
-        /// Asked for.
         asked: ServiceKey,
-        /// Answered.
         answered: ServiceKey,
     },
     /// The directory of answers cannot be read.
     #[error("directory of registry answers {path}: {problem}; {remedy}", path = path.display())]
     Directory {
-        /// Which.
         path: PathBuf,
         /// What the system says.
         problem: String,
-        /// What to do.
         remedy: String,
     },
     /// A file of the directory cannot be read.
     #[error("registry answer {path}: {problem}; {remedy}", path = path.display())]
     File {
-        /// Which.
         path: PathBuf,
         /// What the system says.
         problem: String,
-        /// What to do.
         remedy: String,
     },
     /// Two files hold an answer for one service.
     #[error("service {service} has answers in {first} and in {second}: the first stands; remove or rename one of them", first = first.display(), second = second.display())]
     TwoFiles {
-        /// Which service.
         service: ServiceKey,
         /// The file that counts.
         first: PathBuf,
@@ -273,7 +257,6 @@ pub enum RegistryError {
     /// No file gives the service, but one that cannot be understood may.
     #[error("service {service}: no file gives it, but {file} could not be understood and may be its; correct or remove that file", file = file.display())]
     Obscured {
-        /// Which service.
         service: ServiceKey,
         /// A file that could not be understood.
         file: PathBuf,

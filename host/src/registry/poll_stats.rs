@@ -24,7 +24,6 @@ pub struct PollFigures {
 }
 
 impl PollStats {
-    /// The figures now.
     pub fn counts(&self) -> PollFigures {
         self.lock().clone()
     }

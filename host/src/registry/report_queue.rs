@@ -102,7 +102,6 @@ impl ReportQueue {
         self.known.len()
     }
 
-    /// The wanted services.
     pub(super) fn services(&self) -> impl Iterator<Item = &ServiceKey> {
         self.known.keys()
     }
@@ -236,7 +235,6 @@ impl ReportQueue {
         !self.waiting.is_empty()
     }
 
-    /// The next report.
     pub(super) fn next_report(&mut self) -> Option<Report> {
         let service = self.waiting.pop_front()?;
         let known = self.known.get_mut(&service)?;

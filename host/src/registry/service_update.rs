@@ -36,7 +36,6 @@ impl Confirmations {
         Arc::ptr_eq(&self.0, &other.0)
     }
 
-    /// PollFigures one more.
     pub(super) fn another(&self) {
         self.0.fetch_add(1, Ordering::Relaxed);
     }
@@ -45,9 +44,7 @@ impl Confirmations {
 /// ServiceUpdate of one service.
 #[derive(Debug, Clone)]
 pub struct Report {
-    /// Whose news.
     pub service: ServiceKey,
-    /// The news.
     pub news: ServiceUpdate,
     /// How many answers have said the same as the last sound one.
     pub confirmations: Confirmations,

@@ -45,7 +45,6 @@ pub(super) fn request_body(service: &ServiceKey, revision: &str) -> Vec<u8> {
     serde_json::to_vec(&request).unwrap_or_default()
 }
 
-/// An answer.
 #[derive(Debug, DeriveDeserialize)]
 pub(super) struct WireAnswer {
     pub(super) code: Option<u32>,
@@ -68,7 +67,6 @@ pub(super) struct WireService {
 /// Text pairs, sorted by key.
 pub(super) type Metadata = BTreeMap<String, Option<String>>;
 
-/// One instance.
 #[derive(Debug, DeriveDeserialize)]
 pub(super) struct WireInstance {
     pub(super) id: Option<String>,

@@ -16,11 +16,9 @@ use crate::rollout::Setup;
 pub struct Config {
     /// Where services come from.
     pub registry: AnyRegistry,
-    /// Where entries are.
     pub target: Target,
     /// The namespace whose entries are served.
     pub namespace: String,
-    /// The modules.
     pub modules: Setup,
     /// Entries a second that another module may change.
     pub swap_rate: NonZeroU32,
@@ -55,7 +53,6 @@ pub struct Config {
 /// Where metrics, probes and the status are served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HttpPlace {
-    /// Nowhere.
     Nowhere,
     /// At the usual port, if that is free.
     Usual,
@@ -81,13 +78,9 @@ pub enum Target {
 pub enum StatePlace {
     /// Nowhere: every start begins anew.
     Nowhere,
-    /// In a file.
     File(PathBuf),
-    /// In a ConfigMap.
     ConfigMap {
-        /// Its namespace.
         namespace: String,
-        /// Its name.
         name: String,
     },
 }

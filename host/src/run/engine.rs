@@ -16,7 +16,7 @@ pub(super) struct EngineHandle {
 }
 
 impl Engine for EngineHandle {
-    fn subjects(&self) -> EntrySnapshots {
+    fn entry_snapshots(&self) -> EntrySnapshots {
         let snapshot = self.controller.snapshot();
         let known = snapshot.entries.into_iter().map(|(live, service)| EntrySnapshot { live, service }).collect();
         EntrySnapshots { known, unknown: snapshot.unknown, addresses: self.controller.addresses().clone() }

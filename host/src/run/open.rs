@@ -19,7 +19,6 @@ use crate::state::{ConfigMapStore, FileStore, Keeper, Store};
 use crate::writes::Gate;
 use crate::writes::WriteRateLimiter;
 
-/// Reads shared state.
 pub(super) async fn open_state(place: &StatePlace) -> Result<Keeper<SharedState>, RunError> {
     let store = match place {
         StatePlace::Nowhere => Store::Memory,
@@ -82,7 +81,7 @@ fn keep_names(
         settings: config.names.clone(),
         repair: config.repair_vip,
         may_write: Arc::new(move || gate.check(Instant::now()).is_ok()),
-        budget: WriteRateLimiter::new(config.write_rate),
+        rate_limiter: WriteRateLimiter::new(config.write_rate),
     };
     let keeper = dns::DnsController::new(client.clone(), options);
     (events, Some(Box::pin(keeper.run(bearers))))

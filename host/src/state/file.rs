@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use super::StateError;
-use super::store::{Document, Read};
+use super::document::{Document, Read};
 use crate::text;
 
 /// A file with the document as JSON.
@@ -14,7 +14,7 @@ pub struct FileStore {
 }
 
 impl FileStore {
-    /// Names the file; it need not be there.
+    /// Names the file, which need not exist.
     pub fn new(path: &Path) -> Self {
         Self { path: path.into() }
     }

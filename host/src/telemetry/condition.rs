@@ -30,7 +30,6 @@ pub enum Condition {
 }
 
 impl Condition {
-    /// All of them.
     pub const ALL: [Self; 12] = [
         Self::Rejected,
         Self::Annotation,

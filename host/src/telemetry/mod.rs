@@ -14,7 +14,6 @@ use std::sync::Arc;
 /// Those who hear of what the controller does.
 #[derive(Clone, Default)]
 pub struct Observers {
-    /// PollFigures.
     pub metrics: Arc<Metrics>,
     /// Tells the entries' owners.
     pub events: Events,

@@ -1,4 +1,4 @@
-//! What vanishes in masses, what is paused, and what is only shown.
+//! Mass disappearances, a pause, and a dry run.
 
 use std::time::{Duration, Instant};
 
@@ -43,7 +43,7 @@ fn what_is_isolated_during_a_hold_goes_at_once() {
     let isolated = answer("reviews", &FOUR[..1]).to_string().replace("\"isolate\":false", "\"isolate\":true");
     bench.write("answers/reviews.json", isolated);
     bench.expect("reviews", &ADDRESSES[1..]);
-    // What is listed again is as it is listed.
+    // Instances that are listed again are as listed.
     bench.answer("reviews", &FOUR);
     bench.expect("reviews", &ADDRESSES);
     running.expect_log("endpoints no longer held");

@@ -167,7 +167,7 @@ async fn new_content_under_the_old_revision_is_news() {
 
 #[tokio::test]
 async fn after_a_change_it_reads_in_full_once_more() {
-    // The new revision comes with the old instances: without the second reading nobody would ever know.
+    // The new revision comes with the old instances: only the second reading can show that.
     let fake = Fake::start(content("r1", ONE)).await;
     let config = HttpConfig { recheck_after: Duration::from_millis(60), ..quick(&[&fake]) };
     let mut following = follow_http(config, &["cart"]);

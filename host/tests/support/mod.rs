@@ -1,4 +1,4 @@
-//! The command line as a person meets it: a run, its exit code and what it prints. Shared by the tests of its verbs.
+//! The command line as the operator meets it: a run, its exit code and its output. Shared by the tests of its verbs.
 
 use std::process::{Command, Output};
 

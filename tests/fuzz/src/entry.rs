@@ -20,7 +20,7 @@ pub(crate) fn run(data: &[u8]) {
     let Ok(documents) = Document::parse_all(data, "fuzz") else { return };
     for document in documents {
         if let Some(update) = chain::convert(&SERVICE, &document) {
-            // What the operator wrote may break a rule, which is not ours to mend.
+            // The operator's own fields may break a rule, which is not ours to mend.
             let _ = chain::apply(update, &document);
         }
     }

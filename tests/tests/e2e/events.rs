@@ -80,7 +80,7 @@ async fn another_hold_is_another_event() {
     until_events(api, &world, "cart", &[removal, empty]).await;
 }
 
-/// What a leader told is over for its Events too, when that came to be while another one led.
+/// A trouble that a leader told is over for its Events too, even if it ended while another one led.
 #[tokio::test]
 async fn what_ended_in_anothers_term_is_told_as_over() {
     let Some((world, api)) = World::shared("terms").await else { return };

@@ -1,4 +1,4 @@
-//! What the guard holds back, and what stops all writes.
+//! The holds of the guard, and the stops of all writes.
 
 use kube::api::{Api, ApiResource, DynamicObject, PostParams};
 use polaris2istio::guard::Kind;
@@ -102,7 +102,7 @@ async fn a_module_that_drops_fit_instances_takes_nothing_away() {
     let mut dropping = start().flag("module-param", "behaviour=drop-half").start();
     dropping.says(&["WARN", "/cart", "held without end", "the module drops 2 of 4", "promote it or release"]).await;
     assert_eq!(writes(api, &world.namespace).await, before);
-    // What is deregistered goes all the same.
+    // Instances that are deregistered go all the same.
     world.deregister("cart", &["10.0.0.4"]).await;
     world.until("the others are held", "cart", has(&FIVE[..3])).await;
     assert!(dropping.stop().await.success());
@@ -155,7 +155,7 @@ async fn a_paused_entry_is_rehearsed_and_not_written() {
     let sent: Vec<_> = api.writes(&world.namespace).await.into_iter().filter(by_controller).collect();
     assert!(sent.iter().all(|write| write.uri.contains("dryRun=All")) && sent.len() == 1, "{sent:#?}");
     assert_eq!(addresses(&world.get("cart").await.unwrap()), [""; 0]);
-    // Someone wanted it so: a run that does nothing else has not failed.
+    // The operator wanted it so: a run that does nothing else has not failed.
     for switches in [vec!["once"], vec!["once", "dry-run"]] {
         let start = switches.iter().fold(world.controller(), |start, switch| start.switch(switch));
         assert!(start.start().process.wait(SOON).await.success(), "{switches:?}");
@@ -164,7 +164,7 @@ async fn a_paused_entry_is_rehearsed_and_not_written() {
     world.endpoints("cart", &FIVE[..1]).await;
 }
 
-/// What a pause kept back is told only while it waits: also where what had changed is as it was before.
+/// A write that a pause holds back is told only while it waits: also if the change is undone meanwhile.
 #[tokio::test]
 async fn a_pause_that_nothing_waits_for_is_no_problem() {
     let Some((world, api)) = World::shared("no-wait").await else { return };
@@ -227,7 +227,7 @@ async fn an_annotation_that_cannot_be_read_is_told_at_once() {
         until_status(&controller, &world, "cart", "done", &[]).await;
         assert_eq!(controller.said(&["WARN", "/cart", key, value]), 1, "{key}");
     }
-    // What the module says of another one does not replace it.
+    // The module's message about another one does not replace it.
     let both = json!({"metadata": {"annotations": {"aeraki.net/emptyHold": "soon", "aeraki.net/external": "perhaps"}}});
     world.patch("cart", "operator", &both).await;
     until_status(&controller, &world, "cart", "failed", &["rejected", "annotation"]).await;

@@ -1,4 +1,4 @@
-//! What is ours on an entry, and what is not.
+//! The fields of an entry that are ours, and those that are not.
 
 use polaris2istio_tests::servers::Instance;
 use serde_json::{Value, json};
@@ -169,7 +169,7 @@ async fn check_later_port(name: &str, number: u32, expected: &[&str]) {
         let fits = |entry: &Value| ports(entry) == expected && endpoint_ports_fit(entry);
         world.until("the ports are as they should be", "cart", fits).await;
     }
-    // What follows is taken too, with the ports in hands of both.
+    // A later change is accepted too, with the ports owned by both.
     world.register("cart", &["10.0.0.3"]).await;
     let live = world.endpoints("cart", &["10.0.0.1", "10.0.0.2", "10.0.0.3"]).await;
     assert_eq!(ports(&live), expected);

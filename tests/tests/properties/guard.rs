@@ -1,5 +1,5 @@
 //! Whatever a registry answers and a module drops, in whatever order and time: no endpoint goes earlier than the guard's
-//! rows allow, what comes is there at once, and what someone took out of service goes at once.
+//! rows allow, new ones are there at once, and those that the operator took out of service go at once.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -67,7 +67,7 @@ fn step() -> impl Strategy<Value = Step> {
     })
 }
 
-/// What a bystander knows of an entry, who has only seen answers and results.
+/// A bystander's knowledge of an entry, from answers and results alone.
 #[derive(Default)]
 struct Bystander {
     live: ServiceEntry,

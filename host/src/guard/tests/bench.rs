@@ -1,4 +1,4 @@
-//! An entry, a registry and a module that say what a table tells them to.
+//! An entry, a registry and a module that follow a table.
 //!
 //! Instances are single letters. A capital one is listed, and taken out of service on purpose.
 
@@ -12,12 +12,12 @@ use crate::guard::{Decision, Fleet, Guard, GuardInput, Kind, Listing, Release, S
 use crate::istio::ServiceEntry;
 use crate::plan::Desired;
 
-/// A moment: what is known then, and what shall be.
+/// A moment: the input of the guard, and the expected result.
 pub(super) struct Step {
     second: u64,
-    /// What the registry answers; none where it says nothing new.
+    /// The registry's answer; `None` if it says nothing new.
     listed: Option<&'static str>,
-    /// What the module leaves out although it is fit.
+    /// The instances that the module leaves out although they are fit.
     drops: &'static str,
     release: Option<Release>,
     promoted: bool,
@@ -26,12 +26,12 @@ pub(super) struct Step {
     holds: &'static [Kind],
 }
 
-/// At this second the registry lists these (`-` where there is no such service), and the entry shall have those.
+/// At this second the registry lists these (`-` for no such service), and the entry shall have those.
 pub(super) fn at(second: u64, listed: &'static str, endpoints: &'static str, holds: &'static [Kind]) -> Step {
     Step { second, listed: Some(listed), drops: "", release: None, promoted: false, edited: None, endpoints, holds }
 }
 
-/// The same with a registry that says nothing.
+/// A moment at which the registry says nothing.
 pub(super) fn silent(second: u64, endpoints: &'static str, holds: &'static [Kind]) -> Step {
     Step { listed: None, ..at(second, "", endpoints, holds) }
 }
@@ -42,7 +42,7 @@ impl Step {
         Self { drops, ..self }
     }
 
-    /// A person has let go.
+    /// The operator has released holds.
     pub(super) fn released(self, release: Release) -> Self {
         Self { release: Some(release), ..self }
     }
@@ -57,7 +57,7 @@ impl Step {
         (self.endpoints, self.holds)
     }
 
-    /// A person has promoted a module.
+    /// The operator has promoted a module.
     pub(super) fn promoted(self) -> Self {
         Self { promoted: true, ..self }
     }
@@ -101,7 +101,7 @@ impl Bench {
     }
 
     /// Takes a step, and returns the addresses that the entry shall have.
-    pub(super) fn take(&mut self, step: &Step, fleet: &Fleet) -> (String, Decision) {
+    pub(super) fn perform(&mut self, step: &Step, fleet: &Fleet) -> (String, Decision) {
         if let Some(listed) = step.listed {
             self.answers += 1;
             self.listed = (listed != "-").then(|| service(listed));
@@ -113,7 +113,7 @@ impl Bench {
         }
         let letters = step.listed.unwrap_or_else(|| panic!("the first step has an answer"));
         let mut desired = desired(letters, step.drops, &self.service);
-        let seen = GuardInput {
+        let input = GuardInput {
             live: &self.live,
             service: &self.service,
             listing: self.listed.as_ref().map_or(Listing::Missing, Listing::Service),
@@ -126,7 +126,7 @@ impl Bench {
             writable: true,
             now: self.now + Duration::from_secs(step.second),
         };
-        let decision = self.guard.decide(&mut desired, &seen, fleet);
+        let decision = self.guard.decide(&mut desired, &input, fleet);
         (desired.endpoints.iter().map(|endpoint| endpoint.address.as_str()).collect(), decision)
     }
 
@@ -140,7 +140,7 @@ impl Bench {
             step.listed = step.listed.or(last);
             last = step.listed;
             let answers = self.answers;
-            let (found, decision) = self.take(step, &fleet);
+            let (found, decision) = self.perform(step, &fleet);
             if silent {
                 self.answers = answers;
             }
@@ -169,7 +169,7 @@ fn service(letters: &str) -> Service {
     Service { namespace: "ns".into(), name: "s".into(), revision: String::new(), metadata: vec![], instances }
 }
 
-/// What a module makes of it.
+/// The module's answer.
 fn desired(listed: &str, drops: &str, source: &str) -> Desired {
     let fit = listed.chars().filter(|letter| letter.is_ascii_lowercase() && !drops.contains(*letter));
     let endpoint = |host: char| serde_json::from_value(json!({"address": host.to_string()})).unwrap();

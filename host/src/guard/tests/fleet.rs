@@ -22,7 +22,7 @@ impl Mesh {
 
     #[track_caller]
     fn check(&mut self, entry: usize, step: &Step) {
-        let (found, decision) = self.entries[entry].take(step, &self.fleet);
+        let (found, decision) = self.entries[entry].perform(step, &self.fleet);
         let kinds: Vec<_> = decision.holds.iter().map(|hold| hold.kind).collect();
         let wanted = step.expected();
         assert_eq!((found.as_str(), kinds.as_slice()), wanted, "entry {entry}");
@@ -45,7 +45,7 @@ fn a_registry_restored_empty_clears_nothing() {
     // The first ones' five minutes are no end any more.
     mesh.all(0..4, &at(301, "-", "abcd", &[Kind::Fleet]));
     mesh.all(0..20, &at(99_999, "", "abcd", &[Kind::Fleet]));
-    // What is listed again is as listed, what is not is held; small losses are held as well.
+    // Instances that are listed again are as listed, others are held; small losses are held as well.
     mesh.all(0..1, &at(100_000, "bcde", "abcde", &[Kind::Fleet]));
     mesh.all(1..2, &at(100_000, "Abcd", "bcd", &[]));
     mesh.all(2..20, &at(100_001, "abcd", "abcd", &[]));

@@ -162,7 +162,6 @@ impl Follower {
         self.start + Duration::from_nanos(u64::try_from(ticks * tick).unwrap_or(u64::MAX))
     }
 
-    /// Takes an answer.
     fn take(&mut self, done: Done) {
         let Done { job, result, received } = done;
         if self.schedule.slot(&job.service, job.epoch).is_none() {

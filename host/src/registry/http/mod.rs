@@ -10,7 +10,6 @@ mod client;
 mod config;
 mod follower;
 mod large;
-mod resolver;
 mod schedule;
 mod servers;
 mod tls;

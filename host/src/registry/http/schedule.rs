@@ -24,7 +24,6 @@ const SLOW: u32 = 5;
 /// How far the reading in full may move, as a part of its own interval.
 const FULL_JITTER: f64 = 0.2;
 
-/// One followed service.
 #[derive(Debug)]
 pub(super) struct Slot {
     /// Which asking for this service it is.

@@ -1,4 +1,4 @@
-//! What keeps names may write only when it is let, and takes none away because the CRD of entries went.
+//! The DNS controller writes only when it may, and removes no name because the CRD of entries went.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use serde_json::json;
 use super::SOON;
 use super::entry::Entry;
 
-/// Whether the keeper may write, and how often it asked.
+/// Whether the controller may write, and how often it asked.
 #[derive(Default)]
 struct Gate {
     open: AtomicBool,
@@ -31,10 +31,10 @@ impl Gate {
         self.open.load(Ordering::SeqCst)
     }
 
-    /// Waits until it asked again, twice: so it looked at everything in between.
-    async fn looked(&self) {
+    /// Waits until it asked again, twice: so it reconciled everything in between.
+    async fn reconciled(&self) {
         let before = self.asked.load(Ordering::SeqCst);
-        wait_for("the keeper looks", SOON, || async {
+        wait_for("the controller reconciles", SOON, || async {
             let asked = self.asked.load(Ordering::SeqCst) - before;
             if asked >= 2 { Ok(()) } else { Err(asked) }
         })
@@ -68,9 +68,9 @@ async fn names_outlive_the_crd() {
     let gate = Arc::new(Gate::default());
     let (client, resource) = (api.client().await, ServiceEntry::resource(VERSIONS[0]));
     let events = KubernetesEntries::new(client.clone(), resource.clone(), namespace.clone()).events();
-    let (events, bearers) = tap(events, resource.api_version.clone());
+    let (events, entries) = tap(events, resource.api_version.clone());
     let asked = Arc::clone(&gate);
-    let keeper = DnsController::new(
+    let controller = DnsController::new(
         client,
         Options {
             namespace: namespace.clone(),
@@ -78,18 +78,18 @@ async fn names_outlive_the_crd() {
             settings: Settings { mode: Mode::Records, cluster_domain: "cluster.local".into() },
             repair: false,
             may_write: Arc::new(move || asked.ask()),
-            budget: WriteRateLimiter::new(NonZeroU32::MIN.saturating_add(99)),
+            rate_limiter: WriteRateLimiter::new(NonZeroU32::MIN.saturating_add(99)),
         },
     );
-    let tasks = [tokio::spawn(events.for_each(|_| async {})), tokio::spawn(keeper.run(bearers))];
+    let tasks = [tokio::spawn(events.for_each(|_| async {})), tokio::spawn(controller.run(entries))];
 
-    gate.looked().await;
+    gate.reconciled().await;
     assert_eq!(slices(&api, &namespace).await, 0);
     gate.open.store(true, Ordering::SeqCst);
     until(&api, &namespace, 1).await;
 
     api.kubectl(&["delete", "crd", "serviceentries.networking.istio.io"], "").await;
-    gate.looked().await;
+    gate.reconciled().await;
     assert_eq!(slices(&api, &namespace).await, 1);
     // Now there is a CRD, and no such entry.
     api.install_crds(binaries).await;

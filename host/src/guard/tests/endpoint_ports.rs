@@ -1,4 +1,4 @@
-//! Endpoints with ports: what is put back, and where.
+//! Endpoints with ports, and the places at which they are put back.
 
 use std::time::{Duration, Instant};
 
@@ -18,7 +18,7 @@ fn ports(names: &[&str]) -> Value {
     (80..).zip(names).map(|(number, name)| json!({"name": name, "number": number, "protocol": "HTTP"})).collect()
 }
 
-/// An empty service, where the entry has `live` and the module says `given`.
+/// An empty service; the entry has `live` and the module gives `given`.
 fn decide(live: &ServiceEntry, given: &ServiceEntry, instances: Value) -> (Desired, Decision) {
     let mut desired = Desired {
         resolution: given.spec.resolution,
@@ -33,7 +33,7 @@ fn decide(live: &ServiceEntry, given: &ServiceEntry, instances: Value) -> (Desir
     let crate::registry::Content::Listed(service) = answer.content else { panic!("a service") };
     let service: Service = service;
     let fleet = Fleet::new("100%".parse().unwrap());
-    let seen = GuardInput {
+    let input = GuardInput {
         live,
         service: "ns/s",
         listing: Listing::Service(&service),
@@ -46,7 +46,7 @@ fn decide(live: &ServiceEntry, given: &ServiceEntry, instances: Value) -> (Desir
         writable: true,
         now: Instant::now(),
     };
-    let decision = Guard::default().decide(&mut desired, &seen, &fleet);
+    let decision = Guard::default().decide(&mut desired, &input, &fleet);
     (desired, decision)
 }
 
@@ -61,7 +61,7 @@ fn a_held_entry_is_as_it_was_to_the_letter() {
     let (desired, decision) = decide(&live, &entry(ports(&["a", "b"]), &json!([])), json!([]));
     assert_eq!(desired.endpoints[..], live.spec.endpoints[..]);
     assert_eq!(decision.holds[0].endpoints, 4);
-    assert_eq!(decision.again, Some(Duration::from_secs(300)));
+    assert_eq!(decision.requeue_after, Some(Duration::from_secs(300)));
 }
 
 #[test]
@@ -90,7 +90,7 @@ fn an_endpoint_that_loses_one_of_its_ports_gets_it_back() {
     let two = |last: u32| json!({"address": format!("10.0.0.{last}"), "ports": {"a": 1, "b": 2}, "weight": 1});
     let one = |last: u32| json!({"address": format!("10.0.0.{last}"), "ports": {"b": 2}, "weight": 1});
     let live = entry(ports(&["a", "b"]), &json!([two(1), two(2), two(3)]));
-    // Of six places the three `a` and one `b` vanish: more than half.
+    // Of six endpoint ports the three `a` and one `b` vanish: more than half.
     let given = entry(ports(&["a", "b"]), &json!([one(1), one(3)]));
     let instances: Vec<_> = [1, 3].map(|last| json!({"id": "x", "host": format!("10.0.0.{last}"), "port": 2})).into();
     let (desired, decision) = decide(&live, &given, json!(instances));
@@ -143,7 +143,7 @@ fn an_instance_behind_another_address_is_known_by_what_the_module_said() {
     let (fleet, mut guard) = (Fleet::new("100%".parse().unwrap()), Guard::default());
     let mut check = |isolated: &[u32], given: &[u32], wanted: &[u32], kinds: &[Kind]| {
         let (service, update) = (service(isolated), update(given));
-        let seen = GuardInput {
+        let input = GuardInput {
             live: &live,
             service: "ns/s",
             listing: Listing::Service(&service),
@@ -157,7 +157,7 @@ fn an_instance_behind_another_address_is_known_by_what_the_module_said() {
             now: Instant::now(),
         };
         let mut desired = Desired::new(update, "ns/s".into(), String::new());
-        let decision = guard.decide(&mut desired, &seen, &fleet);
+        let decision = guard.decide(&mut desired, &input, &fleet);
         let found: Vec<_> = desired.endpoints.iter().map(|endpoint| endpoint.address.clone()).collect();
         assert_eq!(found, wanted.iter().map(|last| gateway(*last)).collect::<Vec<_>>());
         assert_eq!(decision.holds.iter().map(|hold| hold.kind).collect::<Vec<_>>(), kinds);

@@ -1,37 +1,23 @@
-//! What a person can tell a change of modules.
+//! Carries out the operator's commands about modules.
 
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 use tracing::{error, info, warn};
 
+use super::command::Command;
 use super::controller::{AGAIN, RolloutController};
 use super::loader::compile;
 use super::module_set::ModuleSet;
 use crate::converter::Identity;
 use crate::state::StateError;
 
-/// A command that the leader carries out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Command {
-    /// Compare the candidate with the active module over all entries, now.
-    Diff,
-    /// Take the candidate, whatever its report says; also one that was refused.
-    Promote,
-    /// Drop the candidate, and do not take it up again.
-    Reject,
-    /// Go back to the module that was active before.
-    Rollback,
-}
-
 const NONE: &str = "there is no candidate; another module at the source, or other parameters, make one";
 
 impl RolloutController {
-    pub(super) async fn obey(&mut self, command: Command) -> Result<Value, String> {
+    pub(super) async fn carry_out(&mut self, command: Command) -> Result<Value, String> {
         match command {
             Command::Diff => self.diff().await,
             Command::Promote => self.promote().await,
@@ -41,34 +27,34 @@ impl RolloutController {
     }
 
     async fn diff(&mut self) -> Result<Value, String> {
-        let lineup = self.live.lineup();
-        let canary = lineup.canary.as_ref().map(|(canary, _)| canary);
-        let rules = self.candidate.clone().or_else(|| canary.cloned()).ok_or(NONE)?;
-        let report = self.compare(&rules).await;
-        Ok(json!({"active": **lineup.active.identity(), "candidate": **rules.identity(), "report": report}))
+        let set = self.modules.module_set();
+        let canary = set.canary.as_ref().map(|(canary, _)| canary);
+        let module = self.candidate.clone().or_else(|| canary.cloned()).ok_or(NONE)?;
+        let report = self.compare(&module).await;
+        Ok(json!({"active": **set.active.identity(), "candidate": **module.identity(), "report": report}))
     }
 
     async fn promote(&mut self) -> Result<Value, String> {
-        let lineup = self.live.lineup();
-        let rules = match (&self.candidate, &lineup.canary, &self.offered) {
+        let set = self.modules.module_set();
+        let module = match (&self.candidate, &set.canary, &self.offered) {
             (Some(candidate), _, _) => Arc::clone(candidate),
             (None, Some((canary, _)), _) => Arc::clone(canary),
-            // One that was refused is no candidate, but may be had.
+            // A refused module is no candidate, but the operator may still promote it.
             (None, None, Some(offered)) => {
                 let identity = Identity::new(offered.digest, &self.parameters);
-                if *lineup.active.identity().as_ref() == identity && !self.lost {
+                if *set.active.identity().as_ref() == identity && !self.lost {
                     return Err(NONE.into());
                 }
-                let compiled = compile(&lineup.active, offered.clone(), self.parameters.clone()).await;
+                let compiled = compile(&set.active, offered.clone(), self.parameters.clone()).await;
                 compiled.map_err(|error| error.to_string())?
             }
             (None, None, None) => return Err(NONE.into()),
         };
-        let identity = Arc::clone(rules.identity());
+        let identity = Arc::clone(module.identity());
         if let Some(engine) = &self.engine {
             engine.promoted();
         }
-        self.switch(rules, "by command".into()).await.map_err(|error| error.to_string())?;
+        self.switch(module, "by command".into()).await.map_err(|error| error.to_string())?;
         Ok(json!({"active": *identity}))
     }
 
@@ -84,23 +70,23 @@ impl RolloutController {
 
     /// Goes back: from the canary, or else from the active module to the one before.
     pub(super) async fn roll_back(&mut self, reason: &str) -> Result<Value, String> {
-        let lineup = self.live.lineup();
-        let (left, back) = if let Some((canary, _)) = &lineup.canary {
-            (Arc::clone(canary.identity()), Arc::clone(&lineup.active))
+        let set = self.modules.module_set();
+        let (left, back) = if let Some((canary, _)) = &set.canary {
+            (Arc::clone(canary.identity()), Arc::clone(&set.active))
         } else {
-            let previous = self.ledger().previous.ok_or("no module was active before this one")?;
-            let back = self.get(&previous.identity).await;
+            let previous = self.module_state().previous.ok_or("no module was active before this one")?;
+            let back = self.find_or_load(&previous.identity).await;
             let lost = || format!("the module before, {}, is not to be had any more", previous.identity);
-            (Arc::clone(lineup.active.identity()), back.ok_or_else(lost)?)
+            (Arc::clone(set.active.identity()), back.ok_or_else(lost)?)
         };
-        // Going back comes first: what cannot be written down now is tried again.
-        self.live.install(ModuleSet { left: Some(Arc::clone(&left)), ..ModuleSet::of(Arc::clone(&back)) });
+        // The roll-back itself comes first. If it cannot be written down now, that is tried again.
+        self.modules.install(ModuleSet { left: Some(Arc::clone(&left)), ..ModuleSet::of(Arc::clone(&back)) });
         (self.candidate, self.again) = (None, None);
         warn!(from = %left, to = %back.identity(), "module rolled back: {reason}");
         self.requeue_all();
         self.unwritten = Some(reason.into());
         if let Err(error) = self.write_roll_back().await {
-            error!("the module was rolled back, but that could not be written down yet: {error}");
+            error!("the module was rolled back, but that is not recorded yet: {error}");
         }
         Ok(json!({"active": **back.identity(), "refused": *left}))
     }
@@ -110,17 +96,17 @@ impl RolloutController {
         let Some(reason) = self.unwritten.clone() else { return Ok(()) };
         self.again = Some(Instant::now() + AGAIN);
         let now = Timestamp::now();
-        self.write_down(&self.live.active(), |state| drop(state.module.roll_back(&reason, now))).await?;
+        self.write_down(&self.modules.active(), |state| drop(state.module.roll_back(&reason, now))).await?;
         (self.unwritten, self.again) = (None, None);
         Ok(())
     }
 
     /// Gives the canary's entries back to the active module.
     pub(super) fn leave_canary(&self) {
-        let lineup = self.live.lineup();
-        if let Some((canary, _)) = &lineup.canary {
+        let set = self.modules.module_set();
+        if let Some((canary, _)) = &set.canary {
             let left = Some(Arc::clone(canary.identity()));
-            self.live.install(ModuleSet { left, ..ModuleSet::of(Arc::clone(&lineup.active)) });
+            self.modules.install(ModuleSet { left, ..ModuleSet::of(Arc::clone(&set.active)) });
             self.requeue_all();
         }
     }

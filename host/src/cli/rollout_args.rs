@@ -1,4 +1,4 @@
-//! Flags of how modules are changed while the controller runs, and where that is remembered.
+//! Flags for changing modules while the controller runs, and for the place of the shared state.
 
 use std::num::NonZeroU32;
 use std::path::PathBuf;
@@ -12,13 +12,13 @@ use crate::percent::Percent;
 use crate::rollout::{Decision, Policy, Setup};
 use crate::run::{StatePlace, Target};
 
-/// The ConfigMap, where none is named.
+/// The ConfigMap, if none is named.
 const CONFIG_MAP: &str = "polaris2istio-state";
 
 /// Who decides on another module, and within which limits.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Change of modules")]
-pub struct SwapArgs {
+pub struct RolloutArgs {
     /// A YAML file with parameters for the module, one `key: value` a line; followed, and a change is a change of modules
     #[arg(long, env = "POLARIS2ISTIO_MODULE_PARAMS", value_name = "FILE")]
     module_params: Option<PathBuf>,
@@ -48,7 +48,7 @@ pub struct SwapArgs {
     socket: Option<PathBuf>,
 }
 
-/// A place for state, as it is written.
+/// A place for the shared state, as a flag gives it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Place {
     None,
@@ -56,7 +56,7 @@ enum Place {
     ConfigMap { namespace: Option<String>, name: String },
 }
 
-impl SwapArgs {
+impl RolloutArgs {
     pub(super) fn setup(&self, module: &ModuleArgs) -> Setup {
         Setup {
             source: module.module.clone(),

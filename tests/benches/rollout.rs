@@ -1,6 +1,6 @@
-//! What a change of modules costs those who convert meanwhile, and the process that goes through a hundred of them.
+//! The cost of a change of modules for the calls meanwhile, and for the process that goes through a hundred of them.
 //!
-//! `cargo bench -p polaris2istio-tests --bench swap`
+//! `cargo bench -p polaris2istio-tests --bench rollout`
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a benchmark that cannot run has to say so")]
 
 #[path = "../tests/sandbox/storm.rs"]

@@ -1,4 +1,4 @@
-//! Modules that are changed while everything runs: taken, left for a person, tried on a share, taken back.
+//! Modules that are changed while everything runs: made active, left to the operator, tried on a share, rolled back.
 
 mod bad;
 mod commands;
@@ -22,12 +22,12 @@ use crate::world::{Running, World};
 const SOON: Duration = Duration::from_secs(30);
 
 /// A controller whose entries show which module converted them.
-struct Swaps {
+struct Rollout {
     world: World,
     running: Running,
 }
 
-impl Swaps {
+impl Rollout {
     /// With so many entries of two endpoints each, converted by the module `tag-one`.
     async fn start(entries: usize, change: impl FnOnce(&mut Config, &World)) -> Self {
         let world = World::new();
@@ -37,9 +37,9 @@ impl Swaps {
         }
         world.write("module.wasm", &guest::variant("tag-one"));
         let running = world.start(|config| change(config, &world));
-        let swaps = Self { world, running };
-        swaps.until_tagged("one", entries).await;
-        swaps
+        let rollout = Self { world, running };
+        rollout.until_tagged("one", entries).await;
+        rollout
     }
 
     /// Puts another module at the source.
@@ -54,7 +54,7 @@ impl Swaps {
         Self { world, running }
     }
 
-    /// What the controller says of its modules.
+    /// The controller's status of its modules.
     async fn status(&self) -> ModuleState {
         serde_json::from_value(self.ask(Command::ModuleStatus).await.unwrap()).unwrap()
     }
@@ -74,8 +74,8 @@ impl Swaps {
         wait_for(what, SOON, || async {
             match self.ask(Command::ModuleStatus).await {
                 Ok(value) => {
-                    let ledger: ModuleState = serde_json::from_value(value.clone()).unwrap();
-                    if fits(&ledger) { Ok(ledger) } else { Err(value.to_string()) }
+                    let state: ModuleState = serde_json::from_value(value.clone()).unwrap();
+                    if fits(&state) { Ok(state) } else { Err(value.to_string()) }
                 }
                 Err(problem) => Err(problem),
             }
@@ -151,11 +151,11 @@ fn digest(behaviour: &str) -> String {
 }
 
 /// The module in use.
-fn active(ledger: &ModuleState) -> String {
-    ledger.active.as_ref().map(|named| named.identity.module.to_string()).unwrap_or_default()
+fn active(state: &ModuleState) -> String {
+    state.active.as_ref().map(|record| record.identity.module.to_string()).unwrap_or_default()
 }
 
 /// The candidate.
-fn candidate(ledger: &ModuleState) -> String {
-    ledger.candidate.as_ref().map(|waiting| waiting.rules.identity.module.to_string()).unwrap_or_default()
+fn candidate(state: &ModuleState) -> String {
+    state.candidate.as_ref().map(|pending| pending.module.identity.module.to_string()).unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! What a controller says of its modules, for people.
+//! A controller's answers about its modules, as text for the operator.
 
 use std::fmt::Write;
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::converter::Identity;
 use crate::rollout::{ModuleEvent, ModuleRecord, ModuleState, Refused, Report};
 
-/// What a change came to.
+/// The result of a change of modules.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Outcome {
     active: Option<Identity>,
@@ -23,32 +23,32 @@ pub(super) struct Diff {
     report: Report,
 }
 
-/// How much was let go.
+/// The result of a release.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Released {
     released: usize,
 }
 
 /// The modules in use, and those that wait or were refused.
-pub(super) fn status(ledger: &ModuleState) -> String {
+pub(super) fn status(state: &ModuleState) -> String {
     let mut text = String::new();
-    for (title, named) in [("active", &ledger.active), ("previous", &ledger.previous)] {
-        if let Some(named) = named {
-            line(&mut text, title, &describe(named));
+    for (title, record) in [("active", &state.active), ("previous", &state.previous)] {
+        if let Some(record) = record {
+            line(&mut text, title, &describe(record));
         }
     }
-    if let Some(canary) = &ledger.canary {
-        line(&mut text, "canary", &describe(&canary.rules));
+    if let Some(canary) = &state.canary {
+        line(&mut text, "canary", &describe(&canary.module));
         line(&mut text, "", &format!("on {} of the entries until {}", canary.share, canary.until));
     }
-    if let Some(waiting) = &ledger.candidate {
-        line(&mut text, "candidate", &describe(&waiting.rules));
-        for objection in &waiting.objections {
+    if let Some(pending) = &state.candidate {
+        line(&mut text, "candidate", &describe(&pending.module));
+        for objection in &pending.objections {
             line(&mut text, "", &format!("waits: {objection}"));
         }
-        report(&mut text, &waiting.report);
+        report(&mut text, &pending.report);
     }
-    for Refused { identity, reason, at } in &ledger.refused {
+    for Refused { identity, reason, at } in &state.refused {
         line(&mut text, "refused", &format!("{identity}, {at}: {reason}"));
     }
     text
@@ -68,7 +68,7 @@ pub(super) fn history(events: &[ModuleEvent]) -> String {
     text
 }
 
-/// What a candidate would change.
+/// The changes that a candidate would make.
 pub(super) fn diff(diff: &Diff) -> String {
     let mut text = String::new();
     line(&mut text, "active", &diff.active.to_string());
@@ -77,7 +77,7 @@ pub(super) fn diff(diff: &Diff) -> String {
     text
 }
 
-/// What a change came to.
+/// The result of a change of modules.
 pub(super) fn outcome(outcome: &Outcome) -> String {
     let mut text = String::new();
     let Outcome { active, refused, rejected } = outcome;
@@ -89,13 +89,13 @@ pub(super) fn outcome(outcome: &Outcome) -> String {
     text
 }
 
-/// How much was let go.
+/// The result of a release.
 pub(super) fn released(released: &Released) -> String {
     format!("released what {} entries held\n", released.released)
 }
 
-fn describe(named: &ModuleRecord) -> String {
-    let ModuleRecord { identity, name, version, origin, since } = named;
+fn describe(record: &ModuleRecord) -> String {
+    let ModuleRecord { identity, name, version, origin, since } = record;
     format!("{name} {version}, {identity}, from {origin}, since {since}")
 }
 
@@ -111,7 +111,7 @@ fn report(text: &mut String, report: &Report) {
     }
 }
 
-/// What a module says of itself must not steer a terminal.
+/// Adds a line. A module's description of itself must not steer a terminal.
 fn line(text: &mut String, title: &str, rest: &str) {
     let rest: String = rest.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
     // Writing to a String does not fail.
