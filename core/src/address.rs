@@ -190,8 +190,9 @@ fn embedded_v4(address: Ipv6Addr) -> [Option<Ipv4Addr>; 4] {
         [0, 0, 0, 0, 0, 0xffff | 0, _, _] | [0, 0, 0, 0, 0xffff, 0, _, _] | [0x64, 0xff9b, 0, 0, 0, 0, _, _] => {
             [last, None, None, None]
         }
-        // Whoever runs the translator chooses the length of the prefix: 48, 56, 64 or 96 bits.
-        [0x64, 0xff9b, 1, ..] => [at([6, 7, 9, 10]), at([7, 9, 10, 11]), at([9, 10, 11, 12]), last],
+        // Whoever runs the translator chooses the length of the prefix: 48, 56, 64 or 96 bits. Zeros are a longer one's padding.
+        [0x64, 0xff9b, 1, ..] => [at([6, 7, 9, 10]), at([7, 9, 10, 11]), at([9, 10, 11, 12]), last]
+            .map(|found| found.filter(|v4| v4.octets()[0] != 0)),
         [0x2002, ..] => [at([2, 3, 4, 5]), isatap(address), None, None],
         [0x2001, 0, ..] => [at([4, 5, 6, 7]), last.map(|client| Ipv4Addr::from(!u32::from(client))), None, None],
         _ => [isatap(address), None, None, None],
@@ -302,6 +303,7 @@ mod tests {
             ("2002:a00:1::1", None),
             ("64:ff9b::7f00:1", Some(Loopback)),
             ("64:ff9b:1::a9fe:a9fe", Some(LinkLocal)),
+            ("64:ff9b:1::a00:1", None),
             ("64:ff9b:1:a9fe:a9:fe00::", Some(LinkLocal)),
             ("::ffff:0:169.254.169.254", Some(LinkLocal)),
             ("::ffff:0:10.0.0.1", None),
