@@ -326,7 +326,6 @@ mod tests {
             ("169.254.169.254.nip.io", Some(LinkLocal)),
             ("app-127-0-0-1.sslip.io", Some(Loopback)),
             ("a9fea9fe.nip.io", Some(LinkLocal)),
-            ("--1.sslip.io", None),
             ("a.0--1.sslip.io", Some(Loopback)),
             ("www.lvh.me", Some(Loopback)),
             ("10.0.0.1.nip.io", None),
