@@ -1,6 +1,7 @@
 //! The registry service that an entry names. Here, and in the request that is made of both, the two sides meet.
 
-use polaris2istio_core::model::Service;
+use polaris2istio_core::diagnostic::Code;
+use polaris2istio_core::model::{Diagnostic, Outcome, Service, Severity, Subject};
 
 use crate::annotation::{NAMESPACE, SERVICE};
 use crate::istio::ServiceEntry;
@@ -23,4 +24,16 @@ pub fn empty_service(key: Option<&ServiceKey>) -> Service {
         metadata: Vec::new(),
         instances: Vec::new(),
     }
+}
+
+/// Says that the registry has no such service, in the place of what a module says of one that lists no instance.
+pub fn tell_missing(outcome: &mut Outcome, service: &ServiceKey) {
+    outcome.diagnostics.retain(|diagnostic| diagnostic.code != Code::NoEndpoints.as_str());
+    outcome.diagnostics.push(Diagnostic {
+        severity: Severity::Warning,
+        code: "service-missing".into(),
+        subject: Subject::Service,
+        message: format!("the registry has no such service as `{service}`"),
+        remedy: format!("Check the annotations {NAMESPACE} and {SERVICE}, or register the service."),
+    });
 }

@@ -19,6 +19,7 @@ use crate::converter::{self, CallError, LoadedModule, Parameters};
 use crate::entries::Document;
 use crate::plan::AddressRule;
 use crate::registry::{self, Content};
+use crate::text;
 
 pub use answer::Answer;
 pub use error::CaseError;
@@ -121,7 +122,7 @@ impl Case {
     /// The text of the expected outcome; `None` if it was never written.
     pub fn expected(&self) -> Result<Option<String>, CaseError> {
         let text = if_there(files::read(&self.directory.join(OUTCOME)))?;
-        Ok(text.map(|text| String::from_utf8_lossy(&text).into()))
+        Ok(text.map(|text| String::from_utf8_lossy(text::without_mark(&text)).into()))
     }
 
     /// Writes the expected outcome.
@@ -155,9 +156,10 @@ fn check_names(directory: &Path) -> Result<(), CaseError> {
 fn parameters(directory: &Path) -> Result<Parameters, CaseError> {
     let path = directory.join(PARAMETERS);
     let Some(text) = if_there(files::read(&path))? else { return Ok(Parameters::new()) };
-    let map: std::collections::BTreeMap<String, String> = serde_json::from_slice(&text).map_err(|error| {
-        CaseError::unfit(&path, format!("{error}; write an object of texts, as {{\"env\": \"prod\"}}"))
-    })?;
+    let map: std::collections::BTreeMap<String, String> =
+        serde_json::from_slice(text::without_mark(&text)).map_err(|error| {
+            CaseError::unfit(&path, format!("{error}; write an object of texts, as {{\"env\": \"prod\"}}"))
+        })?;
     Ok(map.into_iter().collect())
 }
 

@@ -12,6 +12,7 @@ mod lenient;
 mod log_once;
 pub mod percent;
 mod redact;
+mod text;
 mod title;
 mod tls;
 pub mod watch_dir;

@@ -9,6 +9,8 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, ConfigBuilder, RootCertStore};
 
+use crate::text;
+
 /// Certificates and keys are some kilobytes long; a larger file is a mistake.
 const LIMIT: u64 = 1 << 20;
 
@@ -49,8 +51,8 @@ pub fn client(authority: Option<&[u8]>, identity: Option<(&[u8], &[u8])>) -> Res
     let Some((certificates, key)) = identity else { return Ok(builder.with_no_client_auth()) };
     let certificates = parse(certificates).map_err(TlsError::Identity)?;
     // The parser's words on a key might repeat a part of it.
-    let key =
-        PrivateKeyDer::from_pem_slice(key).map_err(|_| TlsError::Identity("the key is no PEM private key".into()))?;
+    let key = PrivateKeyDer::from_pem_slice(text::without_mark(key))
+        .map_err(|_| TlsError::Identity("the key is no PEM private key".into()))?;
     let matched = builder.with_client_auth_cert(certificates, key);
     matched.map_err(|error| TlsError::Identity(format!("certificate and key do not go together: {error}")))
 }
@@ -75,7 +77,7 @@ fn trust(roots: &mut RootCertStore, pem: &[u8]) -> Result<(), String> {
 }
 
 fn parse(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
-    let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
+    let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(text::without_mark(pem)).collect();
     let certificates = certificates.map_err(|error| error.to_string())?;
     if certificates.is_empty() { Err("it holds no certificate".into()) } else { Ok(certificates) }
 }

@@ -10,6 +10,7 @@ mod observe_args;
 mod offline;
 mod output;
 mod pause;
+mod remarks;
 mod rollout_args;
 mod run_args;
 mod sandbox_args;

@@ -57,7 +57,7 @@ impl fmt::Display for Blocked {
 }
 
 /// Whether the entry's own annotation pauses its writes. A value that is neither yes nor no pauses them too, and is the error.
-pub(super) fn paused(entry: &ServiceEntry) -> Result<bool, String> {
+pub fn paused(entry: &ServiceEntry) -> Result<bool, String> {
     match entry.annotation(PAUSED) {
         None | Some("false") => Ok(false),
         Some("true") => Ok(true),

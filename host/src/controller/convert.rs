@@ -11,7 +11,7 @@ use super::conditions::{Line, Reader};
 use super::diagnostics::{self, summary};
 use super::reconciliation::{Answer, Checked, Converted, Reconciliation};
 use super::sync_status::SyncStatus;
-use crate::binding::empty_service;
+use crate::binding::{empty_service, tell_missing};
 use crate::guard::Origins;
 use crate::plan::{self, Desired};
 use crate::rollout::{Conversion, LastPublished, RolloutPhase};
@@ -23,7 +23,10 @@ const FAILURE_RETRY: Duration = Duration::from_secs(60);
 impl Reconciliation<'_> {
     /// Asks the module for the update that an answer makes.
     pub(super) async fn convert(&mut self, answer: Answer) -> ControlFlow<Action, Converted> {
-        let Conversion { outcome, by, phase: turn } = self.call(&answer).await?;
+        let Conversion { mut outcome, by, phase: turn } = self.call(&answer).await?;
+        if !answer.exists && outcome.verdict != Verdict::Unchanged {
+            tell_missing(&mut outcome, &answer.service);
+        }
         self.awaits_turn = turn == RolloutPhase::Waits;
         self.tell_outcome(&outcome, &answer.content);
         match outcome.verdict {
@@ -79,7 +82,11 @@ impl Reconciliation<'_> {
         let origins = Origins::of(&update, &answer.content);
         let desired = Desired::new(update, answer.service.to_string(), answer.content.revision.clone());
         if let Err(violation) = plan::check(&desired, self.live, &self.context.addresses) {
-            self.fail_conversion(&format!("its answer breaks a rule: {violation}"));
+            match violation.of_entry {
+                // No module can mend it.
+                true => self.set(Condition::Conversion, violation.to_string()),
+                false => self.fail_conversion(&violation.to_string()),
+            }
             return Break(self.end_failed());
         }
         Continue(Checked { answer, by, turn, origins, desired, content_revision })

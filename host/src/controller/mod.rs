@@ -41,6 +41,7 @@ use kube::runtime::reflector::{ObjectRef, Store, store::Writer};
 use tokio::sync::{Semaphore, mpsc, watch};
 use tracing::{info, warn};
 
+pub use blocked::paused;
 pub use diagnostics::line;
 pub use handle::{Handle, Snapshot};
 pub use report::{EntryReport, Pending, PendingReason, WriteReport};

@@ -25,7 +25,10 @@ pub fn breach(
         Verdict::Unchanged | Verdict::Rejected => return differs(module, request, outcome),
     };
     let desired = Desired::of(update.clone(), &request.service);
-    if let Err(violation) = check(&desired, live, addresses) {
+    // What is wrong with the entry itself is no module's fault.
+    if let Err(violation) = check(&desired, live, addresses)
+        && !violation.of_entry
+    {
         return Some(format!("the host would refuse this update: {violation}"));
     }
     differs(module, request, outcome).or_else(|| told_again(module, request, update.content_revision.as_deref()?))

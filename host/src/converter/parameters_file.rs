@@ -9,6 +9,7 @@ use tracing::error;
 
 use super::Parameters;
 use crate::source::{Follower, Settings, Source, SourceNews, fetch, follow};
+use crate::text;
 
 /// Parameters are a few words.
 const SIZE_LIMIT: u64 = 64 << 10;
@@ -66,9 +67,9 @@ fn settings() -> Settings {
 }
 
 fn parse(bytes: &[u8]) -> Result<Parameters, String> {
-    let text = std::str::from_utf8(bytes).map_err(|error| error.to_string())?;
-    let pairs: Map<String, Value> =
-        serde_saphyr::from_str(text).map_err(|error| format!("{error}; write one `key: value` a line"))?;
+    let text = text::read(bytes).map_err(|problem| problem.to_string())?;
+    let pairs: Map<String, Value> = serde_saphyr::from_str(text)
+        .map_err(|error| format!("{}; write one `key: value` a line", text::yaml_problem(&error, 0)))?;
     let mut parameters = Parameters::new();
     for (key, value) in pairs {
         let value = match value {
@@ -113,6 +114,8 @@ mod tests {
         };
         check("env: prod\nlimit: 3\nall: true\n", Ok(&[("all", "true"), ("env", "prod"), ("limit", "3")]));
         check("{}", Ok(&[]));
+        check("\u{feff}env: prod\r\n", Ok(&[("env", "prod")]));
+        check("a: 1\na: 2\n", Err("line 2, column 1: the key `a` is there twice; remove one"));
         check("env: [a, b]\n", Err("env: not a text"));
         check("- a\n", Err("write one `key: value` a line"));
         check(&format!("{ALLOW_LOOPBACK}: true\n"), Err("--allow-loopback"));

@@ -38,6 +38,8 @@ pub struct Guard {
     fingerprint: Option<OperatorFingerprint>,
     /// The origins of the kept endpoints, as far as the module has told them.
     origins: Origins,
+    /// Where the registry last listed each instance, by its id.
+    listed: HashMap<String, EndpointPort>,
 }
 
 /// The ground for holding an endpoint port.
@@ -71,6 +73,10 @@ impl Guard {
             Some(_) => (self.hold_rebound(desired, endpoint_ports.iter(), input), 0),
             None => self.find_held(desired, &endpoint_ports, input, known, fleet),
         };
+        if !input.listing.is_empty() {
+            self.listed =
+                input.listing.endpoint_ports().into_iter().map(|(id, place)| (id.to_owned(), place)).collect();
+        }
         self.held = held;
         let asked = self.held.len();
         if asked > 0 {
@@ -153,8 +159,11 @@ impl Guard {
             !present.contains(endpoint_port) && self.state(&states, endpoint_port) == Some(InstanceState::Fit)
         });
         self.dropped = dropped;
+        let moved = self.moved(input.listing);
         for endpoint_port in missing {
             let sorted = match self.state(&states, endpoint_port) {
+                // Nobody answers there any more, and nothing is lost.
+                None if moved.contains(endpoint_port) => &mut gone.out_of_service,
                 None => &mut gone.vanished,
                 Some(InstanceState::OutOfService) => &mut gone.out_of_service,
                 Some(InstanceState::Fit) => &mut gone.dropped,
@@ -162,6 +171,16 @@ impl Guard {
             sorted.push(endpoint_port.clone());
         }
         gone
+    }
+
+    /// The endpoint ports that instances have left for another port of their address.
+    fn moved(&self, listing: Listing<'_>) -> HashSet<EndpointPort> {
+        let now = listing.endpoint_ports();
+        let left = |(id, place): (&String, &EndpointPort)| {
+            let new = now.get(id.as_str())?;
+            (new.address == place.address && new.port != place.port).then(|| place.clone())
+        };
+        self.listed.iter().filter_map(left).collect()
     }
 
     /// The state of the instances at an endpoint port, or of those that it stands for.

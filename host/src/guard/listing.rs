@@ -37,6 +37,13 @@ impl<'a> Listing<'a> {
         self.instances().is_empty()
     }
 
+    /// Where each instance is listed, by its id.
+    pub(super) fn endpoint_ports(self) -> HashMap<&'a str, EndpointPort> {
+        let place =
+            |instance: &Instance| EndpointPort { address: canonical(&instance.host), port: Some(instance.port) };
+        self.instances().iter().map(|instance| (instance.id.as_str(), place(instance))).collect()
+    }
+
     fn instances(self) -> &'a [Instance] {
         match self {
             Self::Missing => &[],

@@ -36,12 +36,6 @@ pub(super) struct Instances(pub(super) Within<Vec<WireInstance>>);
 #[derive(Debug)]
 pub(super) struct Pairs(pub(super) Within<Metadata>);
 
-impl Default for Instances {
-    fn default() -> Self {
-        Self(Ok(Vec::new()))
-    }
-}
-
 impl Default for Pairs {
     fn default() -> Self {
         Self(Ok(BTreeMap::new()))

@@ -139,7 +139,14 @@ fn listed(answer: WireAnswer, origin: &str) -> Result<Service, RegistryError> {
     if [&key.namespace, &key.name, &revision].iter().any(|text| text.len() > NAME_LIMIT) {
         return Err(excess(Excess { what: "bytes in a service's namespace, name or revision", limit: NAME_LIMIT }));
     }
-    let listed = answer.instances.unwrap_or_default().0.map_err(excess)?;
+    // A list that is not there is no empty one: it is an answer of something else, and would clear endpoints.
+    let Some(listed) = answer.instances else {
+        return Err(not_instances(
+            origin,
+            "field `instances` is missing, where a service without any has an empty list",
+        ));
+    };
+    let listed = listed.0.map_err(excess)?;
     let mut instances = listed.into_iter().map(instance).collect::<Result<Vec<_>, _>>().map_err(excess)?;
     // The server's order is random. An id is unique, but a hand-written answer may break that, so the whole order counts.
     instances.sort_unstable_by(|a, b| {

@@ -12,6 +12,7 @@ use serde::{Deserialize as DeriveDeserialize, Serialize};
 
 use super::ServiceKey;
 use super::bounded::{Instances, Pairs};
+use crate::text::{self, NotText};
 
 /// How much is said of what is wrong with a field.
 const WORDS: usize = 200;
@@ -136,7 +137,11 @@ impl<'de> Deserialize<'de> for EnumValue {
 /// Decodes an answer. On failure it is read once more, to find out which field is to blame: the path costs time that a
 /// sound answer should not pay.
 pub(super) fn parse(bytes: &[u8]) -> Result<WireAnswer, ParseError> {
-    serde_json::from_slice(bytes).map_err(|error| locate(bytes, error))
+    let bytes = text::without_mark(bytes);
+    serde_json::from_slice(bytes).map_err(|error| match text::read(bytes) {
+        Err(problem @ NotText::Utf16) => ParseError::Syntax(format!("it is {problem}")),
+        _ => locate(bytes, error),
+    })
 }
 
 /// Why an answer could not be decoded.

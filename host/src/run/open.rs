@@ -111,7 +111,7 @@ async fn open_backend(config: &Config, gate: &Arc<Gate>) -> Result<Backend, RunE
             Ok(Backend { events, resource, sink, client: Some(client), names })
         }
         Target::Directory { entries, output } => {
-            let backend = Arc::new(DirectoryBackend::new(output, Arc::clone(gate))?);
+            let backend = Arc::new(DirectoryBackend::new(entries, output, Arc::clone(gate))?);
             info!(namespace, entries = %entries.display(), output = %output.display(), "serving the ServiceEntries of a directory");
             let events = DirectoryEntries::new(entries, Arc::clone(&backend), namespace)?.events();
             let resource = ServiceEntry::resource(VERSIONS[0]);

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::StateError;
 use super::document::{Document, Read};
+use crate::text;
 
 /// A file with the document as JSON.
 pub struct FileStore {
@@ -24,7 +25,7 @@ impl FileStore {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Read::default()),
             Err(error) => return Err(self.failed(&error)),
         };
-        let document = serde_json::from_slice(&text).map_err(|error| StateError::Malformed {
+        let document = serde_json::from_slice(text::without_mark(&text)).map_err(|error| StateError::Malformed {
             place: format!("state file {}", self.path.display()),
             detail: error.to_string(),
         })?;

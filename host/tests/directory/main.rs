@@ -4,8 +4,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a panic is how a test fails")]
 
 mod bad_input;
+mod documents;
 mod editing;
 mod fixture;
 mod guard;
 mod holds;
+mod leftovers;
 mod module;

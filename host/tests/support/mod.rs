@@ -3,7 +3,7 @@
 use std::process::{Command, Output};
 
 /// Runs it outside any cluster and without a home.
-fn run(arguments: &[&str]) -> Output {
+pub(crate) fn run(arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_polaris2istio"));
     command.args(arguments).env_remove("KUBECONFIG").env("HOME", "/nonexistent").output().unwrap()
 }

@@ -168,3 +168,50 @@ fn an_instance_behind_another_address_is_known_by_what_the_module_said() {
     check(&[], &[1], &[1, 2, 3, 4], &[Kind::Module]);
     check(&[2], &[1], &[1, 3, 4], &[Kind::Module]);
 }
+
+#[test]
+fn an_instance_that_changes_its_port_leaves_nothing_behind() {
+    let live = entry(ports(&["a"]), &json!([]));
+    let (fleet, mut guard) = (Fleet::new("100%".parse().unwrap()), Guard::default());
+    // Four instances of one address, each given as (id, port), and the ports that the entry has after that.
+    let mut check = |listed: &[(&str, u32)], wanted: &[u32], kinds: &[Kind]| {
+        let at = |port: u32| json!({"address": "10.0.0.1", "ports": {"a": port}, "weight": 1});
+        let given = entry(ports(&["a"]), &listed.iter().map(|(_, port)| at(*port)).collect());
+        let instances: Vec<_> =
+            listed.iter().map(|(id, port)| json!({"id": id, "host": "10.0.0.1", "port": port})).collect();
+        let answer = json!({"code": 200000, "service": {"namespace": "ns", "name": "s"}, "instances": instances});
+        let answer = crate::registry::decode_answer(answer.to_string().as_bytes(), "test").unwrap();
+        let crate::registry::Content::Listed(service) = answer.content else { panic!("a service") };
+        let mut desired = Desired {
+            resolution: given.spec.resolution,
+            location: None,
+            ports: given.spec.ports.clone(),
+            endpoints: given.spec.endpoints.clone().into(),
+            annotations: Default::default(),
+            revision: String::new(),
+        };
+        let seen = GuardInput {
+            live: &live,
+            service: "ns/s",
+            listing: Listing::Service(&service),
+            origins: Default::default(),
+            answers: 1,
+            settings: Settings::default(),
+            addresses: &Default::default(),
+            release: None,
+            promotions: 0,
+            writable: true,
+            now: Instant::now(),
+        };
+        let decision = guard.decide(&mut desired, &seen, &fleet);
+        let mut found: Vec<_> =
+            desired.endpoints.iter().flat_map(|one| one.ports.iter().map(|(_, port)| *port)).collect();
+        found.sort_unstable();
+        assert_eq!(found, wanted);
+        assert_eq!(decision.holds.iter().map(|hold| hold.kind).collect::<Vec<_>>(), kinds);
+    };
+    check(&[("w", 1), ("x", 2), ("y", 3), ("z", 4)], &[1, 2, 3, 4], &[]);
+    check(&[("w", 11), ("x", 12), ("y", 13), ("z", 14)], &[11, 12, 13, 14], &[]);
+    // Others at other ports are no move.
+    check(&[("k", 21), ("l", 22), ("m", 23), ("n", 24)], &[11, 12, 13, 14, 21, 22, 23, 24], &[Kind::Removal]);
+}

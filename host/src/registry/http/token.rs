@@ -11,6 +11,7 @@ use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 
 use crate::redact::NOT_SHOWN;
 use crate::registry::RegistryError;
+use crate::text;
 
 /// The header that carries the token.
 const TOKEN_HEADER: &str = "x-polaris-token";
@@ -98,7 +99,7 @@ fn read(path: &Path) -> Result<HeaderValue, RegistryError> {
 
 fn header(token: &[u8], origin: &str) -> Result<HeaderValue, RegistryError> {
     let problem = |problem: &str| RegistryError::Token { origin: origin.to_owned(), problem: problem.to_owned() };
-    let token = token.trim_ascii();
+    let token = text::without_mark(token).trim_ascii();
     if token.is_empty() {
         return Err(problem("it is empty"));
     }

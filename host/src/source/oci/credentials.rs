@@ -15,6 +15,7 @@ use reqwest::header::HeaderValue;
 use serde::Deserialize;
 
 use crate::source::{Reference, SourceError};
+use crate::text;
 
 /// No config.json is longer than this; a larger file is a mistake.
 const LIMIT: u64 = 1 << 20;
@@ -74,7 +75,7 @@ pub(super) fn find(given: Option<&Path>, reference: &Reference) -> Result<Creden
     if text.len() as u64 > LIMIT {
         return Err(broken(format!("it is larger than {LIMIT} bytes"), "name a config.json as Docker writes it"));
     }
-    let config: Config = serde_json::from_slice(&text).map_err(|error| {
+    let config: Config = serde_json::from_slice(text::without_mark(&text)).map_err(|error| {
         // The error's own text may repeat a secret.
         let place = format!("it is not as Docker writes it, at line {} column {}", error.line(), error.column());
         broken(place, "write {\"auths\": {\"REGISTRY\": {\"auth\": \"…\"}}}")
