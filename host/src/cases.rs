@@ -10,6 +10,7 @@ pub mod files;
 mod layout;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use polaris2istio_core::model::{Outcome, Request, Service, Verdict};
 use polaris2istio_core::parameters::NAMES;
@@ -170,7 +171,7 @@ fn parameters(directory: &Path) -> Result<Parameters, CaseError> {
 /// What a module is told of an answer.
 fn service(answer: registry::Answer) -> Service {
     match answer.content {
-        Content::Listed(service) => service,
+        Content::Listed(service) => Arc::unwrap_or_clone(service),
         Content::Missing => empty_service(Some(&answer.service)),
     }
 }

@@ -2,6 +2,7 @@
 //! server and no guard.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use anyhow::Context;
 use clap::{Args, ValueEnum};
@@ -51,7 +52,7 @@ impl OfflineArgs {
         let document = files::entry(&self.entry)?;
         let answer = files::answer(&self.answer, &document)?;
         let (service, missing) = match answer.content {
-            Content::Listed(service) => (service, false),
+            Content::Listed(service) => (Arc::unwrap_or_clone(service), false),
             Content::Missing => (empty_service(Some(&answer.service)), true),
         };
         let view = document.entry.view()?;

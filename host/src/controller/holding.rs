@@ -8,13 +8,14 @@ use tracing::{debug, info, warn};
 use super::diagnostics;
 use super::reconcile::Reconciliation;
 use super::stopped::Stopped;
-use crate::guard::{Decision, GuardInput, Hold, Kind, Listing, Origins};
+use crate::guard::{Decision, GuardInput, Hold, Kind, Origins};
 use crate::plan::Desired;
+use crate::registry::Content;
 use crate::telemetry::Condition;
 
 /// What the registry and the module say of an entry's service.
 pub(super) struct Facts<'a> {
-    pub(super) listing: Listing<'a>,
+    pub(super) content: &'a Content,
     pub(super) origins: Origins,
     pub(super) answers: u64,
 }
@@ -39,7 +40,7 @@ impl Reconciliation<'_> {
         let seen = GuardInput {
             live: self.live,
             service,
-            listing: facts.listing,
+            content: facts.content,
             origins: facts.origins,
             answers: facts.answers,
             settings,

@@ -16,15 +16,14 @@ use super::diagnostics;
 use super::entry_state::{Entries, EntryState, SyncStatus};
 use super::holding::Facts;
 use super::report::{StatusCache, text};
-use super::service_cache::{Known, ServiceCache, ServiceState};
 use crate::annotation::REVISION;
 use crate::binding::{binding, empty_service};
 use crate::converter::Identity;
 use crate::dns;
-use crate::guard::{Holds, Listing, Origins, Settings};
+use crate::guard::{Holds, Origins, Settings};
 use crate::istio::ServiceEntry;
 use crate::plan::{AddressRule, Desired, Plan, check, holds, plan};
-use crate::registry::ServiceKey;
+use crate::registry::{Content, LastAnswer, ServiceCache, ServiceKey};
 use crate::rollout::{ActiveModules, Conversion, LastPublished, RolloutPhase};
 use crate::sink::Sink;
 use crate::telemetry::Condition;
@@ -45,7 +44,7 @@ const NEXT_TURN: (f64, f64) = (1.0, 3.0);
 /// What every look needs.
 pub(super) struct Context {
     pub(super) resource: ApiResource,
-    pub(super) services: ServiceCache,
+    pub(super) services: Arc<ServiceCache>,
     pub(super) entries: Entries,
     pub(super) board: StatusCache,
     pub(super) observers: Observers,
@@ -119,8 +118,8 @@ struct Converted {
     by: Arc<Identity>,
     turn: RolloutPhase,
     service: ServiceKey,
-    /// What the registry lists; none where there is no such service.
-    content: Option<Arc<Service>>,
+    /// What the registry says of it.
+    content: Content,
     answers: u64,
     origins: Origins,
     desired: Desired,
@@ -136,31 +135,28 @@ impl Reconciliation<'_> {
             self.solved(Condition::Paused);
         }
         let Some(service) = binding(self.live) else { return self.unbound().await };
-        let Some(heard) = self.context.services.current(&service) else {
+        let Some(state) = self.context.services.current(&service) else {
             // Nothing is written for a service before the registry has answered for it.
             return Action::await_change();
         };
-        let answers = heard.answers();
-        let ServiceState { known, received: answered, .. } = heard;
-        self.tracked.report.answered = Some(answered);
+        self.tracked.report.answered = state.last.as_ref().map(|last| last.received);
         self.tracked.report.listed = None;
-        let (content, exists) = match known {
-            Known::Listed(content) => {
-                self.tracked.report.listed = Some(content.instances.len());
-                (content, true)
-            }
-            Known::Missing => (Arc::new(empty_service(Some(&service))), false),
+        let Some(LastAnswer { content, received: answered, count: answers, .. }) = state.last else {
             // Those who look on learn the reason from the service itself: it changes without a look.
-            Known::Failed => {
-                self.tracked.report.answered = None;
-                return self.end(SyncStatus::Failed, Action::await_change());
-            }
+            return self.end(SyncStatus::Failed, Action::await_change());
         };
-        let Some(Conversion { outcome, by, turn }) = self.convert(&service, &content).await else {
+        let given = match &content {
+            Content::Listed(listed) => {
+                self.tracked.report.listed = Some(listed.instances.len());
+                Arc::clone(listed)
+            }
+            Content::Missing => Arc::new(empty_service(Some(&service))),
+        };
+        let Some(Conversion { outcome, by, turn }) = self.convert(&service, &given).await else {
             return self.end(SyncStatus::Failed, Action::requeue(TROUBLE_RETRY));
         };
         self.waits = turn == RolloutPhase::Waits;
-        self.say(&outcome, &content);
+        self.say(&outcome, &given);
         match outcome.verdict {
             Verdict::Rejected => {
                 self.nothing_waits();
@@ -172,9 +168,8 @@ impl Reconciliation<'_> {
             }
             Verdict::Update(mut update) => {
                 let content_revision = update.content_revision.take();
-                let origins = Origins::of(&update, &content);
-                let desired = Desired::new(update, service.to_string(), content.revision.clone());
-                let content = exists.then_some(content);
+                let origins = Origins::of(&update, &given);
+                let desired = Desired::new(update, service.to_string(), given.revision.clone());
                 let converted =
                     Converted { by, turn, service, content, answers, origins, desired, content_revision, answered };
                 self.write(converted).await
@@ -268,14 +263,13 @@ impl Reconciliation<'_> {
         let decision = if restored {
             self.let_go()
         } else {
-            let listing = content.as_deref().map_or(Listing::Missing, Listing::Service);
-            let facts = Facts { listing, origins, answers };
+            let facts = Facts { content: &content, origins, answers };
             self.guard(&mut desired, &source, facts, stopped.as_ref())
         };
         if self.too_many(&desired) {
             return self.end(SyncStatus::Failed, Action::await_change());
         }
-        if content.is_none() {
+        if content.is_missing() {
             if desired.endpoints.is_empty() && self.live.spec.endpoints.is_empty() {
                 // A service that is not there yet gives an entry nothing.
                 return self.status();

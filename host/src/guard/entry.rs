@@ -12,13 +12,14 @@ use super::endpoint_port::{EndpointPort, all_places};
 use super::fleet::Fleet;
 use super::guard_input::{Decision, GuardInput, Release};
 use super::hold::{Hold, Kind, Reason};
-use super::listing::{Listing, Standing, Standings};
 use super::merge::put_back;
 use super::operator_fingerprint::OperatorFingerprint;
 use super::origin::Origins;
+use super::standings::{Standing, Standings};
 use crate::annotation::SOURCE;
 use crate::istio::{Endpoint, ServiceEntry};
 use crate::plan::Desired;
+use crate::registry::Content;
 
 /// Fewer places than these are no mass, however many of them vanish.
 const MASS_AT_LEAST: usize = 4;
@@ -118,7 +119,7 @@ impl Guard {
     ) -> (HashMap<EndpointPort, Ground>, usize) {
         let present = all_places(&desired.endpoints);
         let gone = self.sort(places, &present, seen);
-        if !seen.listing.is_empty() {
+        if !seen.content.instances().is_empty() {
             self.empty_since = None;
         }
         if gone.vanished.is_empty() && !self.held.is_empty() {
@@ -140,7 +141,7 @@ impl Guard {
         if missing.is_empty() && self.dropped.is_empty() {
             return gone;
         }
-        let standings = seen.listing.standings(seen.live);
+        let standings = Standings::of_content(seen.content, seen.live);
         let mut dropped = std::mem::take(&mut self.dropped);
         dropped.retain(|place| !present.contains(place) && self.standing(&standings, place) == Some(Standing::Fit));
         self.dropped = dropped;
@@ -189,7 +190,7 @@ impl Guard {
         if fleet.alarm().is_some() {
             return self.all(vanished, Kind::Fleet, seen);
         }
-        if seen.listing.is_empty() {
+        if seen.content.instances().is_empty() {
             let since = *self.empty_since.get_or_insert(seen.now);
             let over = seen.settings.empty_hold.end(since).is_some_and(|end| end <= seen.now);
             let ground = Ground { kind: Kind::Empty, since, answers: seen.answers };
@@ -268,9 +269,9 @@ impl Guard {
         let grounds = || self.held.values().filter(|ground| ground.kind == kind);
         let since = grounds().map(|ground| ground.since).min()?;
         let endpoints = grounds().count();
-        let reason = match (kind, seen.listing) {
-            (Kind::Empty, Listing::Missing) => Reason::Missing,
-            (Kind::Empty, Listing::Service(_)) => Reason::Empty,
+        let reason = match (kind, seen.content) {
+            (Kind::Empty, Content::Missing) => Reason::Missing,
+            (Kind::Empty, Content::Listed(_)) => Reason::Empty,
             (Kind::Removal, _) => Reason::Removal { gone: endpoints, of },
             (Kind::Fleet, _) => Reason::Fleet,
             (Kind::Rebound, _) => Reason::Rebound { from: seen.live.annotation(SOURCE).unwrap_or_default().to_owned() },

@@ -3,11 +3,11 @@
 use std::time::{Duration, Instant};
 
 use super::hold::Hold;
-use super::listing::Listing;
 use super::origin::Origins;
 use super::settings::Settings;
 use crate::istio::ServiceEntry;
 use crate::plan::AddressRule;
+use crate::registry::Content;
 
 /// What is known when a decision is made.
 pub struct GuardInput<'a> {
@@ -15,8 +15,8 @@ pub struct GuardInput<'a> {
     pub live: &'a ServiceEntry,
     /// `namespace/name` of the service.
     pub service: &'a str,
-    /// What the registry lists for it.
-    pub listing: Listing<'a>,
+    /// What the registry says of it.
+    pub content: &'a Content,
     /// Which instances the module's endpoints stand for.
     pub origins: Origins,
     /// How many sound answers it has given for the service, this one included.

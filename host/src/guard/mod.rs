@@ -9,11 +9,11 @@ mod fleet;
 mod guard_input;
 mod hold;
 mod holds;
-mod listing;
 mod merge;
 mod operator_fingerprint;
 mod origin;
 mod settings;
+mod standings;
 #[cfg(test)]
 mod tests;
 
@@ -22,6 +22,5 @@ pub use fleet::{Alarm, Fleet};
 pub use guard_input::{Decision, GuardInput, Release};
 pub use hold::{Hold, Kind, Reason};
 pub use holds::{AlarmNews, Holds};
-pub use listing::Listing;
 pub use origin::Origins;
 pub use settings::{HoldTime, Settings};

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::ServiceKey;
 
-/// What went wrong with the registry. Every text names what it is about and what to do.
+/// An error of the registry's side. Every text names what it is about and what to do.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RegistryError {
@@ -17,9 +17,9 @@ pub enum RegistryError {
     Address {
         /// As it was given.
         address: String,
-        /// What is wrong with it.
+        /// The problem with it.
         problem: String,
-        /// What to write instead.
+        /// The text to write instead.
         remedy: String,
     },
     /// The gRPC port was given.
@@ -37,17 +37,17 @@ pub enum RegistryError {
     Token {
         /// The file, or the words for where it came from.
         origin: String,
-        /// What is wrong, without the token.
+        /// The problem, without the token.
         problem: String,
     },
     /// A file for TLS cannot be used.
     #[error("registry {what} from {path}: {problem}; give a file in PEM", path = path.display())]
     TlsFile {
-        /// What the file is for.
+        /// The purpose of the file.
         what: &'static str,
         /// Which.
         path: PathBuf,
-        /// What is wrong, without what is in it.
+        /// The problem, without the content.
         problem: String,
     },
     /// TLS did not come about.
@@ -57,7 +57,7 @@ pub enum RegistryError {
     Tls {
         /// Where.
         address: String,
-        /// What the TLS library or the server says.
+        /// The words of the TLS library or the server.
         problem: String,
     },
     /// The HTTP client could not be made.
@@ -65,7 +65,7 @@ pub enum RegistryError {
         "the HTTP client for the registry could not be made: {problem}; this is a defect or a lack of resources on this machine"
     )]
     Client {
-        /// What the client says.
+        /// The client's words.
         problem: String,
     },
     /// The name in an address does not resolve.
@@ -77,7 +77,7 @@ pub enum RegistryError {
         address: String,
         /// The name in it.
         name: String,
-        /// What the resolver says.
+        /// The resolver's words.
         problem: String,
     },
     /// No connection could be made.
@@ -87,7 +87,7 @@ pub enum RegistryError {
     Unreachable {
         /// Where.
         address: String,
-        /// What the system says.
+        /// The system's words.
         problem: String,
     },
     /// An answer did not come, or not all of it, in time.
@@ -111,7 +111,7 @@ pub enum RegistryError {
         service: ServiceKey,
         /// Where.
         address: String,
-        /// What the client says.
+        /// The client's words.
         problem: String,
     },
     /// The server, or its store, is in trouble.
@@ -167,7 +167,7 @@ pub enum RegistryError {
     NotPolaris {
         /// Where the answer came from.
         origin: String,
-        /// What it did instead.
+        /// The thing that it did instead.
         problem: String,
     },
     /// An answer is larger than allowed.
@@ -177,7 +177,7 @@ pub enum RegistryError {
     TooLarge {
         /// Where the answer came from.
         origin: String,
-        /// What is allowed.
+        /// The limit.
         limit: usize,
     },
     /// An answer holds more of something than is kept.
@@ -199,7 +199,7 @@ pub enum RegistryError {
     TooMuch {
         /// Whose answer it was that did not fit.
         service: ServiceKey,
-        /// What is allowed, in bytes.
+        /// The limit, in bytes.
         limit: usize,
     },
     /// An answer is not JSON, or ends too early.
@@ -207,7 +207,7 @@ pub enum RegistryError {
     NotJson {
         /// Where the answer came from.
         origin: String,
-        /// What the parser says, with line and column.
+        /// The parser's words, with line and column.
         problem: String,
     },
     /// A field of an answer has a value that cannot be.
@@ -217,7 +217,7 @@ pub enum RegistryError {
         origin: String,
         /// Its path in the answer.
         field: String,
-        /// What is wrong with the value.
+        /// The problem with the value.
         problem: String,
     },
     /// An answer says nothing of a service's instances.
@@ -225,7 +225,7 @@ pub enum RegistryError {
     NotInstances {
         /// Where the answer came from.
         origin: String,
-        /// What it is instead.
+        /// The thing that it is instead.
         problem: String,
     },
     /// An answer is about another service than asked for.
@@ -245,9 +245,9 @@ pub enum RegistryError {
     Directory {
         /// Which.
         path: PathBuf,
-        /// What the system says.
+        /// The system's words.
         problem: String,
-        /// What to do.
+        /// The remedy.
         remedy: String,
     },
     /// A file of the directory cannot be read.
@@ -255,9 +255,9 @@ pub enum RegistryError {
     File {
         /// Which.
         path: PathBuf,
-        /// What the system says.
+        /// The system's words.
         problem: String,
-        /// What to do.
+        /// The remedy.
         remedy: String,
     },
     /// Two files hold an answer for one service.

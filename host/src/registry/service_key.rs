@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// What an empty namespace means to the registry.
+/// The namespace that an empty one stands for in the registry.
 const DEFAULT_NAMESPACE: &str = "default";
 
 /// Names a service in the registry. Shown as `namespace/name`.

@@ -9,3 +9,4 @@ mod fixture;
 mod guard;
 mod holds;
 mod module;
+mod rebinding;

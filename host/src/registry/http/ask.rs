@@ -1,6 +1,5 @@
 //! One request and its answer: what goes out, how much is read, and what kind of trouble a failure is.
 
-use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,12 +7,14 @@ use reqwest::header::{HeaderMap, LOCATION, RETRY_AFTER};
 use reqwest::{Method, Request, Response, StatusCode};
 use tokio::time::{Instant, timeout_at};
 
+use super::causes::{causes, chain, find, tls_error};
 use super::client::Client;
 use super::large::{LARGE, Large, Leave};
 use super::resolver::NameError;
 use super::token::Headers;
 use super::{Address, HttpConfig};
 use crate::registry::decode::{self, Decoded};
+use crate::registry::subscriptions::Ticket;
 use crate::registry::{RegistryError, ServiceKey};
 
 /// The header in which the server repeats every code but 200000.
@@ -25,12 +26,12 @@ const DECODE_APART: usize = 128 << 10;
 /// An "unchanged" body is 839 bytes. It is read only so that the connection can be used again, and not for ever.
 const DRAIN_LIMIT: usize = 64 << 10;
 
-/// What to ask, and what the scheduler wants back with the answer.
+/// A question, and all that the scheduler wants back with the answer.
 #[derive(Debug)]
 pub(super) struct Job {
     pub(super) service: Arc<ServiceKey>,
-    /// Which asking for this service it is, so that an answer for a service that was dropped meanwhile is noticed.
-    pub(super) epoch: u64,
+    /// Under which subscription and in which term it is asked for, so that an answer that does not count any more is noticed.
+    pub(super) ticket: Ticket,
     /// Which server, and which period of trusting it.
     pub(super) address: Arc<Address>,
     pub(super) generation: u64,
@@ -172,7 +173,7 @@ impl Asker {
         RegistryError::TimedOut { service, address, after: self.total_timeout }
     }
 
-    /// What a failure of the client means.
+    /// The trouble that a failure of the client stands for.
     fn trouble(&self, job: &Job, error: &reqwest::Error) -> RegistryError {
         let address = job.address.to_string();
         if let Some(unresolved) = find::<NameError>(error) {
@@ -236,33 +237,5 @@ fn foreign(error: RegistryError, status: StatusCode, code: Option<u32>, origin: 
         (None, _) => {
             RegistryError::NotPolaris { origin: origin.to_owned(), problem: format!("it answers HTTP {status}") }
         }
-    }
-}
-
-/// An error and its causes, from the outermost.
-fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
-    std::iter::successors(Some(error), |error| (**error).source())
-}
-
-/// The first cause of a kind.
-fn find<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {
-    causes(error).find_map(|error| error.downcast_ref())
-}
-
-/// What the TLS library says. It is inside an error of input or output, or inside one more, and none gives it as its cause.
-fn tls_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
-    if let Some(found) = error.downcast_ref() {
-        return Some(found);
-    }
-    tls_error(error.downcast_ref::<std::io::Error>()?.get_ref()?)
-}
-
-/// The innermost two causes: the outer ones repeat the address and say nothing.
-pub(super) fn chain(error: &reqwest::Error) -> String {
-    let causes: Vec<String> = causes(error).skip(1).map(ToString::to_string).collect();
-    match causes.as_slice() {
-        [] => error.to_string(),
-        [.., outer, inner] if !outer.contains(inner.as_str()) => format!("{outer}: {inner}"),
-        [.., inner] => inner.clone(),
     }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use super::HttpConfig;
-use super::ask::chain;
+use super::causes::chain;
 use super::resolver::SystemResolver;
 use super::tls::Material;
 use crate::registry::RegistryError;
@@ -18,7 +18,7 @@ pub(super) struct Client {
 
 struct Current {
     client: reqwest::Client,
-    /// What it was made of; `None` where no address needs TLS.
+    /// The files that it was made of; `None` if no address needs TLS.
     material: Option<Material>,
     /// How often one was made.
     built: u64,

@@ -22,7 +22,7 @@ pub struct TlsFiles {
     pub identity: Option<(PathBuf, PathBuf)>,
 }
 
-/// What the files hold. Never shown: there is a key in it.
+/// The content of the files. Never shown: there is a key in it.
 #[derive(PartialEq, Eq)]
 pub(super) struct Material {
     authority: Option<Vec<u8>>,

@@ -1,25 +1,17 @@
-//! What the registry lists for a service, as far as the guard asks: is an instance still there, and did someone take it out
+//! The standing of each instance that the registry lists, as far as the guard asks: is it still there, and did someone take it out
 //! of service on purpose? It is read natively, so that a module has no say in it.
 
 use std::collections::HashMap;
 
 use polaris2istio_core::annotation::PROTOCOL;
-use polaris2istio_core::model::{Instance, Service};
+use polaris2istio_core::model::Instance;
 use polaris2istio_core::protocol;
 
 use super::endpoint_port::{EndpointPort, canonical};
 use crate::istio::ServiceEntry;
+use crate::registry::Content;
 
-/// What the registry lists for an entry's service.
-#[derive(Clone, Copy, Debug)]
-pub enum Listing<'a> {
-    /// There is no such service.
-    Missing,
-    /// The service as it answered, fit instances and others.
-    Service(&'a Service),
-}
-
-/// What became of an instance.
+/// The standing of an instance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Standing {
     /// Listed, and taken out of service by someone: isolated, weight 0, unhealthy, of a protocol that was not asked for.
@@ -31,21 +23,9 @@ pub(super) enum Standing {
 /// The instances by their address.
 pub(super) struct Standings(HashMap<String, Vec<(u32, Standing)>>);
 
-impl<'a> Listing<'a> {
-    /// Whether it has no instance at all.
-    pub(super) fn is_empty(self) -> bool {
-        self.instances().is_empty()
-    }
-
-    fn instances(self) -> &'a [Instance] {
-        match self {
-            Self::Missing => &[],
-            Self::Service(service) => &service.instances,
-        }
-    }
-
+impl Standings {
     /// Judges all instances for an entry, by the default rules' order: what is in service at all, then health.
-    pub(super) fn standings(self, entry: &ServiceEntry) -> Standings {
+    pub(super) fn of_content(content: &Content, entry: &ServiceEntry) -> Self {
         let asked = entry.annotation(PROTOCOL).unwrap_or_default();
         let in_service = |instance: &Instance| {
             !instance.isolated
@@ -53,18 +33,16 @@ impl<'a> Listing<'a> {
                 && (asked.is_empty() || protocol::matches(asked, &instance.protocol))
         };
         // Where none is healthy, all count as if they were, as in the default rules.
-        let any_healthy = self.instances().iter().any(|instance| instance.healthy && in_service(instance));
+        let any_healthy = content.instances().iter().any(|instance| instance.healthy && in_service(instance));
         let mut standings: HashMap<_, Vec<_>> = HashMap::new();
-        for instance in self.instances() {
+        for instance in content.instances() {
             let fit = in_service(instance) && (instance.healthy || !any_healthy);
             let standing = if fit { Standing::Fit } else { Standing::OutOfService };
             standings.entry(canonical(&instance.host)).or_default().push((instance.port, standing));
         }
-        Standings(standings)
+        Self(standings)
     }
-}
 
-impl Standings {
     /// How the instance at a place stands; none where none is listed there. Of several, the fit one counts.
     pub(super) fn of(&self, place: &EndpointPort) -> Option<Standing> {
         let there = self.0.get(&place.address)?.iter();
@@ -74,7 +52,9 @@ impl Standings {
 
 #[cfg(test)]
 mod tests {
-    use polaris2istio_core::model::Location;
+    use std::sync::Arc;
+
+    use polaris2istio_core::model::{Location, Service};
     use serde_json::json;
 
     use super::*;
@@ -105,7 +85,8 @@ mod tests {
         let annotations = asked.map(|asked| json!({PROTOCOL: asked})).unwrap_or_default();
         let entry = serde_json::from_value(json!({"metadata": {"annotations": annotations}})).unwrap();
         let place = EndpointPort { address: address.into(), port };
-        assert_eq!(Listing::Service(&service).standings(&entry).of(&place), found);
+        let content = Content::Listed(Arc::new(service));
+        assert_eq!(Standings::of_content(&content, &entry).of(&place), found);
     }
 
     #[test]
