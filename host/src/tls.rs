@@ -1,12 +1,25 @@
 //! TLS of a client: whom it trusts, and what it shows of itself. From PEM texts, so that the caller says which file is at
 //! fault and knows when one has changed.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use rustls::client::WantsClientCert;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, ConfigBuilder, RootCertStore};
+
+/// Certificates and keys are some kilobytes long; a larger file is a mistake.
+const LIMIT: u64 = 1 << 20;
+
+/// Reads a file of certificates, or with a key. The error says why it cannot be.
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>, String> {
+    let length = std::fs::metadata(path).map_err(|error| error.to_string())?.len();
+    if length > LIMIT {
+        return Err(format!("it is larger than {LIMIT} bytes"));
+    }
+    std::fs::read(path).map_err(|error| error.to_string())
+}
 
 /// Why there can be no TLS, without a word of what a key holds.
 #[derive(Debug, thiserror::Error)]

@@ -11,6 +11,7 @@ use super::output::Output;
 use crate::controller::line;
 use crate::dns::{DnsEntry, Mode, Names, Settings, names};
 use crate::rollout::line as endpoint_line;
+use crate::title::title;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -110,7 +111,7 @@ fn explanation(offline: &Offline, update: Option<&Update>) -> Explanation {
     let notes = outcome.diagnostics.iter().filter(|diagnostic| !matches!(diagnostic.subject, Subject::Instance(_)));
     Explanation {
         entry: document.entry.title(),
-        service: format!("{}/{}{}", service.namespace, service.name, if *missing { " (does not exist)" } else { "" }),
+        service: title(&service.namespace, &service.name) + if *missing { " (does not exist)" } else { "" },
         verdict: if update.is_some() { "converted" } else { "rejected: the entry is left as it is" },
         instances: instances
             .map(|(position, instance)| fate(position, instance, update, &outcome.diagnostics))

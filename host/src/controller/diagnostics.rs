@@ -4,6 +4,7 @@ use polaris2istio_core::model::{Diagnostic, Service, Severity, Subject};
 use tracing::{debug, error, info, warn};
 
 use crate::guard::AlarmNews;
+use crate::title::title;
 
 /// Lines that one entry gets at a time; the rest is counted. `explain` prints them all.
 const LINES: usize = 10;
@@ -64,7 +65,7 @@ pub fn line(diagnostic: &Diagnostic, service: &Service) -> String {
 fn subject(subject: &Subject, service: &Service) -> Option<(&'static str, String)> {
     match subject {
         Subject::Entry => None,
-        Subject::Service => Some(("service ", format!("{}/{}", service.namespace, service.name))),
+        Subject::Service => Some(("service ", title(&service.namespace, &service.name))),
         Subject::Instance(position) => Some(match service.instances.get(*position as usize) {
             Some(instance) => ("instance ", instance.host.clone()),
             None => ("instance number ", position.to_string()),

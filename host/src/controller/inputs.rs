@@ -121,5 +121,5 @@ impl Inputs {
 
 /// `namespace/name`, as messages have it.
 fn title(key: &ObjectRef<ServiceEntry>) -> String {
-    format!("{}/{}", key.namespace.as_deref().unwrap_or_default(), key.name)
+    crate::title::title(key.namespace.as_deref().unwrap_or_default(), &key.name)
 }

@@ -8,10 +8,14 @@ use tracing::{error, info, warn};
 use super::entry_state::SyncStatus;
 use super::reconcile::Reconciliation;
 use super::report::WriteReport;
+use crate::backoff;
 use crate::istio::ServiceEntry;
 use crate::plan::ApplyError;
 use crate::plan::{Apply, Desired};
 use crate::telemetry::Condition;
+
+/// The shortest and longest wait after a write that could not be made, jitter included: a thousand entries must not come at once.
+const WAITS: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
 
 impl Reconciliation<'_> {
     /// Performs an apply. Returns when to look again where it was not performed.
@@ -98,7 +102,7 @@ impl Reconciliation<'_> {
                 self.note(Condition::Write, error.to_string());
                 self.context.outage.say(self.title, &error);
                 self.tracked.failures += 1;
-                back_off(self.tracked.failures)
+                backoff::after(self.tracked.failures, WAITS)
             }
         };
         self.end(SyncStatus::Failed, Action::requeue(again))
@@ -120,10 +124,4 @@ impl Reconciliation<'_> {
             self.problem(Condition::Fight, format!("the content goes back and forth, by {by}"));
         }
     }
-}
-
-/// Half a second, doubled with every failure up to half a minute, spread so that a thousand entries do not come at once.
-fn back_off(failures: u32) -> Duration {
-    let step = Duration::from_millis(500).saturating_mul(1 << failures.min(6)).min(Duration::from_secs(30));
-    step.mul_f64(rand::random_range(0.5..1.0))
 }

@@ -69,7 +69,8 @@ impl Cluster {
 
     /// Follows the objects of a kind that carry our label.
     pub(super) fn follow(&self, kind: Kind) -> BoxStream<'static, watcher::Result<watcher::Event<DynamicObject>>> {
-        kube_watch::watch(self.api(kind), |config| config.labels(LABEL))
+        let api = Api::namespaced_with(self.client.clone(), &self.namespace, &kind.resource());
+        kube_watch::watch(api, |config| config.labels(LABEL))
     }
 
     /// Does one step.

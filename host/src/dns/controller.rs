@@ -15,9 +15,9 @@ use tokio::time::sleep;
 use super::DnsEntryEvents;
 use super::client::{Cluster, REMEDY, Trouble};
 use super::dns_entry::DnsEntry;
-use super::log_once::LogOnce;
 use super::lost_vip::LostVips;
 use super::mode::Mode;
+use super::names_log::NamesLog;
 use super::object_cache::ObjectCache;
 use super::objects::Wanted;
 use super::plan::{Entries, Kind, Step, plan};
@@ -71,7 +71,7 @@ pub struct DnsController {
     slices: ObjectCache,
     /// Objects that are left alone until then: just written, or stuck.
     resting: BTreeMap<(Kind, String), Instant>,
-    teller: LogOnce,
+    log: NamesLog,
     traps: LostVips,
 }
 
@@ -87,7 +87,7 @@ impl DnsController {
             services: ObjectCache::default(),
             slices: ObjectCache::default(),
             resting: BTreeMap::new(),
-            teller: LogOnce::default(),
+            log: NamesLog::default(),
             traps: LostVips::default(),
         }
     }
@@ -169,13 +169,13 @@ impl DnsController {
         let event = match event {
             Ok(event) => event,
             Err(error) => {
-                self.teller.outage(kind.watch(), format!("{error}; {REMEDY}"));
+                self.log.outage(kind.watch(), &format!("{error}; {REMEDY}"));
                 return false;
             }
         };
         // A new start is told before it is tried.
         if !matches!(event, Event::Init) {
-            self.teller.works(kind.watch());
+            self.log.works(kind.watch());
         }
         if let Event::Apply(object) | Event::Delete(object) = &event {
             let name = object.metadata.name.clone().unwrap_or_default();
@@ -221,7 +221,7 @@ impl DnsController {
         let settings = &self.options.settings;
         let mut all: Vec<_> = self.bearers.values().map(|bearer| (bearer, names(bearer, settings))).collect();
         let wanted = Wanted::new(&mut all);
-        self.teller.refusals(&all);
+        self.log.refusals(&all);
         let known: BTreeSet<String> = self.bearers.keys().cloned().collect();
         let Some(gone) = self.gone(&known).await else { return Some(RETRY) };
         let entries = Entries { known: &known, gone: &gone };
@@ -245,13 +245,13 @@ impl DnsController {
         }
         match self.cluster.entries().await {
             Ok(there) => {
-                self.teller.works(LISTING);
+                self.log.works(LISTING);
                 let unseen = strangers.iter().any(|uid| there.get(uid) == Some(&true));
                 // The watch lags behind: it will show them.
                 if unseen { None } else { Some(strangers) }
             }
             Err(error) => {
-                self.teller.outage(LISTING, error.to_string());
+                self.log.outage(LISTING, &error.to_string());
                 None
             }
         }
@@ -284,9 +284,9 @@ impl DnsController {
                 self.resting.insert((step.kind, step.name.clone()), Instant::now() + rest);
             }
             match done {
-                Some(Ok(())) => self.teller.done(&self.options.namespace, &step),
+                Some(Ok(())) => self.log.done(&self.options.namespace, &step),
                 Some(Err(Trouble::Stale)) | None => {}
-                Some(Err(trouble)) => self.teller.trouble(&self.options.namespace, &step, trouble),
+                Some(Err(trouble)) => self.log.trouble(&self.options.namespace, &step, &trouble),
             }
         }
         undone

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use crate::annotation::{DNS, DNS_TARGET};
 use crate::istio::{Resolution, ServiceEntry};
+use crate::title::title;
 
 /// The label by which an operator tells istiod to allocate nothing.
 const OPT_OUT: &str = "networking.istio.io/enable-autoallocate-ip";
@@ -64,7 +65,7 @@ impl DnsEntry {
 
     /// `namespace/name`, as messages have it.
     pub fn title(&self) -> String {
-        format!("{}/{}", self.namespace, self.name)
+        title(&self.namespace, &self.name)
     }
 
     /// The virtual IPs of a host: istiod's, and of a family for which it gave none, those that somebody wrote.

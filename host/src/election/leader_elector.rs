@@ -10,6 +10,8 @@ use tracing::{error, info, warn};
 
 use super::record::{Leases, record};
 use super::rules::{Step, Watched, usable};
+use crate::log_once::LogOnce;
+use crate::title::title;
 use crate::writes::{BlockReason, Gate};
 
 /// The holder renews this often within a lease's time; every write is cut off where the lease ends, so it should be full.
@@ -59,7 +61,7 @@ struct LeaseState {
     lease: Option<Lease>,
     /// Until when it is surely ours.
     until: Option<Instant>,
-    said: String,
+    log: LogOnce,
 }
 
 impl LeaderElector {
@@ -131,17 +133,16 @@ impl LeaderElector {
         // A request that hangs must not keep the end of the lease from being noticed.
         let result = tokio::time::timeout(self.config.duration / 3, self.look(&mut standing)).await;
         let problem = match result {
-            Ok(Ok(())) => String::new(),
-            Ok(Err(error)) => self.explain(&error),
-            Err(_) => format!("no answer within {:?}", self.config.duration / 3),
+            Ok(Ok(())) => None,
+            Ok(Err(error)) => Some(self.explain(&error)),
+            Err(_) => Some(format!("no answer within {:?}", self.config.duration / 3)),
         };
-        if problem != standing.said {
-            if problem.is_empty() {
-                info!("the lease can be used again");
-            } else {
+        match problem {
+            Some(problem) if standing.log.is_news("lease", &problem) => {
                 error!(lease = self.title(), "the lease cannot be used, without it nothing is written: {problem}");
             }
-            standing.said = problem;
+            None if standing.log.clear() => info!("the lease can be used again"),
+            _ => {}
         }
         self.act(standing.until, duties)
     }
@@ -249,6 +250,6 @@ impl LeaderElector {
     }
 
     fn title(&self) -> String {
-        format!("{}/{}", self.config.namespace, self.config.name)
+        title(&self.config.namespace, &self.config.name)
     }
 }

@@ -4,7 +4,6 @@
 //! that a reader never sees half of one.
 
 use std::collections::BTreeMap;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -17,8 +16,10 @@ use tracing::warn;
 use super::document::Document;
 use super::merge;
 use crate::annotation::REVISION;
+use crate::hash::hash;
 use crate::istio::ServiceEntry;
 use crate::plan::{Apply, ApplyError};
+use crate::title::title;
 use crate::writes::{Gate, Reopened};
 
 /// Namespace and name of an entry.
@@ -82,7 +83,7 @@ impl DirectoryBackend {
             && let Err(error) = self.write(key, origin, &object)
         {
             warn!(
-                entry = format!("{}/{}", key.0, key.1),
+                entry = title(&key.0, &key.1),
                 "the output cannot be brought in line with {}: {error}",
                 origin.display()
             );
@@ -175,8 +176,6 @@ impl DirectoryBackend {
 
 /// Gives an entry a resource version, so that a stale view of it is noticed as it is with an API server.
 fn with_version(mut entry: ServiceEntry, object: &Value) -> Option<ServiceEntry> {
-    let mut hasher = DefaultHasher::new();
-    object.hash(&mut hasher);
-    entry.metadata.resource_version = Some(format!("{:016x}", hasher.finish()));
+    entry.metadata.resource_version = Some(format!("{:016x}", hash(object)));
     Some(entry)
 }

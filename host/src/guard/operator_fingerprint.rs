@@ -1,12 +1,11 @@
-//! What people do that explains why a module gives other endpoints than it gave.
-
-use std::hash::{DefaultHasher, Hash, Hasher};
+//! The deeds of operators that explain why a module gives other endpoints than it gave.
 
 use super::guard_input::GuardInput;
 use crate::annotation::is_for_modules;
+use crate::hash::hash;
 use crate::istio::{Port, ServiceEntry};
 
-/// The sum of it by one decision; another sum by the next one tells that something was done.
+/// A fingerprint of what operators did; if it differs at the next decision, they did something in between.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct OperatorFingerprint {
     /// How often one of them has promoted a module.
@@ -26,12 +25,9 @@ impl OperatorFingerprint {
 /// annotations, and one of a person's own may go by any of them; but those that are ours, or for the host alone, are no
 /// reason to drop an endpoint.
 fn operators_hash(entry: &ServiceEntry) -> u64 {
-    let mut hasher = DefaultHasher::new();
     let declared = |port: &&Port| entry.ownership.others_of_port(&port.name).next().is_some();
-    for port in entry.spec.ports.iter().filter(declared) {
-        (&port.name, port.number, &port.protocol, port.target_port).hash(&mut hasher);
-    }
+    let ports = entry.spec.ports.iter().filter(declared);
+    let ports: Vec<_> = ports.map(|port| (&port.name, port.number, &port.protocol, port.target_port)).collect();
     let annotations = entry.metadata.annotations.iter().flatten();
-    annotations.filter(|(key, _)| is_for_modules(key)).for_each(|pair| pair.hash(&mut hasher));
-    hasher.finish()
+    hash((ports, annotations.filter(|(key, _)| is_for_modules(key)).collect::<Vec<_>>()))
 }

@@ -1,4 +1,7 @@
 //! A small map kept as a sorted list: a tree takes half a kilobyte for its first key, and an endpoint has two.
+//!
+//! litemap is the same on a `Vec`, which holds room for four pairs where there is one, and it takes a list of pairs for a map and
+//! writes an empty map as a list, which no ServiceEntry may have.
 
 use std::fmt;
 use std::marker::PhantomData;

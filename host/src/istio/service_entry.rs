@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use super::ownership::Ownership;
 use super::pairs::Pairs;
+use crate::title::title;
 
 /// The API group of ServiceEntry.
 pub const GROUP: &str = "networking.istio.io";
@@ -181,7 +182,7 @@ impl ServiceEntry {
     /// `namespace/name`, as messages have it.
     pub fn title(&self) -> String {
         let part = |text: &Option<String>| text.clone().unwrap_or_default();
-        format!("{}/{}", part(&self.metadata.namespace), part(&self.metadata.name))
+        title(part(&self.metadata.namespace), part(&self.metadata.name))
     }
 
     /// The value of an annotation.

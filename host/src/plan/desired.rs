@@ -7,6 +7,7 @@ use polaris2istio_core::model::{Service, Update};
 
 use crate::annotation::SOURCE;
 use crate::istio::{Endpoint, Location, Port, Resolution};
+use crate::title::title;
 
 /// The content that an entry should have.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,7 +29,7 @@ pub struct Desired {
 impl Desired {
     /// A module's answer for a service.
     pub fn of(update: Update, service: &Service) -> Self {
-        Self::new(update, format!("{}/{}", service.namespace, service.name), service.revision.clone())
+        Self::new(update, title(&service.namespace, &service.name), service.revision.clone())
     }
 
     /// A module's answer for a service, given as `namespace/name` with its revision.

@@ -12,6 +12,7 @@ use tracing::warn;
 use super::module_set::{Choice, ModuleSet};
 use crate::converter::Identity;
 use crate::converter::{CallError, LoadedModule};
+use crate::title::title;
 
 /// The modules in use.
 pub struct ActiveModules {
@@ -117,7 +118,7 @@ impl ActiveModules {
         };
         let outcome = call.ask(judge).await.ok().filter(|outcome| outcome.verdict != Verdict::Rejected)?;
         let strikes = lineup.strike(&call.entry, call.service);
-        let entry = format!("{}/{}", call.entry.namespace, call.entry.name);
+        let entry = title(&call.entry.namespace, &call.entry.name);
         warn!(entry, module = %rules.identity(), strikes, "the new module does worse than the one before: {wrong}");
         if strikes > self.most_strikes as usize {
             self.struck_out.notify_one();

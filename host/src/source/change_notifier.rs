@@ -1,11 +1,10 @@
 //! Decides what of a source's state is news: a content once, a trouble once, its end once.
 
-use std::collections::BTreeSet;
-
 use tokio::sync::mpsc;
 
 use super::{ModuleBytes, SourceError, SourceNews};
 use crate::digest::Digest;
+use crate::log_once::LogOnce;
 
 /// A source with more kinds of trouble than this at once is not described any better by more of them.
 const TROUBLES: usize = 32;
@@ -14,13 +13,13 @@ const TROUBLES: usize = 32;
 pub(super) struct ChangeNotifier {
     news: mpsc::Sender<SourceNews>,
     digest: Option<Digest>,
-    /// The texts told since all was well.
-    troubles: BTreeSet<String>,
+    /// By the text: each is told once until all is well.
+    troubles: LogOnce<String>,
 }
 
 impl ChangeNotifier {
     pub(super) fn new(news: mpsc::Sender<SourceNews>) -> Self {
-        Self { news, digest: None, troubles: BTreeSet::new() }
+        Self { news, digest: None, troubles: LogOnce::default() }
     }
 
     /// The source has this now.
@@ -34,15 +33,14 @@ impl ChangeNotifier {
 
     /// The source has what it had.
     pub(super) async fn is_well(&mut self) {
-        if !self.troubles.is_empty() {
-            self.troubles.clear();
+        if self.troubles.clear() {
             self.tell(SourceNews::Recovered).await;
         }
     }
 
     /// The source has a trouble.
     pub(super) async fn fails(&mut self, error: SourceError) {
-        if self.troubles.len() < TROUBLES && self.troubles.insert(error.to_string()) {
+        if self.troubles.len() < TROUBLES && self.troubles.is_news(error.to_string(), ()) {
             self.tell(SourceNews::Failed(error)).await;
         }
     }

@@ -1,7 +1,7 @@
 //! A module in a file, or in a directory such as a mounted ConfigMap.
 //!
 //! In both cases a directory is watched: kubelet and careful writers replace files by renaming, which a watch of the file
-//! itself would not survive. The watch only says when to look; what is there is found out by looking.
+//! itself would not survive. The watch only says when to look and reads no file: a module is read once.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -13,7 +13,7 @@ use super::settled::{self, file, unreadable};
 use super::{ModuleBytes, Settings, SourceError, blocking};
 use crate::watch_dir::{FileError, WatchDir, WatchOptions};
 
-/// What is wrong for a shorter time than this is someone at work: deleting and writing anew, for one.
+/// A trouble that lasts for a shorter time than this is someone at work: deleting and writing anew, for one.
 const GRACE: Duration = Duration::from_millis(500);
 
 /// How soon to look again while something is wrong, or where there is no directory to watch.
@@ -55,7 +55,11 @@ impl Place {
         loop {
             if watch.is_none() {
                 // Why it cannot be watched shows when it is looked at.
-                watch = self.watch(settings);
+                watch = self.watch();
+                if let Some(watch) = &mut watch {
+                    // The state at the start, which is looked at now.
+                    watch.next().await;
+                }
             }
             match self.look(settings).await {
                 Ok(candidate) => {
@@ -81,8 +85,8 @@ impl Place {
         }
     }
 
-    fn watch(&self, settings: &Settings) -> Option<Watch> {
-        let options = WatchOptions { file_limit: settings.size_limit, vanish_grace: GRACE, ..WatchOptions::default() };
+    fn watch(&self) -> Option<Watch> {
+        let options = WatchOptions { contents: false, vanish_grace: GRACE, ..WatchOptions::default() };
         match self {
             Self::Directory(path) => WatchDir::new(path, options, is_module, |_, _| Ok(())).ok(),
             Self::File(path) => {

@@ -8,6 +8,7 @@ use std::str::FromStr;
 
 use super::SourceError;
 use crate::digest::Digest;
+use crate::redact::NOT_SHOWN;
 
 /// An artifact in a registry: `registry/repository` with a tag, a digest, or both, in which case the digest counts.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,7 +45,7 @@ impl Reference {
         Self { digest: Some(digest), ..self.clone() }
     }
 
-    /// What the manifest is asked for by.
+    /// The tag or digest that the manifest is asked for by.
     pub(super) fn manifest(&self) -> String {
         match (&self.digest, &self.tag) {
             (Some(digest), _) => digest.to_string(),
@@ -104,7 +105,7 @@ impl FromStr for Reference {
         if registry.contains('@') {
             // What stands before the sign may be a password, so the text is not repeated.
             return Err(SourceError::Address {
-                text: "oci://… (not shown)".into(),
+                text: format!("oci://… {NOT_SHOWN}"),
                 problem: "it holds a user or password".into(),
                 remedy: "name the registry alone, and keep credentials in Docker's config.json",
             });

@@ -1,18 +1,18 @@
 //! Reads a file that others may be writing: never a half of it.
 //!
-//! What was left alone for a while is read at once. What changed lately must first stand still for
+//! A file that was left alone for a while is read at once. One that changed lately must first stand still for
 //! [`Settings::settle`], and a file that is another one after it was read is read again. (A writer that pauses for longer
 //! than that in the middle of a file cannot be told from one that has finished; then a half comes, and the whole after it.)
 
-use std::fs::{self, File, Metadata};
+use std::fs::{self, File};
 use std::io::{self, Read};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
 use super::{Settings, SourceError, blocking};
+use crate::watch_dir::Stamp;
 
 /// A file whose times are this old is not being written.
 const OLD: Duration = Duration::from_secs(2);
@@ -57,34 +57,6 @@ enum Attempt {
     Moving(Stamp),
 }
 
-/// All that changes when a file does.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Stamp {
-    device: u64,
-    inode: u64,
-    length: u64,
-    modified: (i64, i64),
-    changed: (i64, i64),
-}
-
-impl Stamp {
-    fn of(metadata: &Metadata) -> Self {
-        Self {
-            device: metadata.dev(),
-            inode: metadata.ino(),
-            length: metadata.len(),
-            modified: (metadata.mtime(), metadata.mtime_nsec()),
-            changed: (metadata.ctime(), metadata.ctime_nsec()),
-        }
-    }
-
-    fn is_old(&self) -> bool {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let (last, _) = self.modified.max(self.changed);
-        u64::try_from(last).is_ok_and(|last| Duration::from_secs(last + 1) + OLD < now)
-    }
-}
-
 fn attempt(path: &PathBuf, limit: u64, seen: Option<Stamp>) -> Result<Attempt, SourceError> {
     let look = || {
         let metadata = fs::metadata(path).map_err(|error| unreadable(path, &error))?;
@@ -106,7 +78,7 @@ fn attempt(path: &PathBuf, limit: u64, seen: Option<Stamp>) -> Result<Attempt, S
     if stamp.length > limit {
         return Err(too_large(Some(stamp.length)));
     }
-    if seen != Some(stamp) && !stamp.is_old() {
+    if seen != Some(stamp) && !stamp.is_older_than(OLD) {
         return Ok(Attempt::Moving(stamp));
     }
     let open = File::open(path).and_then(|file| Ok((Stamp::of(&file.metadata()?), file)));

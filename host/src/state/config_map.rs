@@ -17,6 +17,7 @@ use super::StateError;
 use super::store::{Blobs, Document, Read};
 use crate::digest::Digest;
 use crate::kube_watch;
+use crate::title::title;
 
 const STATE: &str = "state.json";
 /// A ConfigMap holds 1 MiB in all; the document itself takes some of it.
@@ -61,7 +62,8 @@ impl ConfigMapStore {
     pub(super) fn changes<D: Document>(&self) -> impl Stream<Item = Result<Read<D>, StateError>> + Send + use<'_, D> {
         // Listed and then watched: of one object there is nothing to stream.
         let name = format!("metadata.name={}", self.name);
-        let events = kube_watch::watch(self.api.clone(), |config| config.fields(&name)).applied_objects();
+        let api = Api::namespaced(self.api.clone().into_client(), &self.namespace);
+        let events = kube_watch::watch(api, |config| config.fields(&name)).applied_objects();
         events.map(|event| match event {
             Ok(map) => self.parse(map),
             Err(error) => Err(StateError::Unavailable { name: self.title(), detail: error.to_string() }),
@@ -110,7 +112,7 @@ impl ConfigMapStore {
     }
 
     fn title(&self) -> String {
-        format!("{}/{}", self.namespace, self.name)
+        title(&self.namespace, &self.name)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Tells the owners of entries, by Events on them, what they should know: `kubectl describe` shows it.
 //!
 //! Nothing waits for an Event, and none is worth much load: what does not fit is left out, the log and the status have it all.
-//! What repeats becomes a series of one Event.
+//! Repetitions become a series of one Event.
 
 use std::time::Duration;
 
@@ -13,6 +13,7 @@ use tracing::{debug, warn};
 use super::Condition;
 use super::series::{Recorder, Words};
 use crate::istio::{KIND, ServiceEntry};
+use crate::log_once::LogOnce;
 
 /// Events that may wait.
 const WAITING: usize = 256;
@@ -86,21 +87,23 @@ fn words_for(condition: Condition) -> (&'static str, &'static str) {
 }
 
 async fn publish(mut recorder: Recorder, mut told: mpsc::Receiver<(ObjectReference, Words)>) {
-    let mut said = String::new();
+    let mut log = LogOnce::default();
     while let Some((reference, words)) = told.recv().await {
         let problem = match tokio::time::timeout(WITHIN, recorder.publish(&reference, &words)).await {
-            Ok(Ok(())) => String::new(),
-            Ok(Err(kube::Error::Api(status))) if status.code == 403 => format!(
+            Ok(Ok(())) => {
+                log.clear();
+                None
+            }
+            Ok(Err(kube::Error::Api(status))) if status.code == 403 => Some(format!(
                 "{}; grant create and patch on events.events.k8s.io by a Role in the entries' namespace",
                 status.message
-            ),
-            Ok(Err(error)) => error.to_string(),
-            Err(_) => format!("no answer within {WITHIN:?}"),
+            )),
+            Ok(Err(error)) => Some(error.to_string()),
+            Err(_) => Some(format!("no answer within {WITHIN:?}")),
         };
-        if !problem.is_empty() && problem != said {
+        if let Some(problem) = problem.filter(|problem| log.is_news("events", problem)) {
             warn!("Events cannot be written, the log has what they say: {problem}");
         }
-        said = problem;
         tokio::time::sleep(PAUSE).await;
     }
 }

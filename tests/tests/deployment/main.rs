@@ -7,6 +7,8 @@
 #[path = "../../../host/tests/support/docs.rs"]
 #[allow(dead_code, reason = "shared with the test of all documents")]
 mod docs;
+
+mod dashboard;
 mod example;
 mod life;
 mod normal;
@@ -45,7 +47,7 @@ impl Variant {
 
 #[test]
 fn kustomize_and_helm_render_the_same() {
-    let Some(binaries) = servers::binaries() else { return };
+    let Some(binaries) = servers::binaries_with_helm() else { return };
     for variant in VARIANTS {
         let (kustomize, helm) = (normal::normal(variant.kustomize(binaries)), normal::normal(variant.helm(binaries)));
         let keys = |objects: &normal::Objects| objects.keys().cloned().collect::<Vec<_>>();
@@ -65,7 +67,7 @@ fn lines_beyond(one: &Value, other: &Value) -> Vec<String> {
 
 #[test]
 fn the_chart_passes_lint() {
-    let Some(binaries) = servers::binaries() else { return };
+    let Some(binaries) = servers::binaries_with_helm() else { return };
     let said = Manifests::lint(binaries);
     assert!(said.contains("0 chart(s) failed") && !said.contains("[WARNING]"), "{said}");
 }

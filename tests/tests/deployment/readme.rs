@@ -17,7 +17,7 @@ const ENTRIES: &str = "polaris";
 
 #[tokio::test]
 async fn the_documents_commands_install() {
-    let (Some(servers), Some(binaries)) = (servers::shared().await, servers::binaries()) else { return };
+    let (Some(servers), Some(binaries)) = (servers::shared().await, servers::binaries_with_helm()) else { return };
     let api = &servers.api;
     run(binaries, api, &block("kubectl create namespace")).await;
     run(binaries, api, &block("helm install")).await;

@@ -7,7 +7,7 @@ use super::VARIANTS;
 
 #[test]
 fn every_selector_selects_the_pods() {
-    let Some(binaries) = servers::binaries() else { return };
+    let Some(binaries) = servers::binaries_with_helm() else { return };
     for variant in VARIANTS {
         check(&variant.kustomize(binaries));
         check(&variant.helm(binaries));

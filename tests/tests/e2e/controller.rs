@@ -151,15 +151,22 @@ impl Controller {
         text(&output.stdout)
     }
 
-    /// What it serves over HTTP at a path, which it must have been told by [`Start::http`]: the status, and the text.
+    /// What it serves over HTTP at a path, which it must have been told by [`Start::http`]: the status, and the text. Metrics
+    /// are asked for as Prometheus asks.
     pub(crate) async fn get(&self, path: &str) -> (u16, String) {
+        self.get_as(path, "application/openmetrics-text;version=1.0.0;q=0.6,text/plain;version=0.0.4;q=0.3").await
+    }
+
+    /// The same, in one of these formats.
+    pub(crate) async fn get_as(&self, path: &str, accept: &str) -> (u16, String) {
         let address = wait_for("HTTP is served", SOON, || async {
             let lines = self.log().into_iter().filter_map(|line| serde_json::from_str::<Value>(&line).ok());
             let said = lines.filter_map(|line| line["fields"]["address"].as_str().map(str::to_owned)).next_back();
             said.ok_or("not yet")
         })
         .await;
-        let answer = reqwest::get(format!("http://{address}{path}")).await.unwrap();
+        let request = reqwest::Client::new().get(format!("http://{address}{path}")).header("accept", accept);
+        let answer = request.send().await.unwrap();
         (answer.status().as_u16(), answer.text().await.unwrap())
     }
 

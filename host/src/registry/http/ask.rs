@@ -7,12 +7,11 @@ use reqwest::header::{HeaderMap, LOCATION, RETRY_AFTER};
 use reqwest::{Method, Request, Response, StatusCode};
 use tokio::time::{Instant, timeout_at};
 
-use super::causes::{causes, chain, find, tls_error};
 use super::client::Client;
 use super::large::{LARGE, Large, Leave};
-use super::resolver::NameError;
 use super::token::Headers;
 use super::{Address, HttpConfig};
+use crate::http::{self, Body, BodyError, NameError};
 use crate::registry::decode::{self, Decoded};
 use crate::registry::subscriptions::Ticket;
 use crate::registry::{RegistryError, ServiceKey};
@@ -24,9 +23,9 @@ const CODE_HEADER: &str = "x-polaris-code";
 const DECODE_APART: usize = 128 << 10;
 
 /// An "unchanged" body is 839 bytes. It is read only so that the connection can be used again, and not for ever.
-const DRAIN_LIMIT: usize = 64 << 10;
+const DRAIN_LIMIT: u64 = 64 << 10;
 
-/// A question, and all that the scheduler wants back with the answer.
+/// A question, with the things that the scheduler wants back beside the answer.
 #[derive(Debug)]
 pub(super) struct Job {
     pub(super) service: Arc<ServiceKey>,
@@ -101,10 +100,11 @@ impl Asker {
         let mut request = Request::new(Method::POST, job.address.discover_url().clone());
         *request.headers_mut() = headers;
         *request.body_mut() = Some(job.body.clone().into());
-        let mut response = client.execute(request).await.map_err(|error| self.trouble(job, &error))?;
+        let mut response = client.execute(request).await.map_err(|error| self.trouble(job, error))?;
         let code = code(&response);
         if code == Some(200_001) {
-            drain(&mut response).await;
+            // A body that does not end costs the connection, no more.
+            let _ = http::read(&mut response, DRAIN_LIMIT).await;
             return Ok(Decoded::Unchanged);
         }
         let origin = format!("service {} at {}", job.service, job.address);
@@ -131,22 +131,18 @@ impl Asker {
         response: &mut Response,
         deadline: Instant,
     ) -> Result<(Vec<u8>, Leave), RegistryError> {
-        let too_large = || RegistryError::TooLarge { origin: origin.to_owned(), limit: self.body_limit };
-        let announced = response.content_length().unwrap_or_default();
-        if usize::try_from(announced).map_or(true, |length| length > self.body_limit) {
-            return Err(too_large());
-        }
-        let (mut body, mut leave) = (Vec::new(), None);
-        while let Some(chunk) = response.chunk().await.map_err(|error| self.trouble(job, &error))? {
-            if body.len() + chunk.len() > self.body_limit {
-                return Err(too_large());
-            }
-            if leave.is_none() && body.len() + chunk.len() > LARGE {
+        let failed = |error| match error {
+            BodyError::TooLarge(_) => RegistryError::TooLarge { origin: origin.to_owned(), limit: self.body_limit },
+            BodyError::Broken(error) => self.trouble(job, error),
+        };
+        let mut body = Body::new(response, self.body_limit as u64).map_err(failed)?;
+        let mut leave = None;
+        while body.more().await.map_err(failed)? {
+            if leave.is_none() && body.bytes.len() > LARGE {
                 leave = timeout_at(deadline, self.large.body()).await.map_err(|_| self.timed_out(job))?;
             }
-            body.extend_from_slice(&chunk);
         }
-        Ok((body, leave))
+        Ok((body.bytes, leave))
     }
 
     /// Decodes a body; a long one off the async threads.
@@ -173,17 +169,17 @@ impl Asker {
         RegistryError::TimedOut { service, address, after: self.total_timeout }
     }
 
-    /// The trouble that a failure of the client stands for.
-    fn trouble(&self, job: &Job, error: &reqwest::Error) -> RegistryError {
+    /// The meaning of a failure of the client.
+    fn trouble(&self, job: &Job, error: reqwest::Error) -> RegistryError {
         let address = job.address.to_string();
-        if let Some(unresolved) = find::<NameError>(error) {
+        if let Some(unresolved) = http::cause::<NameError>(&error) {
             return RegistryError::Unresolved {
                 address,
                 name: unresolved.name.clone(),
                 problem: unresolved.cause.to_string(),
             };
         }
-        if let Some(tls) = causes(error).find_map(tls_error) {
+        if let Some(tls) = http::cause::<rustls::Error>(&error) {
             return RegistryError::Tls { address, problem: tls.to_string() };
         }
         match (error.is_connect(), error.is_timeout()) {
@@ -191,10 +187,10 @@ impl Asker {
                 address,
                 problem: format!("no connection came about within {:?}", self.connect_timeout),
             },
-            (true, false) => RegistryError::Unreachable { address, problem: chain(error) },
+            (true, false) => RegistryError::Unreachable { address, problem: http::problem(error) },
             (false, true) => self.timed_out(job),
             (false, false) => {
-                RegistryError::Dropped { service: (*job.service).clone(), address, problem: chain(error) }
+                RegistryError::Dropped { service: (*job.service).clone(), address, problem: http::problem(error) }
             }
         }
     }
@@ -209,16 +205,6 @@ fn code(response: &Response) -> Option<u32> {
 fn asked_wait(response: &Response) -> Option<Duration> {
     let seconds = response.headers().get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
     Some(Duration::from_secs(seconds))
-}
-
-async fn drain(response: &mut Response) {
-    let mut left = DRAIN_LIMIT;
-    while let Ok(Some(chunk)) = response.chunk().await {
-        let Some(rest) = left.checked_sub(chunk.len()) else {
-            return;
-        };
-        left = rest;
-    }
 }
 
 /// A body that is no answer of Polaris's may come from something in between: then the HTTP status says more than its text.

@@ -6,12 +6,10 @@
 
 mod address;
 mod ask;
-mod causes;
 mod client;
 mod config;
 mod follower;
 mod large;
-mod resolver;
 mod schedule;
 mod servers;
 mod tls;

@@ -7,8 +7,9 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::{PoisonError, RwLock};
 
-use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue, USER_AGENT};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 
+use crate::redact::NOT_SHOWN;
 use crate::registry::RegistryError;
 
 /// The header that carries the token.
@@ -33,7 +34,7 @@ impl fmt::Debug for TokenSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::None => f.write_str("None"),
-            Self::Value(_) => f.write_str("Value(not shown)"),
+            Self::Value(_) => write!(f, "Value{NOT_SHOWN}"),
             Self::File(path) => write!(f, "File({})", path.display()),
         }
     }
@@ -56,7 +57,6 @@ impl Headers {
         };
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        headers.insert(USER_AGENT, HeaderValue::from_static("polaris2istio"));
         if let Some(token) = token {
             headers.insert(TOKEN_HEADER, token);
         }

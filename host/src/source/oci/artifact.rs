@@ -1,8 +1,8 @@
-//! What a reference names now: resolved, compared with what was known, downloaded where it is another, verified.
+//! The module that a reference names now: resolved, compared with the one that was known, downloaded if it is another, verified.
 
 use bytes::Bytes;
-use hyper::Method;
-use hyper::header::HeaderMap;
+use reqwest::Method;
+use reqwest::header::HeaderMap;
 
 use super::http::Answer;
 use super::manifest::{self, Layer};

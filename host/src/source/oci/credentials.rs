@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use hyper::header::HeaderValue;
+use reqwest::header::HeaderValue;
 use serde::Deserialize;
 
 use crate::source::{Reference, SourceError};
@@ -19,14 +19,14 @@ use crate::source::{Reference, SourceError};
 /// No config.json is longer than this; a larger file is a mistake.
 const LIMIT: u64 = 1 << 20;
 
-/// What a registry is asked with.
+/// The credentials that a registry is asked with.
 #[derive(Debug)]
 pub(super) struct Credentials {
     /// Basic authorization; without, the asking is anonymous.
     pub(super) basic: Option<HeaderValue>,
     /// Which these are, or why there are none. For people.
     pub(super) told: String,
-    /// What to do when they are refused.
+    /// The remedy when they are refused.
     pub(super) remedy: &'static str,
 }
 

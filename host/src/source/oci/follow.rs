@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use tokio::time::sleep;
 
 use super::artifact::Artifact;
+use crate::backoff::Backoff;
 use crate::source::change_notifier::ChangeNotifier;
 use crate::source::{Reference, Settings, SourceError};
 
@@ -18,25 +18,25 @@ const SOON: Duration = Duration::from_secs(1);
 /// again, and the trouble is told beside it.
 pub(in crate::source) async fn follow(reference: &Reference, settings: &Settings, mut teller: ChangeNotifier) {
     let poll = settings.oci.poll;
-    let mut waits = backoff(poll);
+    let mut waits = Backoff::new((SOON.min(poll), poll));
     let mut artifact = loop {
         match Artifact::new(reference, settings).await {
             Ok(artifact) => break artifact,
             Err(error) => teller.fails(error).await,
         }
-        sleep(waits.next().unwrap_or(poll)).await;
+        sleep(waits.next()).await;
     };
     loop {
         match step(&mut artifact, &mut teller).await {
             Ok(()) if artifact.is_pinned() => return,
             Ok(()) => {
-                waits = backoff(poll);
+                waits = Backoff::new((SOON.min(poll), poll));
                 // Many replicas that started together should not ask together.
                 sleep(poll.mul_f64(rand::random_range(0.9..1.1))).await;
             }
             Err(error) => {
                 teller.fails(error).await;
-                sleep(waits.next().unwrap_or(poll)).await;
+                sleep(waits.next()).await;
             }
         }
     }
@@ -62,14 +62,4 @@ async fn step(artifact: &mut Artifact, teller: &mut ChangeNotifier) -> Result<()
         }
     }
     Ok(())
-}
-
-/// Waits that grow up to the poll interval.
-fn backoff(poll: Duration) -> ExponentialBackoff {
-    ExponentialBuilder::new()
-        .with_jitter()
-        .with_min_delay(SOON.min(poll))
-        .with_max_delay(poll)
-        .without_max_times()
-        .build()
 }

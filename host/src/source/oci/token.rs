@@ -2,12 +2,11 @@
 //! <https://distribution.github.io/distribution/spec/auth/token/>
 
 use http_auth::parser::ChallengeParser;
-use hyper::HeaderMap;
-use hyper::header::{HeaderValue, WWW_AUTHENTICATE};
 use reqwest::Url;
+use reqwest::header::{HeaderMap, HeaderValue, WWW_AUTHENTICATE};
 use serde::Deserialize;
 
-/// What is to be presented.
+/// The thing that is to be presented.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Challenge {
     /// User and password.
