@@ -10,6 +10,7 @@ pub mod files;
 mod layout;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use polaris2istio_core::model::{Outcome, Request, Service, Verdict};
 use polaris2istio_core::parameters::NAMES;
@@ -166,7 +167,7 @@ fn parameters(directory: &Path) -> Result<Parameters, CaseError> {
 /// The service of an answer, as the module is given it.
 fn service(answer: registry::Answer) -> Service {
     match answer.content {
-        Content::Listed(service) => service,
+        Content::Listed(service) => Arc::unwrap_or_clone(service),
         Content::Missing => empty_service(Some(&answer.service)),
     }
 }

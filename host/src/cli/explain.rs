@@ -123,7 +123,7 @@ impl ExplainArgs {
 }
 
 fn explanation(offline: &Offline, update: Option<&Update>) -> Explanation {
-    let Offline { document, service, missing, outcome, .. } = offline;
+    let Offline { document, service, outcome, .. } = offline;
     // What stands at one address stands together.
     let mut instances: Vec<_> = (0..).zip(&service.instances).collect();
     instances.sort_by_key(|&(_, instance)| {
@@ -133,7 +133,7 @@ fn explanation(offline: &Offline, update: Option<&Update>) -> Explanation {
     let notes = outcome.diagnostics.iter().filter(|diagnostic| !matches!(diagnostic.subject, Subject::Instance(_)));
     Explanation {
         entry: document.entry.title(),
-        service: title(&service.namespace, &service.name) + if *missing { " (does not exist)" } else { "" },
+        service: title(&service.namespace, &service.name) + if offline.is_missing() { " (does not exist)" } else { "" },
         verdict: if update.is_some() { "converted" } else { "rejected: the entry is left as it is" },
         instances: instances
             .into_iter()

@@ -2,6 +2,7 @@
 //! server and no past.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use anyhow::Context;
 use clap::{Args, ValueEnum};
@@ -13,7 +14,7 @@ use crate::annotation::REVISION;
 use crate::binding::{empty_service, tell_missing};
 use crate::cases::files;
 use crate::entries::Document;
-use crate::guard::{Listing, Origins};
+use crate::guard::Origins;
 use crate::plan::check;
 use crate::plan::{Apply, Desired, plan};
 use crate::registry::Content;
@@ -46,9 +47,10 @@ pub(super) enum Format {
 /// One entry with an answer, converted.
 pub(super) struct Offline {
     pub(super) document: Document,
-    pub(super) service: Service,
-    /// Whether the registry has the service at all.
-    pub(super) missing: bool,
+    /// The registry's word on the service.
+    heard: Content,
+    /// The service as the module is given it.
+    pub(super) service: Arc<Service>,
     pub(super) outcome: Outcome,
     /// What a running controller would do with the entry, whatever the module says.
     pub(super) remarks: Vec<Remark>,
@@ -68,30 +70,30 @@ impl OfflineArgs {
             document.entry.metadata.namespace = Some(self.namespace.clone());
         }
         let answer = files::answer(&self.answer, &document)?;
-        let (service, missing) = match answer.content {
-            Content::Listed(service) => (service, false),
-            Content::Missing => (empty_service(Some(&answer.service)), true),
+        let heard = answer.content;
+        let service = match &heard {
+            Content::Listed(service) => Arc::clone(service),
+            Content::Missing => Arc::new(empty_service(Some(&answer.service))),
         };
         let view = document.entry.view()?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no async runtime")?;
         let mut outcome = runtime.block_on(self.module.load())?.call(&service, &view, None)?;
-        if missing {
+        if heard.is_missing() {
             tell_missing(&mut outcome, &answer.service);
         }
         let remarks = remarks(&document.entry, &self.namespace);
-        Ok(Offline { document, service, missing, outcome, remarks })
+        Ok(Offline { document, heard, service, outcome, remarks })
     }
 
     /// The apply that an update leads to, after the host's own checks and the guard.
     pub(super) fn apply(&self, offline: &Offline, update: Update) -> anyhow::Result<Written> {
-        let Offline { service, missing, .. } = offline;
+        let Offline { service, heard, .. } = offline;
         let origins = Origins::of(&update, service);
         let mut desired = Desired::of(update, service);
         let live = &offline.document.entry;
         check(&desired, live, &self.module.addresses())?;
-        let listing = if *missing { Listing::Missing } else { Listing::Service(service) };
-        let holds = guard(&mut desired, live, listing, origins, &self.module.addresses());
-        if *missing {
+        let holds = guard(&mut desired, live, heard, origins, &self.module.addresses());
+        if heard.is_missing() {
             desired.revision = live.annotation(REVISION).unwrap_or_default().to_owned();
             if desired.endpoints.is_empty() && live.spec.endpoints.is_empty() {
                 return Ok(Written { apply: None, holds });
@@ -106,6 +108,11 @@ impl OfflineArgs {
 }
 
 impl Offline {
+    /// Whether the registry has no such service.
+    pub(super) fn is_missing(&self) -> bool {
+        self.heard.is_missing()
+    }
+
     /// The update; none where the module rejects.
     pub(super) fn update(&mut self) -> Option<Update> {
         match std::mem::replace(&mut self.outcome.verdict, Verdict::Rejected) {

@@ -7,9 +7,10 @@ use polaris2istio_core::model::Severity;
 
 use crate::controller::paused;
 use crate::entries::{LABELS, selected};
-use crate::guard::{Fleet, Guard, GuardInput, HoldTime, Listing, Origins, Settings};
+use crate::guard::{Fleet, Guard, GuardInput, HoldTime, Origins, Settings};
 use crate::istio::ServiceEntry;
 use crate::percent::Percent;
+use crate::registry::Content;
 use crate::plan::{AddressRule, Desired};
 
 /// One of them.
@@ -70,7 +71,7 @@ pub(super) fn remarks(entry: &ServiceEntry, namespace: &str) -> Vec<Remark> {
 pub(super) fn guard(
     desired: &mut Desired,
     live: &ServiceEntry,
-    listing: Listing<'_>,
+    content: &Content,
     origins: Origins,
     addresses: &AddressRule,
 ) -> Vec<Remark> {
@@ -79,7 +80,7 @@ pub(super) fn guard(
     let input = GuardInput {
         live,
         service: &service,
-        listing,
+        content,
         origins,
         answers: 1,
         settings,

@@ -9,12 +9,12 @@ use kube::runtime::reflector::ObjectRef;
 use tokio::sync::{Notify, Semaphore};
 
 use super::entry_state::Entries;
-use super::service_cache::ServiceCache;
 use super::status_cache::StatusCache;
 use crate::dns;
 use crate::guard::{Holds, Settings};
 use crate::istio::ServiceEntry;
 use crate::plan::AddressRule;
+use crate::registry::ServiceCache;
 use crate::rollout::ActiveModules;
 use crate::sink::Sink;
 use crate::telemetry::Observers;
@@ -26,7 +26,7 @@ pub(super) const WRITERS: u32 = 16;
 /// The parts, shared by all reconciliations.
 pub(super) struct Context {
     pub(super) resource: ApiResource,
-    pub(super) services: ServiceCache,
+    pub(super) services: Arc<ServiceCache>,
     pub(super) entries: Entries,
     pub(super) statuses: StatusCache,
     pub(super) observers: Observers,

@@ -46,7 +46,7 @@ impl Reconciliation<'_> {
         let input = GuardInput {
             live: self.live,
             service: &answer.service.to_string(),
-            listing: answer.listing(),
+            content: &answer.heard,
             origins: std::mem::take(origins),
             answers: answer.answers,
             settings,

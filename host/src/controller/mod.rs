@@ -20,7 +20,6 @@ mod reconcile;
 mod reconciliation;
 mod rehearsal;
 mod report;
-mod service_cache;
 mod status_cache;
 mod sync_status;
 mod write;
@@ -38,14 +37,13 @@ use governor::{Quota, RateLimiter};
 use kube::api::ApiResource;
 use kube::runtime::controller::{Action, Config, applier};
 use kube::runtime::reflector::{ObjectRef, Store, store::Writer};
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::Semaphore;
 use tracing::{info, warn};
 
 pub use blocked::paused;
 pub use diagnostics::line;
 pub use handle::{Handle, Snapshot};
 pub use report::{EntryReport, Pending, PendingReason, WriteReport};
-pub use service_cache::Trouble;
 pub use sync_status::SyncStatus;
 
 use crate::dns;
@@ -53,19 +51,18 @@ use crate::entries::EntryEvents;
 use crate::guard::{Holds, Settings};
 use crate::istio::ServiceEntry;
 use crate::plan::AddressRule;
-use crate::registry::{PollMode, Registry};
+use crate::registry::{Registry, ReportQueue, ServiceCache};
 use crate::rollout::ActiveModules;
 use crate::sink::Sink;
 use crate::telemetry::Observers;
 use crate::writes::{Gate, WriteRateLimiter};
 use context::{Context, WRITERS};
+use index::Index;
 use inputs::Inputs;
 use reconcile::reconcile;
 
 /// How long a stop waits for writes on their way.
 const STOP_WITHIN: Duration = Duration::from_secs(3);
-/// Reports that may wait; the follower folds what does not fit.
-const REPORTS: usize = 256;
 
 /// The parts that a controller is made of.
 pub struct Parts<R> {
@@ -104,16 +101,17 @@ pub struct Controller<R> {
     writer: Writer<ServiceEntry>,
     queue: (UnboundedSender<ObjectRef<ServiceEntry>>, UnboundedReceiver<ObjectRef<ServiceEntry>>),
     context: Arc<Context>,
-    pace: Arc<watch::Sender<PollMode>>,
+    reports: ReportQueue,
     once: bool,
 }
 
 impl<R: Registry> Controller<R> {
     /// Puts it together; nothing is done yet.
     pub fn new(parts: Parts<R>) -> Self {
+        let (services, reports) = ServiceCache::new();
         let context = Arc::new(Context {
             resource: parts.resource.clone(),
-            services: Default::default(),
+            services,
             entries: Default::default(),
             statuses: Default::default(),
             observers: parts.observers,
@@ -139,30 +137,23 @@ impl<R: Registry> Controller<R> {
             writer,
             queue: unbounded(),
             context,
-            pace: Default::default(),
+            reports,
             once: parts.once,
         }
     }
 
     /// The handle by which others see it and ask of it while it runs.
     pub fn handle(&self) -> Handle {
-        Handle {
-            context: Arc::clone(&self.context),
-            store: self.writer.as_reader(),
-            queue: self.queue.0.clone(),
-            pace: Arc::clone(&self.pace),
-        }
+        Handle { context: Arc::clone(&self.context), store: self.writer.as_reader(), queue: self.queue.0.clone() }
     }
 
     /// Runs until `shutdown` is done or, with `once`, until every entry is reconciled. Returns how the worst of them ended.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> SyncStatus {
-        let Self { registry, events, writer, queue: (queue, queued), context, pace, once } = self;
-        let (wanted, wants) = watch::channel(Default::default());
-        let (reporter, reports) = mpsc::channel(REPORTS);
+        let Self { registry, events, writer, queue: (queue, queued), context, reports, once } = self;
         let store = writer.as_reader();
         let reopened = context.gate.reopened();
-        let index = Default::default();
-        let inputs = Inputs { events, reports, wanted, writer, queue, context: Arc::clone(&context), reopened, index };
+        let index = Index::new(Arc::clone(&context.services));
+        let inputs = Inputs { events, writer, queue, context: Arc::clone(&context), reopened, index };
         let reconciliations = applier(
             |entry, context| Box::pin(reconcile(entry, context)),
             |_, error: &Infallible, _| match *error {},
@@ -173,7 +164,7 @@ impl<R: Registry> Controller<R> {
         )
         // An entry that went away between two reconciliations is no trouble.
         .for_each(|_: Result<(ObjectRef<ServiceEntry>, Action), _>| async {});
-        let follower = tokio::spawn(registry.follow(wants, pace.subscribe(), reporter));
+        let follower = tokio::spawn(registry.follow(reports));
         let inputs = tokio::spawn(inputs.run());
         let reconciliations = tokio::spawn(reconciliations);
         let status = tokio::select! {

@@ -13,12 +13,12 @@ use super::context::Context;
 use super::publications::Publication;
 use super::reconciliation::{Answer, Checked, Guarded, Planned, Reconciliation};
 use super::report::PendingReason;
-use super::service_cache::{Known, ServiceState};
 use super::sync_status::SyncStatus;
 use crate::annotation::REVISION;
 use crate::binding::{binding, empty_service};
 use crate::istio::ServiceEntry;
 use crate::plan::{Plan, plan};
+use crate::registry::{Content, LastAnswer};
 use crate::telemetry::Condition;
 
 /// Reconciles one entry, and says when to do so again.
@@ -73,30 +73,27 @@ impl Reconciliation<'_> {
             return Break(Action::await_change());
         };
         self.state.report.end_wait_for(PendingReason::Answer);
-        let answers = state.answers();
-        let ServiceState { known, received, .. } = state;
-        self.state.report.answered = Some(received);
+        self.state.report.answered = state.last.as_ref().map(|last| last.received);
         self.state.report.listed = None;
-        let (content, exists) = match known {
-            Known::Listed(content) => {
-                self.state.report.listed = Some(content.instances.len());
-                (content, true)
-            }
-            Known::Missing => (Arc::new(empty_service(Some(&service))), false),
+        let Some(LastAnswer { content: heard, received, count: answers, .. }) = state.last else {
             // The status has the reason from the service itself: it changes without a reconciliation.
-            Known::Failed => {
-                self.state.report.answered = None;
-                return Break(self.end_failed());
-            }
+            return Break(self.end_failed());
         };
-        Continue(Answer { service, content, exists, answers, received })
+        let content = match &heard {
+            Content::Listed(content) => {
+                self.state.report.listed = Some(content.instances.len());
+                Arc::clone(content)
+            }
+            Content::Missing => Arc::new(empty_service(Some(&service))),
+        };
+        Continue(Answer { service, heard, content, answers, received })
     }
 
     /// Compares what the entry should hold with what it holds.
     fn plan(&mut self, mut guarded: Guarded) -> ControlFlow<Action, Planned> {
         self.clear(Condition::Conversion);
         let Checked { answer, desired, .. } = &mut guarded.checked;
-        if !answer.exists {
+        if answer.heard.is_missing() {
             if desired.endpoints.is_empty() && self.live.spec.endpoints.is_empty() {
                 // A service that is not there yet gives an entry nothing.
                 return Break(self.end_synced());

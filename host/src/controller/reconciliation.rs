@@ -14,10 +14,10 @@ use super::entry_state::EntryState;
 use super::report::PendingReason;
 use super::sync_status::SyncStatus;
 use crate::converter::Identity;
-use crate::guard::{Decision, Listing, Origins};
+use crate::guard::{Decision, Origins};
 use crate::istio::ServiceEntry;
 use crate::plan::{Apply, Desired};
-use crate::registry::ServiceKey;
+use crate::registry::{Content, ServiceKey};
 use crate::rollout::RolloutPhase;
 use crate::telemetry::Condition;
 use crate::writes::BlockReason;
@@ -41,9 +41,10 @@ pub(super) struct Reconciliation<'a> {
 /// The registry's answer for the entry's service.
 pub(super) struct Answer {
     pub(super) service: ServiceKey,
-    /// The service as it is listed; an empty one if there is no such service.
+    /// The registry's word on the service.
+    pub(super) heard: Content,
+    /// The service as a module is given it: an empty one if there is no such service.
     pub(super) content: Arc<Service>,
-    pub(super) exists: bool,
     /// How many sound answers there were.
     pub(super) answers: u64,
     pub(super) received: tokio::time::Instant,
@@ -82,13 +83,6 @@ pub(super) struct Planned {
     pub(super) guarded: Guarded,
     /// `None` if the entry holds what it should.
     pub(super) apply: Option<Apply>,
-}
-
-impl Answer {
-    /// The same for the guard.
-    pub(super) fn listing(&self) -> Listing<'_> {
-        if self.exists { Listing::Service(&self.content) } else { Listing::Missing }
-    }
 }
 
 impl<'a> Reconciliation<'a> {

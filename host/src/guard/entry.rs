@@ -12,13 +12,14 @@ use super::endpoint_port::{EndpointPort, all_endpoint_ports};
 use super::fleet::Fleet;
 use super::guard_input::{Decision, GuardInput, Release};
 use super::hold::{Hold, Kind, Reason};
-use super::listing::{InstanceState, InstanceStates, Listing};
+use super::instance_states::{InstanceState, InstanceStates, listed_at};
 use super::merge::put_back;
 use super::operator_fingerprint::OperatorFingerprint;
 use super::origin::Origins;
 use crate::annotation::SOURCE;
 use crate::istio::{Endpoint, ServiceEntry};
 use crate::plan::Desired;
+use crate::registry::Content;
 
 /// The least endpoint ports that can be a mass, however many of them vanish.
 const MASS_AT_LEAST: usize = 4;
@@ -73,9 +74,8 @@ impl Guard {
             Some(_) => (self.hold_rebound(desired, endpoint_ports.iter(), input), 0),
             None => self.find_held(desired, &endpoint_ports, input, known, fleet),
         };
-        if !input.listing.is_empty() {
-            self.listed =
-                input.listing.endpoint_ports().into_iter().map(|(id, place)| (id.to_owned(), place)).collect();
+        if !input.content.instances().is_empty() {
+            self.listed = listed_at(input.content).into_iter().map(|(id, place)| (id.to_owned(), place)).collect();
         }
         self.held = held;
         let asked = self.held.len();
@@ -126,7 +126,7 @@ impl Guard {
     ) -> (HashMap<EndpointPort, Ground>, usize) {
         let present = all_endpoint_ports(&desired.endpoints);
         let gone = self.sort(endpoint_ports, &present, input);
-        if !input.listing.is_empty() {
+        if !input.content.instances().is_empty() {
             self.empty_since = None;
         }
         if gone.vanished.is_empty() && !self.held.is_empty() {
@@ -153,13 +153,13 @@ impl Guard {
         if missing.is_empty() && self.dropped.is_empty() {
             return gone;
         }
-        let states = input.listing.states(input.live);
+        let states = InstanceStates::of_content(input.content, input.live);
         let mut dropped = std::mem::take(&mut self.dropped);
         dropped.retain(|endpoint_port| {
             !present.contains(endpoint_port) && self.state(&states, endpoint_port) == Some(InstanceState::Fit)
         });
         self.dropped = dropped;
-        let moved = self.moved(input.listing);
+        let moved = self.moved(input.content);
         for endpoint_port in missing {
             let sorted = match self.state(&states, endpoint_port) {
                 // Nobody answers there any more, and nothing is lost.
@@ -174,8 +174,8 @@ impl Guard {
     }
 
     /// The endpoint ports that instances have left for another port of their address.
-    fn moved(&self, listing: Listing<'_>) -> HashSet<EndpointPort> {
-        let now = listing.endpoint_ports();
+    fn moved(&self, content: &Content) -> HashSet<EndpointPort> {
+        let now = listed_at(content);
         let left = |(id, place): (&String, &EndpointPort)| {
             let new = now.get(id.as_str())?;
             (new.address == place.address && new.port != place.port).then(|| place.clone())
@@ -218,7 +218,7 @@ impl Guard {
         if fleet.alarm().is_some() {
             return self.grounds(vanished, Kind::Fleet, input);
         }
-        if input.listing.is_empty() {
+        if input.content.instances().is_empty() {
             let since = *self.empty_since.get_or_insert(input.now);
             let over = input.settings.empty_hold.end(since).is_some_and(|end| end <= input.now);
             let ground = Ground { kind: Kind::Empty, since, answers: input.answers };
@@ -309,9 +309,9 @@ impl Guard {
         let grounds = || self.held.values().filter(|ground| ground.kind == kind);
         let since = grounds().map(|ground| ground.since).min()?;
         let endpoints = grounds().count();
-        let reason = match (kind, input.listing) {
-            (Kind::Empty, Listing::Missing) => Reason::Missing,
-            (Kind::Empty, Listing::Service(_)) => Reason::Empty,
+        let reason = match (kind, input.content) {
+            (Kind::Empty, Content::Missing) => Reason::Missing,
+            (Kind::Empty, Content::Listed(_)) => Reason::Empty,
             (Kind::Removal, _) => Reason::Removal { gone: endpoints, of },
             (Kind::Fleet, _) => Reason::Fleet,
             (Kind::Rebound, _) => {

@@ -3,11 +3,11 @@
 use std::time::{Duration, Instant};
 
 use super::hold::Hold;
-use super::listing::Listing;
 use super::origin::Origins;
 use super::settings::Settings;
 use crate::istio::ServiceEntry;
 use crate::plan::AddressRule;
+use crate::registry::Content;
 
 /// The input of a decision.
 pub struct GuardInput<'a> {
@@ -15,8 +15,8 @@ pub struct GuardInput<'a> {
     pub live: &'a ServiceEntry,
     /// `namespace/name` of the service.
     pub service: &'a str,
-    /// The registry's list for it.
-    pub listing: Listing<'a>,
+    /// The registry's word on it.
+    pub content: &'a Content,
     /// The instances that the module's endpoints stand for.
     pub origins: Origins,
     /// The number of sound answers of the registry for the service, this one included.

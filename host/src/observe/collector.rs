@@ -54,7 +54,7 @@ impl Collected {
     }
 
     fn registry(&self, encoder: &mut DescriptorEncoder) -> fmt::Result {
-        let counts = self.view.stats.counts();
+        let counts = self.view.stats.figures();
         // A rate needs a first value; trouble has a series when there was some.
         let mut results: BTreeMap<&str, u64> = ["listed", "missing", "unchanged"].map(|result| (result, 0)).into();
         results.extend(counts.results.iter().map(|(result, count)| (*result, *count)));

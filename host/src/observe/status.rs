@@ -136,7 +136,7 @@ pub struct Problem {
 impl Status {
     /// The status that a view shows now.
     pub fn of(view: &View) -> Self {
-        let counts = view.stats.counts();
+        let counts = view.stats.figures();
         let active = view.modules.active();
         let entries: Vec<_> = view.entries().iter().map(|reported| EntryStatus::of(view, reported)).collect();
         let mut by_state = BTreeMap::new();

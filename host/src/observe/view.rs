@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 use super::words::moment;
-use crate::controller::{EntryReport, Handle, Pending, Trouble};
+use crate::controller::{EntryReport, Handle, Pending};
 use crate::guard::Holds;
 use crate::istio::ServiceEntry;
-use crate::registry::{PollFigures, PollStats, ServiceKey};
+use crate::registry::{PollFigures, PollStats, ServiceKey, Trouble};
 use crate::rollout::{ActiveModules, SharedState};
 use crate::telemetry::Condition;
 use crate::writes::{BlockReason, Gate};
@@ -80,7 +80,7 @@ impl View {
         if !self.controller.synced() {
             reasons.push("the entries are not all known yet".into());
         }
-        let counts = self.stats.counts();
+        let counts = self.stats.figures();
         // Without an entry that names a service, nothing is asked.
         let asks = self.controller.reports().iter().any(|(_, service, _)| service.is_some());
         if asks && !self.answering(&counts) {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::ServiceKey;
 
-/// What went wrong with the registry. Every text names what it is about and what to do.
+/// An error of the registry's side. Every text names what it is about and what to do.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RegistryError {
@@ -17,9 +17,9 @@ pub enum RegistryError {
     Address {
         /// As it was given.
         address: String,
-        /// What is wrong with it.
+        /// The problem with it.
         problem: String,
-        /// What to write instead.
+        /// The text to write instead.
         remedy: String,
     },
     /// The gRPC port was given.
@@ -36,16 +36,16 @@ pub enum RegistryError {
     Token {
         /// The file, or the words for where it came from.
         origin: String,
-        /// What is wrong, without the token.
+        /// The problem, without the token.
         problem: String,
     },
     /// A file for TLS cannot be used.
     #[error("registry {what} from {path}: {problem}; give a file in PEM", path = path.display())]
     TlsFile {
-        /// What the file is for.
+        /// The purpose of the file.
         what: &'static str,
         path: PathBuf,
-        /// What is wrong, without what is in it.
+        /// The problem, without the content.
         problem: String,
     },
     /// TLS did not come about.
@@ -54,7 +54,7 @@ pub enum RegistryError {
     )]
     Tls {
         address: String,
-        /// What the TLS library or the server says.
+        /// The words of the TLS library or the server.
         problem: String,
     },
     /// The HTTP client could not be made.
@@ -62,7 +62,7 @@ pub enum RegistryError {
         "the HTTP client for the registry could not be made: {problem}; this is a defect or a lack of resources on this machine"
     )]
     Client {
-        /// What the client says.
+        /// The client's words.
         problem: String,
     },
     /// The name in an address does not resolve.
@@ -74,7 +74,7 @@ pub enum RegistryError {
         address: String,
         /// The name in it.
         name: String,
-        /// What the resolver says.
+        /// The resolver's words.
         problem: String,
     },
     /// No connection could be made.
@@ -83,7 +83,7 @@ pub enum RegistryError {
     )]
     Unreachable {
         address: String,
-        /// What the system says.
+        /// The system's words.
         problem: String,
     },
     /// An answer did not come, or not all of it, in time.
@@ -103,7 +103,7 @@ pub enum RegistryError {
     Dropped {
         service: ServiceKey,
         address: String,
-        /// What the client says.
+        /// The client's words.
         problem: String,
     },
     /// The server, or its store, is in trouble.
@@ -159,7 +159,7 @@ pub enum RegistryError {
     NotPolaris {
         /// Where the answer came from.
         origin: String,
-        /// What it did instead.
+        /// The thing that it did instead.
         problem: String,
     },
     /// An answer is larger than allowed.
@@ -169,7 +169,7 @@ pub enum RegistryError {
     TooLarge {
         /// Where the answer came from.
         origin: String,
-        /// What is allowed.
+        /// The limit.
         limit: usize,
     },
     /// An answer holds more of something than is kept.
@@ -190,7 +190,7 @@ pub enum RegistryError {
     TooMuch {
         /// Whose answer it was that did not fit.
         service: ServiceKey,
-        /// What is allowed, in bytes.
+        /// The limit, in bytes.
         limit: usize,
     },
     /// An answer is not JSON, or ends too early.
@@ -198,7 +198,7 @@ pub enum RegistryError {
     NotJson {
         /// Where the answer came from.
         origin: String,
-        /// What the parser says, with line and column.
+        /// The parser's words, with line and column.
         problem: String,
     },
     /// A field of an answer has a value that cannot be.
@@ -208,7 +208,7 @@ pub enum RegistryError {
         origin: String,
         /// Its path in the answer.
         field: String,
-        /// What is wrong with the value.
+        /// The problem with the value.
         problem: String,
     },
     /// An answer says nothing of a service's instances.
@@ -216,7 +216,7 @@ pub enum RegistryError {
     NotInstances {
         /// Where the answer came from.
         origin: String,
-        /// What it is instead.
+        /// The thing that it is instead.
         problem: String,
     },
     /// An answer is about another service than asked for.
@@ -233,7 +233,7 @@ pub enum RegistryError {
     #[error("directory of registry answers {path}: {problem}; {remedy}", path = path.display())]
     Directory {
         path: PathBuf,
-        /// What the system says.
+        /// The system's words.
         problem: String,
         remedy: String,
     },
@@ -241,7 +241,7 @@ pub enum RegistryError {
     #[error("registry answer {path}: {problem}; {remedy}", path = path.display())]
     File {
         path: PathBuf,
-        /// What the system says.
+        /// The system's words.
         problem: String,
         remedy: String,
     },

@@ -11,3 +11,4 @@ mod guard;
 mod holds;
 mod leftovers;
 mod module;
+mod rebinding;

@@ -1,5 +1,7 @@
 //! The one decoder, on recorded answers and on what might come.
 
+use std::sync::Arc;
+
 use polaris2istio::registry::{Answer, Content, RegistryError, ServiceKey, decode_answer};
 use polaris2istio_core::model::{Instance, Service};
 use serde_json::{Value, json};
@@ -8,7 +10,7 @@ use super::{listed, recorded};
 
 fn service(text: &str) -> Service {
     match decode_answer(text.as_bytes(), "the answer").unwrap() {
-        Answer { content: Content::Listed(service), .. } => service,
+        Answer { content: Content::Listed(service), .. } => Arc::unwrap_or_clone(service),
         other => panic!("{other:?}"),
     }
 }

@@ -2,12 +2,14 @@
 //! rows allow, new ones are there at once, and those that the operator took out of service go at once.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use polaris2istio::annotation::SOURCE;
-use polaris2istio::guard::{Fleet, Guard, GuardInput, Listing, Release, Settings};
+use polaris2istio::guard::{Fleet, Guard, GuardInput, Release, Settings};
 use polaris2istio::istio::ServiceEntry;
 use polaris2istio::plan::Desired;
+use polaris2istio::registry::Content;
 use polaris2istio_core::model::{Instance, Location, Service};
 use proptest::prelude::*;
 use serde_json::json;
@@ -161,10 +163,11 @@ impl Bystander {
             revision: String::new(),
         };
         let answer = self.listed.as_deref().map(answer_of);
+        let content = answer.map_or(Content::Missing, |service| Content::Listed(Arc::new(service)));
         let seen = GuardInput {
             live: &self.live,
             service: &service,
-            listing: answer.as_ref().map_or(Listing::Missing, Listing::Service),
+            content: &content,
             origins: Default::default(),
             answers: self.answers,
             settings: Settings::default(),

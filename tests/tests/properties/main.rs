@@ -44,7 +44,7 @@ fn convert(service: &Service, entry: &ServiceEntry, published: Option<&str>) -> 
 
 fn decode(answer: &Value) -> Service {
     match decode_answer(answer.to_string().as_bytes(), "answer").unwrap().content {
-        Content::Listed(service) => service,
+        Content::Listed(service) => Arc::unwrap_or_clone(service),
         Content::Missing => panic!("it lists instances"),
     }
 }

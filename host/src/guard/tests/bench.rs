@@ -2,15 +2,17 @@
 //!
 //! Instances are single letters. A capital one is listed, and taken out of service on purpose.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use polaris2istio_core::model::{Instance, Location, Service};
 use serde_json::json;
 
 use crate::annotation::SOURCE;
-use crate::guard::{Decision, Fleet, Guard, GuardInput, Kind, Listing, Release, Settings};
+use crate::guard::{Decision, Fleet, Guard, GuardInput, Kind, Release, Settings};
 use crate::istio::ServiceEntry;
 use crate::plan::Desired;
+use crate::registry::Content;
 
 /// A moment: the input of the guard, and the expected result.
 pub(super) struct Step {
@@ -70,7 +72,7 @@ pub(super) struct Bench {
     pub(super) now: Instant,
     service: String,
     guard: Guard,
-    listed: Option<Service>,
+    content: Content,
     answers: u64,
     promotions: u64,
 }
@@ -89,7 +91,7 @@ impl Bench {
             now: Instant::now(),
             service: source.into(),
             guard: Guard::default(),
-            listed: None,
+            content: Content::Missing,
             answers: 0,
             promotions: 7,
         }
@@ -104,7 +106,7 @@ impl Bench {
     pub(super) fn perform(&mut self, step: &Step, fleet: &Fleet) -> (String, Decision) {
         if let Some(listed) = step.listed {
             self.answers += 1;
-            self.listed = (listed != "-").then(|| service(listed));
+            self.content = if listed == "-" { Content::Missing } else { Content::Listed(Arc::new(service(listed))) };
         }
         self.promotions += u64::from(step.promoted);
         if let Some(annotation) = step.edited {
@@ -116,7 +118,7 @@ impl Bench {
         let input = GuardInput {
             live: &self.live,
             service: &self.service,
-            listing: self.listed.as_ref().map_or(Listing::Missing, Listing::Service),
+            content: &self.content,
             origins: Default::default(),
             answers: self.answers,
             settings: self.settings,

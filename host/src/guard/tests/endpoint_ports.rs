@@ -2,12 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use polaris2istio_core::model::Service;
 use serde_json::{Value, json};
 
-use crate::guard::{Decision, Fleet, Guard, GuardInput, Kind, Listing, Origins, Settings};
+use crate::guard::{Decision, Fleet, Guard, GuardInput, Kind, Origins, Settings};
 use crate::istio::ServiceEntry;
 use crate::plan::Desired;
+use crate::registry::Content;
 
 fn entry(ports: Value, endpoints: &Value) -> ServiceEntry {
     let spec = json!({"resolution": "STATIC", "ports": ports, "endpoints": endpoints});
@@ -30,13 +30,11 @@ fn decide(live: &ServiceEntry, given: &ServiceEntry, instances: Value) -> (Desir
     };
     let answer = json!({"code": 200000, "service": {"namespace": "ns", "name": "s"}, "instances": instances});
     let answer = crate::registry::decode_answer(answer.to_string().as_bytes(), "test").unwrap();
-    let crate::registry::Content::Listed(service) = answer.content else { panic!("a service") };
-    let service: Service = service;
     let fleet = Fleet::new("100%".parse().unwrap());
     let input = GuardInput {
         live,
         service: "ns/s",
-        listing: Listing::Service(&service),
+        content: &answer.content,
         origins: Default::default(),
         answers: 1,
         settings: Settings::default(),
@@ -112,15 +110,12 @@ fn another_port_at_a_held_address_stands_beside_it() {
 #[test]
 fn an_instance_behind_another_address_is_known_by_what_the_module_said() {
     let (gateway, instance) = (|last: u32| format!("192.168.0.{last}"), |last: u32| format!("10.0.0.{last}"));
-    let service = |isolated: &[u32]| -> Service {
+    let content = |isolated: &[u32]| {
         let instances: Vec<_> = (1..=4)
             .map(|last| json!({"id": last.to_string(), "host": instance(last), "port": 80, "isolate": isolated.contains(&last), "weight": 100, "healthy": true}))
             .collect();
         let answer = json!({"code": 200000, "service": {"namespace": "ns", "name": "s"}, "instances": instances});
-        match crate::registry::decode_answer(answer.to_string().as_bytes(), "test").unwrap().content {
-            crate::registry::Content::Listed(service) => service,
-            crate::registry::Content::Missing => panic!("it lists instances"),
-        }
+        crate::registry::decode_answer(answer.to_string().as_bytes(), "test").unwrap().content
     };
     let update = |given: &[u32]| polaris2istio_core::model::Update {
         resolution: None,
@@ -142,12 +137,13 @@ fn an_instance_behind_another_address_is_known_by_what_the_module_said() {
     let live = entry(ports(&["a"]), &json!([]));
     let (fleet, mut guard) = (Fleet::new("100%".parse().unwrap()), Guard::default());
     let mut check = |isolated: &[u32], given: &[u32], wanted: &[u32], kinds: &[Kind]| {
-        let (service, update) = (service(isolated), update(given));
+        let (content, update) = (content(isolated), update(given));
+        let Content::Listed(service) = &content else { panic!("it lists instances") };
         let input = GuardInput {
             live: &live,
             service: "ns/s",
-            listing: Listing::Service(&service),
-            origins: Origins::of(&update, &service),
+            content: &content,
+            origins: Origins::of(&update, service),
             answers: 1,
             settings: Settings::default(),
             addresses: &Default::default(),

@@ -13,6 +13,7 @@ use super::token::Headers;
 use super::{Address, HttpConfig};
 use crate::http::{self, Body, BodyError, NameError};
 use crate::registry::decode::{self, Decoded};
+use crate::registry::subscriptions::Ticket;
 use crate::registry::{RegistryError, ServiceKey};
 
 /// The header in which the server repeats every code but 200000.
@@ -28,8 +29,8 @@ const DRAIN_LIMIT: u64 = 64 << 10;
 #[derive(Debug)]
 pub(super) struct Job {
     pub(super) service: Arc<ServiceKey>,
-    /// Which asking for this service it is, so that an answer for a service that was dropped meanwhile is noticed.
-    pub(super) epoch: u64,
+    /// Under which subscription and in which term it is asked for, so that an answer that does not count any more is noticed.
+    pub(super) ticket: Ticket,
     /// Which server, and which period of trusting it.
     pub(super) address: Arc<Address>,
     pub(super) generation: u64,

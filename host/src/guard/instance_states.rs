@@ -1,23 +1,15 @@
-//! The registry's list for a service, as far as the guard needs it: whether an instance is still listed, and whether the
+//! The state of each instance that the registry lists, as far as the guard needs it: whether it is still listed, and whether the
 //! operator took it out of service on purpose. It is read natively, so that a module has no say in it.
 
 use std::collections::HashMap;
 
 use polaris2istio_core::annotation::PROTOCOL;
-use polaris2istio_core::model::{Instance, Service};
+use polaris2istio_core::model::Instance;
 use polaris2istio_core::protocol;
 
 use super::endpoint_port::{EndpointPort, canonical};
 use crate::istio::ServiceEntry;
-
-/// The registry's list for an entry's service.
-#[derive(Clone, Copy, Debug)]
-pub enum Listing<'a> {
-    /// There is no such service.
-    Missing,
-    /// The service as the registry answered, fit instances and others.
-    Service(&'a Service),
-}
+use crate::registry::Content;
 
 /// The state of a listed instance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -31,28 +23,15 @@ pub(super) enum InstanceState {
 /// The instances by their address.
 pub(super) struct InstanceStates(HashMap<String, Vec<(u32, InstanceState)>>);
 
-impl<'a> Listing<'a> {
-    /// Whether it has no instance at all.
-    pub(super) fn is_empty(self) -> bool {
-        self.instances().is_empty()
-    }
+/// Where each instance is listed, by its id.
+pub(super) fn listed_at(content: &Content) -> HashMap<&str, EndpointPort> {
+    let place = |instance: &Instance| EndpointPort { address: canonical(&instance.host), port: Some(instance.port) };
+    content.instances().iter().map(|instance| (instance.id.as_str(), place(instance))).collect()
+}
 
-    /// Where each instance is listed, by its id.
-    pub(super) fn endpoint_ports(self) -> HashMap<&'a str, EndpointPort> {
-        let place =
-            |instance: &Instance| EndpointPort { address: canonical(&instance.host), port: Some(instance.port) };
-        self.instances().iter().map(|instance| (instance.id.as_str(), place(instance))).collect()
-    }
-
-    fn instances(self) -> &'a [Instance] {
-        match self {
-            Self::Missing => &[],
-            Self::Service(service) => &service.instances,
-        }
-    }
-
+impl InstanceStates {
     /// Judges all instances for an entry, in the default rules' order: first whether they are in service at all, then health.
-    pub(super) fn states(self, entry: &ServiceEntry) -> InstanceStates {
+    pub(super) fn of_content(content: &Content, entry: &ServiceEntry) -> Self {
         let asked = entry.annotation(PROTOCOL).unwrap_or_default();
         let in_service = |instance: &Instance| {
             !instance.isolated
@@ -60,18 +39,16 @@ impl<'a> Listing<'a> {
                 && (asked.is_empty() || protocol::matches(asked, &instance.protocol))
         };
         // If none is healthy, all count as healthy, as in the default rules.
-        let any_healthy = self.instances().iter().any(|instance| instance.healthy && in_service(instance));
+        let any_healthy = content.instances().iter().any(|instance| instance.healthy && in_service(instance));
         let mut states: HashMap<_, Vec<_>> = HashMap::new();
-        for instance in self.instances() {
+        for instance in content.instances() {
             let fit = in_service(instance) && (instance.healthy || !any_healthy);
             let state = if fit { InstanceState::Fit } else { InstanceState::OutOfService };
             states.entry(canonical(&instance.host)).or_default().push((instance.port, state));
         }
-        InstanceStates(states)
+        Self(states)
     }
-}
 
-impl InstanceStates {
     /// The state of the instance at an endpoint port; `None` if none is listed there. Of several, the fit one counts.
     pub(super) fn of(&self, endpoint_port: &EndpointPort) -> Option<InstanceState> {
         let there = self.0.get(&endpoint_port.address)?.iter();
@@ -81,7 +58,9 @@ impl InstanceStates {
 
 #[cfg(test)]
 mod tests {
-    use polaris2istio_core::model::Location;
+    use std::sync::Arc;
+
+    use polaris2istio_core::model::{Location, Service};
     use serde_json::json;
 
     use super::*;
@@ -118,7 +97,8 @@ mod tests {
         let annotations = asked.map(|asked| json!({PROTOCOL: asked})).unwrap_or_default();
         let entry = serde_json::from_value(json!({"metadata": {"annotations": annotations}})).unwrap();
         let endpoint_port = EndpointPort { address: address.into(), port };
-        assert_eq!(Listing::Service(&service).states(&entry).of(&endpoint_port), found);
+        let content = Content::Listed(Arc::new(service));
+        assert_eq!(InstanceStates::of_content(&content, &entry).of(&endpoint_port), found);
     }
 
     #[test]

@@ -1,56 +1,52 @@
-//! Lists and maps of an answer that stop being kept once they are too long: the rest is read over, and costs nothing.
+//! The instances of an answer, as they are on the wire. A list of them stops being kept once it is too long: the rest is
+//! read over, and costs nothing.
 //!
 //! A list of `{}` is two hundred times larger in memory than as text, so a limit on text alone is none.
 
-use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::Deserialize as DeriveDeserialize;
+use serde::de::{Deserialize, Deserializer, IgnoredAny, SeqAccess, Visitor};
 
-use super::wire::{Metadata, WireInstance};
+use super::pairs::{Excess, Pairs, Within};
 
 /// Instances of an answer; an entry takes a fifth of them at most.
 pub(super) const INSTANCES: usize = 20_000;
 
-/// Pairs of metadata of a service or of an instance; the registry itself takes 64.
-pub(super) const PAIRS_OF_ONE: usize = 1_024;
-
 /// Pairs of metadata of all instances of an answer.
 pub(super) const PAIRS: usize = 200_000;
 
-/// What an answer has too many of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Excess {
-    pub(super) what: &'static str,
-    pub(super) limit: usize,
+/// One instance.
+#[derive(Debug, DeriveDeserialize)]
+pub(super) struct WireInstance {
+    pub(super) id: Option<String>,
+    pub(super) host: Option<String>,
+    pub(super) port: Option<u32>,
+    pub(super) protocol: Option<String>,
+    pub(super) version: Option<String>,
+    pub(super) priority: Option<u32>,
+    pub(super) weight: Option<u32>,
+    pub(super) healthy: Option<bool>,
+    pub(super) isolate: Option<bool>,
+    pub(super) location: Option<WireLocation>,
+    pub(super) metadata: Option<Pairs>,
 }
 
-/// Something, or that it is too much.
-pub(super) type Within<T> = Result<T, Excess>;
+/// Where an instance runs.
+#[derive(Debug, DeriveDeserialize)]
+pub(super) struct WireLocation {
+    pub(super) region: Option<String>,
+    pub(super) zone: Option<String>,
+    pub(super) campus: Option<String>,
+}
 
 /// The instances of an answer.
 #[derive(Debug)]
 pub(super) struct Instances(pub(super) Within<Vec<WireInstance>>);
 
-/// Pairs of metadata.
-#[derive(Debug)]
-pub(super) struct Pairs(pub(super) Within<Metadata>);
-
-impl Default for Pairs {
-    fn default() -> Self {
-        Self(Ok(BTreeMap::new()))
-    }
-}
-
 impl<'de> Deserialize<'de> for Instances {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_seq(InstancesReader)
-    }
-}
-
-impl<'de> Deserialize<'de> for Pairs {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(PairsReader)
     }
 }
 
@@ -87,28 +83,5 @@ impl<'de> Visitor<'de> for InstancesReader {
             return Ok(Instances(Err(excess)));
         }
         Ok(Instances(Ok(instances)))
-    }
-}
-
-struct PairsReader;
-
-impl<'de> Visitor<'de> for PairsReader {
-    type Value = Pairs;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a map")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Pairs, A::Error> {
-        let mut pairs = Metadata::new();
-        while let Some((key, value)) = map.next_entry()? {
-            if pairs.len() == PAIRS_OF_ONE {
-                drop(pairs);
-                while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-                return Ok(Pairs(Err(Excess { what: "pairs of metadata in one place", limit: PAIRS_OF_ONE })));
-            }
-            pairs.insert(key, value);
-        }
-        Ok(Pairs(Ok(pairs)))
     }
 }
