@@ -51,7 +51,7 @@ impl Mesh {
         let gate = Arc::new(Gate::default());
         shut.iter().for_each(|reason| gate.block(*reason));
         let holds = Arc::new(Holds::new("20%".parse().unwrap()));
-        let backend = Arc::new(DirectoryBackend::new(&path("out"), Arc::clone(&gate)).unwrap());
+        let backend = Arc::new(DirectoryBackend::new(&path("entries"), &path("out"), Arc::clone(&gate)).unwrap());
         let config = DirectoryConfig { path: path("answers"), options: WatchOptions::default() };
         let module = LoadedModule::new(&ModuleBytes::embedded(), Limits::default(), Vec::new()).unwrap();
         let parts = Parts {

@@ -177,7 +177,6 @@ fn an_instance_that_changes_its_port_leaves_nothing_behind() {
             listed.iter().map(|(id, port)| json!({"id": id, "host": "10.0.0.1", "port": port})).collect();
         let answer = json!({"code": 200000, "service": {"namespace": "ns", "name": "s"}, "instances": instances});
         let answer = crate::registry::decode_answer(answer.to_string().as_bytes(), "test").unwrap();
-        let crate::registry::Content::Listed(service) = answer.content else { panic!("a service") };
         let mut desired = Desired {
             resolution: given.spec.resolution,
             location: None,
@@ -189,7 +188,7 @@ fn an_instance_that_changes_its_port_leaves_nothing_behind() {
         let seen = GuardInput {
             live: &live,
             service: "ns/s",
-            listing: Listing::Service(&service),
+            content: &answer.content,
             origins: Default::default(),
             answers: 1,
             settings: Settings::default(),
