@@ -3,6 +3,7 @@
 //! A nested cargo compiles the crate for a target without an operating system, so that the component imports nothing;
 //! wit-component then wraps the core module. `POLARIS2ISTIO_DEFAULT_MODULE` names a component that is embedded instead.
 
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -33,7 +34,7 @@ fn build_core(out: &Path) -> Result<Vec<u8>, Box<dyn std::error::Error>> {
     for input in ["core/src", "core/Cargo.toml", "wit/converter.wit", "Cargo.lock"] {
         println!("cargo::rerun-if-changed={}", root.join(input).display());
     }
-    let target_dir = out.join("component");
+    let target_dir = shared(out, root);
     let mut cargo = Command::new(var("CARGO")?);
     cargo
         .args(["rustc", "--package", "polaris2istio-core", "--lib", "--crate-type", "cdylib"])
@@ -55,6 +56,16 @@ fn build_core(out: &Path) -> Result<Vec<u8>, Box<dyn std::error::Error>> {
     }
     let module = target_dir.join(TARGET).join("component/polaris2istio_core.wasm");
     Ok(std::fs::read(module)?)
+}
+
+/// The inner build's own directory within the outer's target directory, the same for all profiles and targets of the outer one:
+/// what it makes does not depend on them. For each checkout another, since its path is among the flags.
+fn shared(out: &Path, root: &Path) -> PathBuf {
+    // Cargo marks the root of a target directory, for tools that make backups.
+    let target = out.ancestors().find(|directory| directory.join("CACHEDIR.TAG").exists()).unwrap_or(out);
+    let mut checkout = DefaultHasher::new();
+    root.hash(&mut checkout);
+    target.join(format!("component/{:016x}", checkout.finish()))
 }
 
 /// What the outer cargo was told about its own target must not reach the inner one.

@@ -56,12 +56,8 @@ impl<'a> Address<'a> {
     pub fn forbidden(&self) -> Option<Forbidden> {
         match self {
             Self::Ip(ip, _) => forbidden(*ip),
-            // Reserved for loopback by RFC 6761. What other names resolve to cannot be known here.
-            Self::Name(name) => {
-                let name = name.strip_suffix('.').unwrap_or(name);
-                let loopback = name == "localhost" || name.ends_with(".localhost");
-                loopback.then_some(Forbidden::Loopback)
-            }
+            // What other names resolve to cannot be known here.
+            Self::Name(name) => forbidden_name(name.strip_suffix('.').unwrap_or(name)),
         }
     }
 }
@@ -101,6 +97,52 @@ const METADATA_SERVERS: [IpAddr; 4] = [
     IpAddr::V6(Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254)),
 ];
 
+/// Names of this host: `localhost` and all below it are reserved by RFC 6761, the others stand in `/etc/hosts` of most systems.
+const LOOPBACK_NAMES: [&str; 6] =
+    ["localhost", "localhost.localdomain", "localhost6", "localhost6.localdomain6", "ip6-localhost", "ip6-loopback"];
+
+/// Names that clouds give their metadata servers: Google Cloud, AWS, Tencent Cloud, Equinix Metal, and Rancher's own.
+const METADATA_NAMES: [&str; 8] = [
+    "metadata",
+    "metadata.google.internal",
+    "metadata.goog",
+    "instance-data",
+    "instance-data.ec2.internal",
+    "metadata.tencentyun.com",
+    "metadata.platformequinix.com",
+    "rancher-metadata",
+];
+
+/// Public domains in which a name resolves to the address that stands in it.
+const ADDRESS_DOMAINS: [&str; 5] = [".nip.io", ".sslip.io", ".xip.io", ".localtest.me", ".lvh.me"];
+
+/// Why no endpoint may have this name, if so; in lower case, without the root's dot.
+fn forbidden_name(name: &str) -> Option<Forbidden> {
+    if LOOPBACK_NAMES.contains(&name) || name.ends_with(".localhost") || name == "localtest.me" || name == "lvh.me" {
+        return Some(Forbidden::Loopback);
+    }
+    if METADATA_NAMES.contains(&name) || name.ends_with(".metadata.google.internal") {
+        return Some(Forbidden::MetadataServer);
+    }
+    let (domain, inside) = ADDRESS_DOMAINS.iter().find_map(|domain| Some((*domain, name.strip_suffix(domain)?)))?;
+    if matches!(domain, ".localtest.me" | ".lvh.me") {
+        return Some(Forbidden::Loopback);
+    }
+    inside_name(inside)
+}
+
+/// Why the address that stands in such a name is forbidden: `10.0.0.1`, `10-0-0-1`, `a9fea9fe` or `--1`, with whatever stands
+/// before it.
+fn inside_name(name: &str) -> Option<Forbidden> {
+    let parts: Vec<&str> = name.split(['.', '-']).collect();
+    let four = parts.windows(4).filter_map(|four| four.join(".").parse::<Ipv4Addr>().ok()).map(IpAddr::V4);
+    let hexadecimal = |part: &&str| (part.len() == 8).then(|| u32::from_str_radix(part, 16).ok()).flatten();
+    let in_hexadecimal = parts.iter().filter_map(hexadecimal).map(|bits| IpAddr::V4(Ipv4Addr::from(bits)));
+    let last = name.rsplit('.').next().unwrap_or_default();
+    let v6 = last.replace('-', ":").parse::<Ipv6Addr>().ok().map(IpAddr::V6);
+    four.chain(in_hexadecimal).chain(v6).find_map(forbidden)
+}
+
 /// Why no endpoint may have this address, if so. Looks through the forms in which IPv6 carries IPv4 addresses.
 pub fn forbidden(address: IpAddr) -> Option<Forbidden> {
     let kind = match address {
@@ -134,19 +176,33 @@ fn forbidden_v6(address: Ipv6Addr) -> Option<Forbidden> {
     } else if address.is_multicast() {
         Some(Forbidden::Multicast)
     } else {
-        embedded_v4(address).and_then(|v4| forbidden(IpAddr::V4(v4)))
+        embedded_v4(address).into_iter().flatten().find_map(|v4| forbidden(IpAddr::V4(v4)))
     }
 }
 
-/// The IPv4 address inside an IPv4-mapped, IPv4-compatible or NAT64 (RFC 6052) address.
-fn embedded_v4(address: Ipv6Addr) -> Option<Ipv4Addr> {
+/// The IPv4 addresses inside an IPv6 address: IPv4-mapped, IPv4-compatible, IPv4-translated (RFC 2765), NAT64 under both of its
+/// prefixes (RFC 6052, RFC 8215), 6to4, the server and the client of Teredo, and ISATAP under any prefix.
+fn embedded_v4(address: Ipv6Addr) -> [Option<Ipv4Addr>; 4] {
+    let octets = address.octets();
+    let at = |places: [usize; 4]| Some(Ipv4Addr::from(places.map(|place| octets[place])));
+    let last = at([12, 13, 14, 15]);
     match address.segments() {
-        [0, 0, 0, 0, 0, 0xffff | 0, _, _] | [0x64, 0xff9b, 0, 0, 0, 0, _, _] => {
-            let [.., a, b, c, d] = address.octets();
-            Some(Ipv4Addr::new(a, b, c, d))
+        [0, 0, 0, 0, 0, 0xffff | 0, _, _] | [0, 0, 0, 0, 0xffff, 0, _, _] | [0x64, 0xff9b, 0, 0, 0, 0, _, _] => {
+            [last, None, None, None]
         }
-        _ => None,
+        // Whoever runs the translator chooses the length of the prefix: 48, 56, 64 or 96 bits. Zeros are a longer one's padding.
+        [0x64, 0xff9b, 1, ..] => [at([6, 7, 9, 10]), at([7, 9, 10, 11]), at([9, 10, 11, 12]), last]
+            .map(|found| found.filter(|v4| v4.octets()[0] != 0)),
+        [0x2002, ..] => [at([2, 3, 4, 5]), isatap(address), None, None],
+        [0x2001, 0, ..] => [at([4, 5, 6, 7]), last.map(|client| Ipv4Addr::from(!u32::from(client))), None, None],
+        _ => [isatap(address), None, None, None],
     }
+}
+
+/// The IPv4 address in an interface identifier of ISATAP (RFC 5214).
+fn isatap(address: Ipv6Addr) -> Option<Ipv4Addr> {
+    let [.., 0 | 0x200, 0x5efe, high, low] = address.segments() else { return None };
+    Some(Ipv4Addr::from(u32::from(high) << 16 | u32::from(low)))
 }
 
 /// Whether this is a DNS name as istiod's `ValidateFQDN` accepts it, and not a number in disguise (`1.2.3`, `0x7f000001`),
@@ -240,6 +296,39 @@ mod tests {
             ("100.100.100.200", Some(MetadataServer)),
             ("::ffff:100.100.100.200", Some(MetadataServer)),
             ("fd00:ec2::254", Some(MetadataServer)),
+            // IPv4 addresses inside IPv6 ones, and some that only look alike.
+            ("2002:a9fe:a9fe::1", Some(LinkLocal)),
+            ("2002:7f00:1::", Some(Loopback)),
+            ("2002:6464:64c8::", Some(MetadataServer)),
+            ("2002:a00:1::1", None),
+            ("64:ff9b::7f00:1", Some(Loopback)),
+            ("64:ff9b:1::a9fe:a9fe", Some(LinkLocal)),
+            ("64:ff9b:1::a00:1", None),
+            ("64:ff9b:1:a9fe:a9:fe00::", Some(LinkLocal)),
+            ("::ffff:0:169.254.169.254", Some(LinkLocal)),
+            ("::ffff:0:10.0.0.1", None),
+            ("2001:0:a9fe:a9fe::1", Some(LinkLocal)),
+            ("2001:0:4136:e378:8000:63bf:5601:5601", Some(LinkLocal)),
+            ("2001:0:4136:e378:8000:63bf:3fff:fdd2", None),
+            ("2001:db8::5efe:169.254.169.254", Some(LinkLocal)),
+            ("2001:db8::200:5efe:127.0.0.1", Some(Loopback)),
+            ("2001:db8::5efe:10.0.0.1", None),
+            // Names that lead there.
+            ("metadata.google.internal", Some(MetadataServer)),
+            ("Metadata.Google.Internal.", Some(MetadataServer)),
+            ("metadata.goog", Some(MetadataServer)),
+            ("instance-data.ec2.internal", Some(MetadataServer)),
+            ("metadata.tencentyun.com", Some(MetadataServer)),
+            ("metadata", Some(MetadataServer)),
+            ("metadata.example.com", None),
+            ("ip6-localhost", Some(Loopback)),
+            ("localhost.localdomain", Some(Loopback)),
+            ("169.254.169.254.nip.io", Some(LinkLocal)),
+            ("app-127-0-0-1.sslip.io", Some(Loopback)),
+            ("a9fea9fe.nip.io", Some(LinkLocal)),
+            ("a.0--1.sslip.io", Some(Loopback)),
+            ("www.lvh.me", Some(Loopback)),
+            ("10.0.0.1.nip.io", None),
         ] {
             assert_eq!(Address::read(host).unwrap().forbidden(), expected, "{host}");
         }

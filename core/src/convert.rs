@@ -124,7 +124,7 @@ fn report_none(request: &Request, diagnostics: &mut Diagnostics) {
     diagnostics.add(
         Code::NoEndpoints,
         Subject::Service,
-        format!("{message}; the entry has no endpoints, and keeps its ports and resolution"),
+        format!("{message}; no endpoint comes of it, and the entry keeps its ports and resolution"),
         "See the registry, and what is said of each instance.",
     );
 }

@@ -7,6 +7,7 @@
 //! what he likes in the update, and gives it a new content revision with [`revision::of`]. He depends on this crate without
 //! its default features, and exports what he made with [`model::export!`]; `wit/examples/rust` is one.
 
+#![deny(missing_docs)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod address;

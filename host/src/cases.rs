@@ -1,6 +1,6 @@
 //! Golden cases: one entry and one answer as files, and the outcome that a module is to give for them.
 //!
-//! A case is a folder: `entry.yaml`, `answer.json`, where wanted `earlier.json` (an answer whose content the entry already
+//! A case is a folder: `entry.yaml`, `answer.json`, optionally `earlier.json` (an answer whose content the entry already
 //! holds) and `parameters.json`, and `outcome.json`, which a command writes. The tests of the default rules and
 //! `polaris2istio module test` read them by the same code, so that a case of the one is a case of the other.
 
@@ -10,6 +10,7 @@ pub mod files;
 mod layout;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use polaris2istio_core::model::{Outcome, Request, Service, Verdict};
 use polaris2istio_core::parameters::NAMES;
@@ -19,6 +20,7 @@ use crate::converter::{self, CallError, LoadedModule, Parameters};
 use crate::entries::Document;
 use crate::plan::AddressRule;
 use crate::registry::{self, Content};
+use crate::text;
 
 pub use answer::Answer;
 pub use error::CaseError;
@@ -27,22 +29,16 @@ pub use layout::pretty;
 
 /// The entry, as `kubectl get -o yaml` gives it or an operator writes it.
 pub const ENTRY: &str = "entry.yaml";
-/// The registry's answer.
 pub const ANSWER: &str = "answer.json";
-/// Where there is one: an earlier answer, whose content is what the entry holds.
+/// Optional: an earlier answer, whose content the entry holds.
 pub const EARLIER: &str = "earlier.json";
-/// Where there are any: the module's parameters, as an object of texts.
+/// Optional: the module's parameters, as an object of texts.
 pub const PARAMETERS: &str = "parameters.json";
-/// What the module is to say.
 pub const OUTCOME: &str = "outcome.json";
 
-/// One case.
 pub struct Case {
-    /// The folder's name.
     pub name: String,
-    /// The folder.
     pub directory: PathBuf,
-    /// The entry.
     pub document: Document,
     parameters: Parameters,
     request: Request,
@@ -50,7 +46,7 @@ pub struct Case {
 }
 
 impl Case {
-    /// The folders of all cases under a folder, by name; the folder itself where it is a case.
+    /// The folders of all cases under a folder, by name; the folder itself if it is a case.
     pub fn directories(root: &Path) -> Result<Vec<PathBuf>, CaseError> {
         if root.join(ENTRY).is_file() {
             return Ok(vec![root.to_owned()]);
@@ -67,7 +63,7 @@ impl Case {
         if directories.is_empty() { Err(CaseError::None { path: root.to_owned() }) } else { Ok(directories) }
     }
 
-    /// Reads a case. `more` are parameters that count where the case has none of that name.
+    /// Reads a case. `more` are parameters that count if the case has none of that name.
     pub fn read(directory: &Path, more: &[(String, String)]) -> Result<Self, CaseError> {
         check_names(directory)?;
         let path = |file: &str| directory.join(file);
@@ -96,12 +92,12 @@ impl Case {
         })
     }
 
-    /// What the module is asked, as the host asks it, without a published content revision.
+    /// The request to the module as the host makes it, without a published content revision.
     pub fn request(&self) -> &Request {
         &self.request
     }
 
-    /// What it was asked before, where the case is about a change.
+    /// The earlier request, if the case is about a change.
     pub fn earlier(&self) -> Option<&Request> {
         self.earlier.as_ref()
     }
@@ -113,39 +109,39 @@ impl Case {
         AddressRule::read(&known).map_err(|failure| CaseError::unfit(&self.directory.join(PARAMETERS), failure.message))
     }
 
-    /// The whole request: with the content revision of the earlier answer, where there is one.
-    pub fn question(&self, converter: &LoadedModule) -> Result<Request, CallError> {
+    /// The whole request, with the content revision of the earlier answer, if there is one.
+    pub fn question(&self, module: &LoadedModule) -> Result<Request, CallError> {
         let mut request = self.request.clone();
         if let Some(earlier) = &self.earlier
-            && let Verdict::Update(update) = converter.ask(earlier)?.verdict
+            && let Verdict::Update(update) = module.ask(earlier)?.verdict
         {
             request.published = update.content_revision;
         }
         Ok(request)
     }
 
-    /// The text of the outcome that is expected; none where it was never written.
+    /// The text of the expected outcome; `None` if it was never written.
     pub fn expected(&self) -> Result<Option<String>, CaseError> {
         let text = if_there(files::read(&self.directory.join(OUTCOME)))?;
-        Ok(text.map(|text| String::from_utf8_lossy(&text).into()))
+        Ok(text.map(|text| String::from_utf8_lossy(text::without_mark(&text)).into()))
     }
 
-    /// Writes the outcome that is expected from now on.
+    /// Writes the expected outcome.
     pub fn expect(&self, text: &str) -> Result<(), CaseError> {
         let path = self.directory.join(OUTCOME);
         std::fs::write(&path, text).map_err(|source| CaseError::Unwritable { path, source })
     }
 }
 
-/// What an outcome of a case breaks of the contract, in words; none where it keeps it.
-pub fn breach(case: &Case, converter: &LoadedModule, request: &Request, outcome: &Outcome) -> Option<String> {
+/// The breach of the contract by an outcome of a case, in words; `None` if it keeps the contract.
+pub fn breach(case: &Case, module: &LoadedModule, request: &Request, outcome: &Outcome) -> Option<String> {
     match case.addresses() {
-        Ok(addresses) => converter::breach(converter, request, outcome, &case.document.entry, &addresses),
+        Ok(addresses) => converter::breach(module, request, outcome, &case.document.entry, &addresses),
         Err(error) => Some(error.to_string()),
     }
 }
 
-/// A file that nothing reads is likely a misspelt one.
+/// Refuses a file that no code reads: it is likely a misspelt one.
 fn check_names(directory: &Path) -> Result<(), CaseError> {
     let unreadable = |source| CaseError::Unreadable { path: directory.to_owned(), source };
     for file in directory.read_dir().map_err(unreadable)? {
@@ -161,16 +157,17 @@ fn check_names(directory: &Path) -> Result<(), CaseError> {
 fn parameters(directory: &Path) -> Result<Parameters, CaseError> {
     let path = directory.join(PARAMETERS);
     let Some(text) = if_there(files::read(&path))? else { return Ok(Parameters::new()) };
-    let map: std::collections::BTreeMap<String, String> = serde_json::from_slice(&text).map_err(|error| {
-        CaseError::unfit(&path, format!("{error}; write an object of texts, as {{\"env\": \"prod\"}}"))
-    })?;
+    let map: std::collections::BTreeMap<String, String> =
+        serde_json::from_slice(text::without_mark(&text)).map_err(|error| {
+            CaseError::unfit(&path, format!("{error}; write an object of texts, as {{\"env\": \"prod\"}}"))
+        })?;
     Ok(map.into_iter().collect())
 }
 
-/// What a module is told of an answer.
+/// The service of an answer, as the module is given it.
 fn service(answer: registry::Answer) -> Service {
     match answer.content {
-        Content::Listed(service) => service,
+        Content::Listed(service) => Arc::unwrap_or_clone(service),
         Content::Missing => empty_service(Some(&answer.service)),
     }
 }

@@ -6,11 +6,14 @@ pub mod annotation;
 mod backoff;
 pub mod digest;
 mod hash;
+mod http;
 mod kube_watch;
 mod lenient;
 mod log_once;
 pub mod percent;
 mod redact;
+mod text;
+mod title;
 mod tls;
 pub mod watch_dir;
 

@@ -29,9 +29,21 @@ impl<K: Eq + Hash> LogOnce<K> {
         self.last.remove(subject).is_some()
     }
 
-    /// Lets everything be logged anew.
-    pub(crate) fn clear(&mut self) {
+    /// Ends all subjects. Returns whether something was logged on any.
+    pub(crate) fn clear(&mut self) -> bool {
+        let any = !self.last.is_empty();
         self.last.clear();
+        any
+    }
+
+    /// Ends the subjects that are not among these.
+    pub(crate) fn retain(&mut self, mut stays: impl FnMut(&K) -> bool) {
+        self.last.retain(|subject, _| stays(subject));
+    }
+
+    /// How many subjects something was logged on.
+    pub(crate) fn len(&self) -> usize {
+        self.last.len()
     }
 }
 
@@ -45,7 +57,9 @@ mod tests {
         assert!(log.is_news("a", "x") && !log.is_news("a", "x") && log.is_news("b", "x"));
         assert!(log.is_news("a", "y") && log.is_news("a", "x"), "another text");
         assert!(log.end(&"a") && !log.end(&"a") && log.is_news("a", "x"), "after its end");
-        log.clear();
-        assert!(log.is_news("b", "x"));
+        log.retain(|subject| *subject != "a");
+        assert_eq!(log.len(), 1);
+        assert!(log.is_news("a", "x") && !log.is_news("b", "x"));
+        assert!(log.clear() && !log.clear() && log.is_news("b", "x"));
     }
 }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 pub struct Percent(u8);
 
 impl Percent {
-    /// So many percent; 100 where it is more.
+    /// So many percent; 100 if it is more.
     pub const fn new(percent: u8) -> Self {
         if percent > 100 { Self(100) } else { Self(percent) }
     }
@@ -21,8 +21,8 @@ impl Percent {
         part.saturating_mul(100) > whole.saturating_mul(self.0.into())
     }
 
-    /// Whether this share takes what stands at a place between 0 and 1.
-    pub fn takes(self, place: f64) -> bool {
+    /// Whether this share includes a place between 0 and 1.
+    pub fn includes(self, place: f64) -> bool {
         place * 100.0 < f64::from(self.0)
     }
 }

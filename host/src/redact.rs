@@ -4,7 +4,7 @@ use clap::Command;
 use clap::error::{ContextKind, ContextValue, Error};
 
 /// Stands for a value that is not repeated.
-const NOT_SHOWN: &str = "(not shown)";
+pub(crate) const NOT_SHOWN: &str = "(not shown)";
 
 /// Flags whose values may be secrets in any form.
 const SECRET: [&str; 2] = ["--module-param", "--polaris-token"];

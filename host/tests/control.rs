@@ -1,4 +1,4 @@
-//! What others in the process may tell a running controller: to release what is held, and to stop writing.
+//! The commands of the process to a running controller: to release holds, and to pause writes.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a panic is how a test fails")]
 
 use std::num::NonZeroU32;
@@ -51,7 +51,7 @@ impl Mesh {
         let gate = Arc::new(Gate::default());
         shut.iter().for_each(|reason| gate.block(*reason));
         let holds = Arc::new(Holds::new("20%".parse().unwrap()));
-        let backend = Arc::new(DirectoryBackend::new(&path("out"), Arc::clone(&gate)).unwrap());
+        let backend = Arc::new(DirectoryBackend::new(&path("entries"), &path("out"), Arc::clone(&gate)).unwrap());
         let config = DirectoryConfig { path: path("answers"), options: WatchOptions::default() };
         let module = LoadedModule::new(&ModuleBytes::embedded(), Limits::default(), Vec::new()).unwrap();
         let parts = Parts {
@@ -206,7 +206,7 @@ async fn nothing_is_written_while_the_gate_is_shut_and_all_when_it_opens() {
     mesh.gate.unblock(BlockReason::ModuleMissing);
     mesh.expect("a", &FOUR).await;
     mesh.expect("b", &FOUR).await;
-    // Another one writes from now on; holds are his to show.
+    // Another replica writes from now on; it shows the holds.
     mesh.gate.block(BlockReason::Standby);
     mesh.answer("a", &[]);
     mesh.answer("b", &[1, 2, 3, 4, 5]);

@@ -43,7 +43,7 @@ fn answers_are_bounded() {
         let error = decode_answer(text.as_bytes(), "text").unwrap_err().to_string();
         assert!(error.contains("text: ") && error.len() < 4_096, "{error:.400}");
     }
-    // What a server says of itself is repeated in part.
+    // A server's own words are repeated in part.
     let chatty = format!(r#"{{"code":500001,"info":"{}"}}"#, "x".repeat(1 << 20));
     let error = decode_answer(chatty.as_bytes(), "text").unwrap_err().to_string();
     assert!(error.contains("500001") && error.len() < 1_024, "{error:.400}");

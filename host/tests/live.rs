@@ -16,7 +16,7 @@ use docs::{Document, root};
 
 const SOON: Duration = Duration::from_secs(30);
 
-/// A controller over the example's directories, whose module comes from a file and is changed by a person alone.
+/// A controller over the example's directories, whose module comes from a file and is changed by the operator alone.
 struct ActiveModules {
     directory: TempDir,
     process: Child,

@@ -1,4 +1,4 @@
-//! `module inspect`, `test` and `diff` as a person meets them: what they print, their exit codes, and refusals.
+//! `module inspect`, `test` and `diff` as the operator meets them: their output, exit codes, and refusals.
 //!
 //! Other modules than the embedded one are made of it by changing texts in its bytes, so that no toolchain is needed.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a panic is how a test fails")]
@@ -123,7 +123,7 @@ fn refusals_name_the_reason_and_the_remedy() {
     );
 }
 
-/// What the default rules are held to by the tests' own runner holds under this one as well.
+/// The default rules pass the same golden cases by this verb as by the tests' own runner.
 #[test]
 fn the_embedded_module_passes_its_cases() {
     let count = Path::new(&cases()).read_dir().unwrap().count();
@@ -288,7 +288,7 @@ fn the_readme_agrees() {
     assert!(commands.len() > 5, "{commands:?}");
     for command in commands {
         match command.strip_prefix("polaris2istio ") {
-            // What the examples' builds make is not here.
+            // The products of the examples' builds are not here.
             Some(arguments) if arguments.contains("wit/examples/") => {}
             Some(arguments) => {
                 let arguments: Vec<_> = arguments.split(' ').collect();

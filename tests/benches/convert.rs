@@ -1,4 +1,4 @@
-//! What a conversion costs, natively and in the sandbox, measured in turn in one run, since machines are noisy.
+//! The cost of a conversion, natively and in the sandbox, measured in turn in one run, since machines are noisy.
 //!
 //! `cargo bench -p polaris2istio-tests --bench convert`
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a benchmark may fail loudly")]
@@ -14,7 +14,7 @@ const ROUNDS: usize = 31;
 
 fn main() {
     let start = Instant::now();
-    let converter = LoadedModule::new(&ModuleBytes::embedded(), Limits::default(), Vec::new()).unwrap();
+    let module = LoadedModule::new(&ModuleBytes::embedded(), Limits::default(), Vec::new()).unwrap();
     println!("load, check and compile the embedded module: {} ms", start.elapsed().as_millis());
     println!(
         "{:>9}  {:>12}  {:>12}  {:>12}  {:>6}  {:>9}",
@@ -30,9 +30,9 @@ fn main() {
         let (mut native, mut component, mut unchanged) = (Vec::new(), Vec::new(), Vec::new());
         for _ in 0..ROUNDS {
             native.push(time(repeat, || drop(polaris2istio_core::convert(&request).unwrap())));
-            component.push(time(repeat, || drop(converter.call(&request.service, &request.entry, None).unwrap())));
+            component.push(time(repeat, || drop(module.call(&request.service, &request.entry, None).unwrap())));
             unchanged.push(time(repeat, || {
-                drop(converter.call(&request.service, &request.entry, published.as_deref()).unwrap())
+                drop(module.call(&request.service, &request.entry, published.as_deref()).unwrap())
             }));
         }
         let (native, component, unchanged) = (median(native), median(component), median(unchanged));

@@ -1,5 +1,5 @@
-//! Components that are not ours: one that misbehaves as it is told, compiled as a user would compile his, and dummies of any
-//! world.
+//! Components that are not ours: one that misbehaves as it is told, compiled as an operator would compile one, and dummies
+//! of any world.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -1,8 +1,8 @@
-//! What the tests against real servers share: the servers themselves, and the
-//! one way to wait for something.
+//! The shared part of the tests against real servers: the servers themselves,
+//! and the one way to wait for something.
 //!
-//! A test starts like this, and so is skipped, loudly, where the servers have
-//! not been built:
+//! A test starts like this, and so is skipped, loudly, if the servers have not
+//! been built:
 //!
 //! ```no_run
 //! # use polaris2istio_tests::servers;

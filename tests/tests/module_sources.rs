@@ -29,8 +29,8 @@ async fn next(follower: &mut Follower) -> SourceNews {
 #[track_caller]
 fn has(news: SourceNews, bytes: &[u8]) -> ModuleBytes {
     match news {
-        SourceNews::Module(candidate) if candidate.bytes == bytes => candidate,
-        other => panic!("another candidate was expected than {other:?}"),
+        SourceNews::Module(module) if module.bytes == bytes => module,
+        other => panic!("another module was expected than {other:?}"),
     }
 }
 
@@ -55,20 +55,20 @@ async fn a_tag_is_followed_and_a_digest_is_not_moved() {
     let pinned = registry.push("team/rules", "v1", &embedded.bytes).await;
     let started = Instant::now();
     let mut by_tag = follow(source(&registry, "team/rules:v1"), settings());
-    let candidate = has(next(&mut by_tag).await, &embedded.bytes);
-    eprintln!("{} bytes pulled in {:?}", candidate.bytes.len(), started.elapsed());
-    assert_eq!(candidate.digest, embedded.digest);
-    assert_eq!(candidate.origin, format!("oci://{}/team/rules:v1@{pinned}", registry.address()));
+    let module = has(next(&mut by_tag).await, &embedded.bytes);
+    eprintln!("{} bytes pulled in {:?}", module.bytes.len(), started.elapsed());
+    assert_eq!(module.digest, embedded.digest);
+    assert_eq!(module.origin, format!("oci://{}/team/rules:v1@{pinned}", registry.address()));
     let mut by_digest = follow(source(&registry, &format!("team/rules@{pinned}")), settings());
     has(next(&mut by_digest).await, &embedded.bytes);
 
     let moved = registry.push("team/rules", "v1", b"another").await;
     let started = Instant::now();
-    let candidate = has(next(&mut by_tag).await, b"another");
+    let module = has(next(&mut by_tag).await, b"another");
     let seen = started.elapsed();
     eprintln!("a moved tag was seen after {seen:?}");
     assert!(seen < POLL * 2 + Duration::from_secs(2), "{seen:?}");
-    assert!(candidate.origin.ends_with(&moved), "{}", candidate.origin);
+    assert!(module.origin.ends_with(&moved), "{}", module.origin);
     assert_eq!(
         fetch(&source(&registry, &format!("team/rules:v1@{pinned}")), &settings()).await.unwrap(),
         ModuleBytes { origin: format!("oci://{}/team/rules:v1@{pinned}", registry.address()), ..embedded }

@@ -13,10 +13,13 @@ say() { printf '%s: %s\n' "$(basename "$PWD")" "$*" >&2; }
 
 # The component encoder and the generator of C bindings. Any of their versions that can read each other would do.
 wasm_tools=1.254.2
-wit_bindgen=0.61.1
+wit_bindgen=0.60.0
+
+# Where cargo builds what is not an example: as it would from the root.
+target=$(cd "$root" && realpath -m "${CARGO_TARGET_DIR:-target}")
 
 # need_crate <crate> <version> <binary> <features>: a tool from crates.io. Not optimised, and without the rest of its features: it
-# has a second's work to do, and minutes to be compiled.
+# has a second's work to do, and minutes to be compiled. What the tools share is compiled once.
 need_crate() {
   local home=$tools/$3-$2
   if [ ! -x "$home/bin/$3" ]; then
@@ -24,9 +27,8 @@ need_crate() {
     mkdir -p "$tools"
     local new
     new=$(mktemp -d "$tools/.$3-XXXXXX")
-    CARGO_PROFILE_DEV_DEBUG=0 cargo install --debug --quiet --locked "$1" --version "$2" --no-default-features --features "$4" --root "$new" --target-dir "$new/target" >&2 ||
+    CARGO_PROFILE_DEV_DEBUG=0 cargo install --debug --locked "$1" --version "$2" --no-default-features --features "$4" --root "$new" --target-dir "$target/tools" >&2 ||
       { rm -rf "$new"; return 1; }
-    rm -rf "$new/target"
     mv -T "$new" "$home" 2>/dev/null || rm -rf "$new"
   fi
   PATH=$home/bin:$PATH
@@ -47,20 +49,20 @@ need_files() {
   if command -v apt-get >/dev/null && [ "$(id -u)" = 0 ]; then
     say "installing ${*:2}"
     apt-get update -qq >&2 || say "apt-get update failed; going on with the package lists at hand"
-    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${@:2}" >&2
+    DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=600 install -y -qq --no-install-recommends "${@:2}" >&2
   else
     say "missing: ${*:2}. Run this, then start again: apt-get install -y ${*:2}"
     return 1
   fi
 }
 
-# polaris2istio <arguments>: the binary that POLARIS2ISTIO names, else the one of this source tree.
+# polaris2istio <arguments>: the binary that POLARIS2ISTIO names, else the one of this source tree, as the quickstart builds it.
 polaris2istio() {
-  if [ -n "${POLARIS2ISTIO:-}" ]; then
-    "$POLARIS2ISTIO" "$@"
-  else
-    cargo run --quiet --locked --manifest-path "$root/Cargo.toml" --package polaris2istio -- "$@"
+  if [ -z "${POLARIS2ISTIO:-}" ]; then
+    (cd "$root" && cargo build --locked --workspace --bin polaris2istio) >&2
+    POLARIS2ISTIO=$target/debug/polaris2istio
   fi
+  "$POLARIS2ISTIO" "$@"
 }
 
 # try_module <component> [<flag of module test>...]: what it is, and its cases.

@@ -1,4 +1,4 @@
-//! What a module says to a case, and how that is written down.
+//! A module's answer to a case, and its written form.
 
 use polaris2istio_core::model::{Outcome, Request};
 use serde_json::json;
@@ -6,19 +6,17 @@ use serde_json::json;
 use super::layout::pretty;
 use crate::converter::{CallError, LoadedModule};
 
-/// An outcome, or the module's own word that it cannot convert. Traps and the like are nothing to be expected.
+/// An outcome, or the module's own statement that it cannot convert. A trap or the like cannot be expected.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Answer {
-    /// It converted.
     Outcome(Outcome),
-    /// It said why not.
+    /// It failed, with its reason.
     Failure(String),
 }
 
 impl Answer {
-    /// Asks the module.
-    pub fn of(converter: &LoadedModule, request: &Request) -> Result<Self, CallError> {
-        match converter.ask(request) {
+    pub fn of(module: &LoadedModule, request: &Request) -> Result<Self, CallError> {
+        match module.ask(request) {
             Ok(outcome) => Ok(Self::Outcome(outcome)),
             Err(CallError::Failed { message }) => Ok(Self::Failure(message)),
             Err(error) => Err(error),

@@ -1,59 +1,38 @@
-//! What can be wrong with the files of a case.
+//! The errors in the files of a case.
 
 use std::path::{Path, PathBuf};
 
-/// Why a case cannot be run.
+/// The reasons why a case cannot be run.
 #[derive(Debug, thiserror::Error)]
 pub enum CaseError {
     /// A folder or a file cannot be read.
     #[error("{}: cannot be read: {source}", path.display())]
-    Unreadable {
-        /// Which.
-        path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
+    Unreadable { path: PathBuf, source: std::io::Error },
     /// The outcome cannot be written.
     #[error("{}: cannot be written: {source}", path.display())]
-    Unwritable {
-        /// Which.
-        path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
+    Unwritable { path: PathBuf, source: std::io::Error },
     /// There is no case at all.
     #[error(
         "{}: holds no case; a case is a folder with {} and {}, in the folder that is given",
         path.display(), super::ENTRY, super::ANSWER
     )]
     None {
-        /// Where cases were looked for.
+        /// The folder in which cases were sought.
         path: PathBuf,
     },
-    /// A file that every case has is not there.
+    /// A file that every case has is missing.
     #[error("{}: is not there; a case has {} and {}", path.display(), super::ENTRY, super::ANSWER)]
-    Missing {
-        /// Which.
-        path: PathBuf,
-    },
+    Missing { path: PathBuf },
     /// A file that no case has.
     #[error(
         "{}: is no file of a case; a case has {}, {}, {}, {} and {}, and nothing else",
         path.display(), super::ENTRY, super::ANSWER, super::EARLIER, super::PARAMETERS, super::OUTCOME
     )]
-    Unknown {
-        /// Which.
-        path: PathBuf,
-    },
-    /// A file's content will not do.
+    Unknown { path: PathBuf },
+    /// A file's content is unfit.
     #[error("{}: {detail}", path.display())]
-    Unfit {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        detail: String,
-    },
-    /// A file's text cannot be read; what is said names the file.
+    Unfit { path: PathBuf, detail: String },
+    /// A file's text cannot be read; the message names the file.
     #[error("{0}")]
     Text(String),
 }

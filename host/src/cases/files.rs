@@ -8,7 +8,7 @@ use crate::binding::binding;
 use crate::entries::Document;
 use crate::registry::{Answer, decode_answer};
 
-/// Longer names are no names of the registry; a case about such an entry has an answer about something else.
+/// The longest name of the registry. A case about an entry with a longer one has an answer about another service.
 const LONGEST_NAME: usize = 128;
 
 /// The one ServiceEntry of a file.
@@ -44,7 +44,7 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>, CaseError> {
     std::fs::read(path).map_err(|source| CaseError::Unreadable { path: path.to_owned(), source })
 }
 
-/// None where there is no such file.
+/// The text of a file; `None` if there is no such file.
 pub(super) fn if_there<T>(found: Result<T, CaseError>) -> Result<Option<T>, CaseError> {
     match found {
         Ok(found) => Ok(Some(found)),

@@ -1,4 +1,4 @@
-//! JSON as people read it: keys sorted, and whatever fits stands in one line.
+//! JSON for human readers: keys sorted, and whatever fits stands in one line.
 
 use serde_json::Value;
 
@@ -12,7 +12,7 @@ pub fn pretty(value: &Value) -> String {
     text
 }
 
-/// `taken` is what else stands in the value's first line.
+/// Writes a value. `taken` is the width of the text that precedes it in its first line.
 fn write(value: &Value, depth: usize, taken: usize, text: &mut String) {
     let line = inline(value);
     if 2 * depth + taken + line.len() < WIDTH || !(value.is_array() || value.is_object()) {
@@ -49,7 +49,7 @@ fn inline(value: &Value) -> String {
     }
 }
 
-/// The order must not depend on which features of serde_json some other crate asks for.
+/// The order must not depend on the features of serde_json that some other crate asks for.
 fn sorted(value: &Value) -> Vec<(String, &Value)> {
     let mut parts: Vec<_> = value
         .as_object()

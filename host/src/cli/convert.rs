@@ -3,8 +3,9 @@
 use std::process::ExitCode;
 
 use clap::Args;
+use polaris2istio_core::model::Severity;
 
-use super::offline::{Format, OfflineArgs, print, severity};
+use super::offline::{Format, OfflineArgs, Written, print, severity};
 use crate::controller::line;
 
 const EXAMPLES: &str = "\
@@ -34,13 +35,14 @@ pub(super) fn convert(args: &ConvertArgs) -> anyhow::Result<ExitCode> {
     for diagnostic in &offline.outcome.diagnostics {
         eprintln!("{} {}: {}", severity(diagnostic.severity), diagnostic.code, line(diagnostic, &offline.service));
     }
-    if offline.missing {
-        eprintln!(
-            "note: the registry has no such service; a running controller holds the last endpoints for --empty-hold first"
-        );
+    for remark in &offline.remarks {
+        eprintln!("{} {}: {}", severity(remark.severity), remark.code, remark.text);
     }
     let Some(update) = offline.update() else { return Ok(ExitCode::from(1)) };
-    let apply = args.offline.apply(&offline, update)?;
+    let Written { apply, holds } = args.offline.apply(&offline, update)?;
+    for hold in holds.iter().filter(|hold| hold.severity != Severity::Info) {
+        eprintln!("{} {}: {}", severity(hold.severity), hold.code, hold.text);
+    }
     let object = match &apply {
         Some(apply) => offline.document.with(apply),
         None => offline.document.value.clone(),

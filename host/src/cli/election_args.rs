@@ -7,7 +7,7 @@ use clap::{ArgAction, Args};
 use crate::election::ElectionConfig;
 use crate::run::Target;
 
-/// The lease, where none is named.
+/// The lease, if none is named.
 const LEASE: &str = "polaris2istio";
 
 /// Which of several replicas writes.
@@ -26,7 +26,7 @@ pub struct ElectionArgs {
 }
 
 impl ElectionArgs {
-    /// None for a run that takes no part, because it is for itself or there is nobody beside it.
+    /// The election; `None` for a run that takes no part, because it is for itself or the only replica.
     pub(super) fn config(&self, target: &Target, entries: &str, for_itself: bool) -> Option<ElectionConfig> {
         if !self.leader_election || for_itself || matches!(target, Target::Directory { .. }) {
             return None;
@@ -45,13 +45,14 @@ impl ElectionArgs {
     }
 }
 
-/// A name of this process alone: a container that is restarted in its pod is another one.
+/// A name of this process alone: a container that is restarted in its pod gets another one.
 fn identity() -> String {
     let host = std::env::var("POD_NAME").or_else(|_| std::env::var("HOSTNAME")).unwrap_or_else(|_| LEASE.into());
     format!("{host}_{:08x}", rand::random::<u32>())
 }
 
-/// What a Lease can say: whole seconds. In two, a renewal every quarter of a second still leaves room for a slow answer.
+/// Reads a time that a Lease can hold: whole seconds. In two, a renewal every quarter of a second still leaves room for a
+/// slow answer.
 fn duration(text: &str) -> Result<Duration, String> {
     let time = humantime::parse_duration(text).map_err(|error| error.to_string())?;
     match (time.subsec_nanos(), time.as_secs()) {

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Args;
+use polaris2istio_core::address::Address;
 use polaris2istio_core::model::{Diagnostic, Instance, Severity, Subject, Update};
 use serde::Serialize;
 
@@ -11,6 +12,7 @@ use super::output::Output;
 use crate::controller::line;
 use crate::dns::{DnsEntry, Mode, Names, Settings, names};
 use crate::rollout::line as endpoint_line;
+use crate::title::title;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -75,21 +77,37 @@ pub(super) fn explain(args: &ExplainArgs) -> anyhow::Result<ExitCode> {
     let update = offline.update();
     let mut explanation = explanation(&offline, update.as_ref());
     explanation.notes.extend(args.names(&offline));
+    let rejected = update.is_none();
+    // What cannot be written is explained first.
+    let written = update.map(|update| args.offline.apply(&offline, update)).transpose();
+    let holds =
+        written.as_ref().ok().and_then(Option::as_ref).map(|written| written.holds.as_slice()).unwrap_or_default();
+    let remarks: Vec<_> = offline.remarks.iter().chain(holds).collect();
+    if let Some(verdict) = remarks.iter().find_map(|remark| remark.verdict).filter(|_| !rejected) {
+        explanation.verdict = verdict;
+    }
+    if written.is_err() {
+        explanation.verdict = "not written: the entry is left as it is";
+    }
+    explanation.notes.extend(remarks.into_iter().map(|remark| Reason {
+        severity: severity(remark.severity),
+        code: remark.code.into(),
+        text: remark.text.clone(),
+    }));
     match args.output.data() {
         Some(format) => print(&explanation, format)?,
         None => write_text(&explanation)?,
     }
-    let Some(update) = update else { return Ok(ExitCode::from(1)) };
-    args.offline.apply(&offline, update)?;
-    Ok(ExitCode::SUCCESS)
+    written?;
+    Ok(if rejected { ExitCode::from(1) } else { ExitCode::SUCCESS })
 }
 
 impl ExplainArgs {
     /// What becomes of the entry's names, as it is now.
     fn names(&self, offline: &Offline) -> Vec<Reason> {
-        let bearer = DnsEntry::new(&offline.document.entry, "");
+        let entry = DnsEntry::new(&offline.document.entry, "");
         let settings = Settings { mode: self.dns, cluster_domain: self.cluster_domain.clone() };
-        let Names { records, refusals } = names(&bearer, &settings);
+        let Names { records, refusals } = names(&entry, &settings);
         let published = records.into_iter().flatten().map(|record| Reason {
             severity: severity(Severity::Info),
             code: "dns-record".into(),
@@ -105,14 +123,20 @@ impl ExplainArgs {
 }
 
 fn explanation(offline: &Offline, update: Option<&Update>) -> Explanation {
-    let Offline { document, service, missing, outcome } = offline;
-    let instances = (0..).zip(&service.instances);
+    let Offline { document, service, outcome, .. } = offline;
+    // What stands at one address stands together.
+    let mut instances: Vec<_> = (0..).zip(&service.instances).collect();
+    instances.sort_by_key(|&(_, instance)| {
+        let address = Address::read(&instance.host);
+        (address.is_none(), address, &instance.host, instance.port)
+    });
     let notes = outcome.diagnostics.iter().filter(|diagnostic| !matches!(diagnostic.subject, Subject::Instance(_)));
     Explanation {
         entry: document.entry.title(),
-        service: format!("{}/{}{}", service.namespace, service.name, if *missing { " (does not exist)" } else { "" }),
+        service: title(&service.namespace, &service.name) + if offline.is_missing() { " (does not exist)" } else { "" },
         verdict: if update.is_some() { "converted" } else { "rejected: the entry is left as it is" },
         instances: instances
+            .into_iter()
             .map(|(position, instance)| fate(position, instance, update, &outcome.diagnostics))
             .collect(),
         notes: notes.map(|diagnostic| reason(diagnostic, line(diagnostic, service))).collect(),
@@ -150,8 +174,8 @@ fn write_text(explanation: &Explanation) -> std::io::Result<()> {
     let Explanation { entry, service, verdict, instances, notes } = explanation;
     writeln!(out, "{entry} <- {service}: {verdict}")?;
     for fate in instances {
-        let protocol = if fate.protocol.is_empty() { "-" } else { &fate.protocol };
-        writeln!(out, "\n  {}:{} {protocol} weight {}", fate.host, fate.port, fate.weight)?;
+        let protocol = if fate.protocol.is_empty() { "-".into() } else { fate.protocol.escape_debug().to_string() };
+        writeln!(out, "\n  {}:{} {protocol} weight {}", fate.host.escape_debug(), fate.port, fate.weight)?;
         match &fate.endpoint {
             Some(endpoint) => writeln!(out, "    becomes  {endpoint}")?,
             None => writeln!(out, "    left out")?,

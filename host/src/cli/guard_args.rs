@@ -32,7 +32,7 @@ pub struct GuardArgs {
 }
 
 impl GuardArgs {
-    /// What holds for all entries that say nothing else.
+    /// The settings for all entries that do not override them.
     pub(super) fn settings(&self) -> Settings {
         Settings {
             empty_hold: self.empty_hold,

@@ -10,11 +10,12 @@ mod observe_args;
 mod offline;
 mod output;
 mod pause;
+mod remarks;
+mod rollout_args;
 mod run_args;
 mod sandbox_args;
 mod status;
 mod status_text;
-mod swap_args;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -28,9 +29,9 @@ pub use election_args::ElectionArgs;
 pub use guard_args::GuardArgs;
 pub use module_args::ModuleArgs;
 pub use observe_args::ObserveArgs;
+pub use rollout_args::RolloutArgs;
 pub use run_args::RunArgs;
 pub use sandbox_args::SandboxArgs;
-pub use swap_args::SwapArgs;
 
 const ABOUT: &str = "Keeps Istio ServiceEntries true to the instances of a Polaris registry";
 
@@ -83,7 +84,7 @@ enum Command {
     Resume(module::live::LiveArgs),
 }
 
-/// How log lines look.
+/// The format of log lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
     /// For people.
@@ -102,7 +103,7 @@ impl Cli {
         read.unwrap_or_else(|error| redact::usage_error(error).exit())
     }
 
-    /// Does what was asked.
+    /// Carries out the command.
     pub fn execute(self) -> anyhow::Result<ExitCode> {
         match self.command {
             Some(Command::Convert(args)) => convert::convert(&args),
@@ -129,15 +130,14 @@ fn two_dashes(argument: OsString) -> OsString {
 }
 
 fn start_logging(format: LogFormat, filter: &str) {
-    // kube's spans would stand before every line, with what the line says already; and what fails of its requests is said
-    // once, by whoever asked.
+    // kube's spans would stand before every line and repeat it; and its failed requests are logged once, by the caller.
     let filter = EnvFilter::try_new(format!("kube_runtime=warn,kube_client=off,{filter}"))
         .unwrap_or_else(|_| EnvFilter::new("info"));
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .with_target(false)
-        // A line that cannot be written is lost. To say so on standard error, which is what just failed, would be a panic.
+        // A line that cannot be written is lost. To report that on standard error, which has just failed, would be a panic.
         .log_internal_errors(false);
     match format {
         LogFormat::Json => builder.json().init(),

@@ -19,9 +19,9 @@ pub struct ModuleArgs {
 }
 
 impl ModuleArgs {
-    /// Gets the module from its source, and loads it.
-    pub async fn converter(&self) -> anyhow::Result<LoadedModule> {
-        self.sandbox.converter(&self.module).await
+    /// Fetches the module from its source, and loads it.
+    pub async fn load(&self) -> anyhow::Result<LoadedModule> {
+        self.sandbox.load(&self.module).await
     }
 
     /// The addresses that endpoints may have.

@@ -1,4 +1,4 @@
-//! Flags of what others see of a running controller.
+//! Flags of the metrics, the probes and the status of a running controller.
 
 use std::net::SocketAddr;
 use std::str::FromStr;

@@ -1,16 +1,20 @@
-//! What `convert` and `explain` share: one entry and one answer from files, through the module and the plan, with no
-//! server and no guard.
+//! What `convert` and `explain` share: one entry and one answer from files, through the module, the guard and the plan, with no
+//! server and no past.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use anyhow::Context;
 use clap::{Args, ValueEnum};
 use polaris2istio_core::model::{Outcome, Service, Severity, Update, Verdict};
 
 use super::ModuleArgs;
-use crate::binding::empty_service;
+use super::remarks::{Remark, guard, remarks};
+use crate::annotation::REVISION;
+use crate::binding::{empty_service, tell_missing};
 use crate::cases::files;
 use crate::entries::Document;
+use crate::guard::Origins;
 use crate::plan::check;
 use crate::plan::{Apply, Desired, plan};
 use crate::registry::Content;
@@ -24,6 +28,9 @@ pub(super) struct OfflineArgs {
     /// A file with a Polaris answer, as POST /v1/Discover gives it
     #[arg(long, value_name = "FILE")]
     answer: PathBuf,
+    /// What the controller's --namespace is
+    #[arg(long, value_name = "NAME", default_value = "polaris")]
+    namespace: String,
     #[command(flatten)]
     module: ModuleArgs,
 }
@@ -40,40 +47,72 @@ pub(super) enum Format {
 /// One entry with an answer, converted.
 pub(super) struct Offline {
     pub(super) document: Document,
-    pub(super) service: Service,
-    /// Whether the registry has the service at all.
-    pub(super) missing: bool,
+    /// The registry's word on the service.
+    heard: Content,
+    /// The service as the module is given it.
+    pub(super) service: Arc<Service>,
     pub(super) outcome: Outcome,
+    /// What a running controller would do with the entry, whatever the module says.
+    pub(super) remarks: Vec<Remark>,
+}
+
+/// What would be written.
+pub(super) struct Written {
+    pub(super) apply: Option<Apply>,
+    /// What the guard has to say.
+    pub(super) holds: Vec<Remark>,
 }
 
 impl OfflineArgs {
     pub(super) fn convert(&self) -> anyhow::Result<Offline> {
-        let document = files::entry(&self.entry)?;
+        let mut document = files::entry(&self.entry)?;
+        if document.value.pointer("/metadata/namespace").is_none() {
+            document.entry.metadata.namespace = Some(self.namespace.clone());
+        }
         let answer = files::answer(&self.answer, &document)?;
-        let (service, missing) = match answer.content {
-            Content::Listed(service) => (service, false),
-            Content::Missing => (empty_service(Some(&answer.service)), true),
+        let heard = answer.content;
+        let service = match &heard {
+            Content::Listed(service) => Arc::clone(service),
+            Content::Missing => Arc::new(empty_service(Some(&answer.service))),
         };
         let view = document.entry.view()?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no async runtime")?;
-        let outcome = runtime.block_on(self.module.converter())?.call(&service, &view, None)?;
-        Ok(Offline { document, service, missing, outcome })
+        let mut outcome = runtime.block_on(self.module.load())?.call(&service, &view, None)?;
+        if heard.is_missing() {
+            tell_missing(&mut outcome, &answer.service);
+        }
+        let remarks = remarks(&document.entry, &self.namespace);
+        Ok(Offline { document, heard, service, outcome, remarks })
     }
 
-    /// The apply that an update leads to, after the host's own checks.
-    pub(super) fn apply(&self, offline: &Offline, update: Update) -> anyhow::Result<Option<Apply>> {
-        let desired = Desired::of(update, &offline.service);
+    /// The apply that an update leads to, after the host's own checks and the guard.
+    pub(super) fn apply(&self, offline: &Offline, update: Update) -> anyhow::Result<Written> {
+        let Offline { service, heard, .. } = offline;
+        let origins = Origins::of(&update, service);
+        let mut desired = Desired::of(update, service);
         let live = &offline.document.entry;
-        check(&desired, live, &self.module.addresses()).context("the module's answer breaks a rule")?;
+        check(&desired, live, &self.module.addresses())?;
+        let holds = guard(&mut desired, live, heard, origins, &self.module.addresses());
+        if heard.is_missing() {
+            desired.revision = live.annotation(REVISION).unwrap_or_default().to_owned();
+            if desired.endpoints.is_empty() && live.spec.endpoints.is_empty() {
+                return Ok(Written { apply: None, holds });
+            }
+        }
         let plan = plan(&desired, live);
         for field in plan.contested {
             eprintln!("left as it is: {field}, who wants something else");
         }
-        Ok(plan.apply)
+        Ok(Written { apply: plan.apply, holds })
     }
 }
 
 impl Offline {
+    /// Whether the registry has no such service.
+    pub(super) fn is_missing(&self) -> bool {
+        self.heard.is_missing()
+    }
+
     /// The update; none where the module rejects.
     pub(super) fn update(&mut self) -> Option<Update> {
         match std::mem::replace(&mut self.outcome.verdict, Verdict::Rejected) {

@@ -27,7 +27,7 @@ pub(super) struct PauseArgs {
     live: LiveArgs,
 }
 
-/// What the controller answers.
+/// The controller's answer.
 #[derive(Debug, Serialize, Deserialize)]
 struct Answer {
     paused: Option<Paused>,

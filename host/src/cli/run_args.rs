@@ -8,7 +8,7 @@ use anyhow::Context;
 use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{ElectionArgs, GuardArgs, LogFormat, ModuleArgs, ObserveArgs, SwapArgs};
+use super::{ElectionArgs, GuardArgs, LogFormat, ModuleArgs, ObserveArgs, RolloutArgs};
 use crate::controller::SyncStatus;
 use crate::dns::{Mode, Settings};
 use crate::registry::{
@@ -17,7 +17,7 @@ use crate::registry::{
 use crate::run::{Config, Target, run};
 use crate::watch_dir::WatchOptions;
 
-/// A registry that gave no answer for so long, beside some turns at the slow pace of a standby, counts as silent.
+/// The time without an answer after which a registry counts as silent, beside some polls at the slow rate of a standby.
 const SILENT: Duration = Duration::from_secs(30);
 
 /// Flags of the controller.
@@ -128,7 +128,7 @@ pub struct RunArgs {
     #[command(flatten)]
     module: ModuleArgs,
     #[command(flatten)]
-    swap: SwapArgs,
+    rollout: RolloutArgs,
     #[command(flatten)]
     election: ElectionArgs,
     #[command(flatten)]
@@ -160,10 +160,10 @@ impl RunArgs {
             };
             anyhow::Ok(run(self.config()?, shutdown).await?)
         })?;
-        // What still blocks (a call, a name look-up) must not keep the process.
+        // Work that still blocks (a call, a name look-up) must not keep the process.
         runtime.shutdown_background();
         Ok(match status {
-            // A pause is what someone wanted.
+            // A pause is what the operator wanted.
             SyncStatus::Synced | SyncStatus::Paused => ExitCode::SUCCESS,
             SyncStatus::Failed => ExitCode::from(1),
             SyncStatus::Held => ExitCode::from(3),
@@ -178,11 +178,11 @@ impl RunArgs {
         Ok(Config {
             registry: self.registry()?,
             namespace: self.namespace.clone(),
-            state: self.swap.state(&target, &self.namespace),
-            socket: self.swap.socket(),
+            state: self.rollout.state(&target, &self.namespace),
+            socket: self.rollout.socket(),
             election: self.election.config(&target, &self.namespace, self.once || self.guard.dry_run),
-            modules: self.swap.setup(&self.module),
-            swap_rate: self.swap.rate(),
+            modules: self.rollout.setup(&self.module),
+            swap_rate: self.rollout.rate(),
             http: self.observe.http(self.once),
             metrics_per_entry: self.observe.per_entry(),
             silent_after: self.answers.is_none().then(|| SILENT + self.poll_interval * 15),
@@ -220,7 +220,7 @@ impl RunArgs {
     }
 }
 
-/// A time that is not zero: asking without a pause would be an attack on the registry.
+/// Reads a time that is not zero: polling without a pause would be an attack on the registry.
 fn interval(text: &str) -> Result<Duration, String> {
     let time = humantime::parse_duration(text).map_err(|error| error.to_string())?;
     if time < Duration::from_millis(50) { Err("at least 50ms".into()) } else { Ok(time) }

@@ -1,4 +1,4 @@
-//! Flags of how modules are fetched and run, and what they are told; for any module, wherever it comes from.
+//! Flags for fetching and running modules, and their parameters; for any module, wherever it comes from.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -57,16 +57,16 @@ pub struct SandboxArgs {
 }
 
 impl SandboxArgs {
-    /// Gets a module from its source, and loads it.
-    pub(super) async fn converter(&self, source: &Source) -> anyhow::Result<LoadedModule> {
-        let candidate = fetch(source, &self.source_settings()).await?;
-        Ok(LoadedModule::new(&candidate, self.limits(), self.parameters())?)
+    /// Fetches a module from its source, and loads it.
+    pub(super) async fn load(&self, source: &Source) -> anyhow::Result<LoadedModule> {
+        let bytes = fetch(source, &self.source_settings()).await?;
+        Ok(LoadedModule::new(&bytes, self.limits(), self.parameters())?)
     }
 
-    /// The same for verbs that are not async.
-    pub(super) fn converter_now(&self, source: &Source) -> anyhow::Result<LoadedModule> {
+    /// Fetches and loads a module for verbs that are not async.
+    pub(super) fn load_now(&self, source: &Source) -> anyhow::Result<LoadedModule> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no async runtime")?;
-        runtime.block_on(self.converter(source))
+        runtime.block_on(self.load(source))
     }
 
     pub(super) fn source_settings(&self) -> Settings {
@@ -100,7 +100,7 @@ impl SandboxArgs {
         }
     }
 
-    /// What the module is told: its own parameters, and the address rules, so that it can say why it leaves an instance out.
+    /// The parameters of the module: its own, and the address rules, so that it can tell why it leaves an instance out.
     pub(super) fn parameters(&self) -> Parameters {
         let mut parameters = Vec::new();
         if self.allow_loopback {
@@ -117,7 +117,7 @@ impl SandboxArgs {
     }
 }
 
-/// A pair, or nothing: a block of YAML ends with an empty line.
+/// Reads a pair, or nothing: a block of YAML ends with an empty line.
 fn parameter(text: &str) -> Result<String, String> {
     match text.split_once('=') {
         None if text.trim().is_empty() => Ok(String::new()),

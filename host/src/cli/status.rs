@@ -1,4 +1,4 @@
-//! `status`: what a running controller knows, once or again and again.
+//! `status`: the state of a running controller, printed once or repeatedly.
 
 use std::io::{IsTerminal, Write, stdout};
 use std::process::ExitCode;
@@ -10,15 +10,15 @@ use super::module::live::LiveArgs;
 use super::status_text::table;
 use crate::control::Command;
 
-/// Between two looks.
+/// The time between two requests.
 const AGAIN: Duration = Duration::from_secs(2);
 
 const EXAMPLES: &str = "\
 Examples:
   kubectl exec -n polaris2istio deploy/polaris2istio -- polaris2istio status
-  polaris2istio status -o json | jq '.entries[] | select(.state != \"done\")'
+  polaris2istio status -o json | jq '.entries[] | select(.state != \"synced\")'
 
-`kubectl exec deploy/...` picks any replica. A standby shows its entries as `follows`: holds, problems and last writes
+`kubectl exec deploy/...` picks any replica. A standby shows its entries as `standby`: holds, problems and last writes
 only the leader knows. Its first lines say which pod that is, and the command to ask it.";
 
 /// Arguments of `status`.

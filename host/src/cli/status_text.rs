@@ -1,4 +1,4 @@
-//! A status as a table, for people.
+//! A status as a table, for the operator.
 
 use std::fmt::Write;
 
@@ -8,12 +8,12 @@ use crate::observe::{EntryStatus, Held, Status};
 
 const HEADS: [&str; 8] = ["ENTRY", "SERVICE", "STATE", "ENDPOINTS", "LISTED", "LEFT OUT", "LAST NEWS", "LAST WRITE"];
 
-/// All of it: the process, then a line for each entry, with what is wrong below.
+/// The whole status: the process, then a line for each entry, with its problems below.
 pub(super) fn table(status: &Status) -> String {
     text(status, Timestamp::now(), std::env::var("POD_NAMESPACE").ok().as_deref())
 }
 
-/// Said from a pod of this namespace, where it is said from one.
+/// Shown by a pod of this namespace, if it is shown by one.
 fn text(status: &Status, now: Timestamp, namespace: Option<&str>) -> String {
     let mut text = format!("polaris2istio {}: {}\n", status.version, role(status));
     let mut line = |title: &str, what: &str| text.push_str(&format!("{title:<10}{what}\n"));
@@ -31,7 +31,7 @@ fn text(status: &Status, now: Timestamp, namespace: Option<&str>) -> String {
     if let Some(paused) = &status.paused {
         line("PAUSED", &paused.to_string());
     }
-    for reason in status.shut.iter().filter(|reason| !["paused", "standby"].contains(&reason.as_str())) {
+    for reason in status.writes_blocked.iter().filter(|reason| !["paused", "standby"].contains(&reason.as_str())) {
         line("no writes", reason);
     }
     if status.fleet_holds > 0 {
@@ -76,7 +76,7 @@ fn rows(text: &mut String, entries: &[EntryStatus], now: Timestamp) {
     let mut line = |cells: &[String]| {
         let mut line = String::new();
         for (cell, width) in cells.iter().zip(&widths) {
-            // It fails never: a String takes all.
+            // Writing to a String does not fail.
             let _ = write!(line, "{cell:<width$}  ");
         }
         text.push_str(line.trim_end());
@@ -88,14 +88,14 @@ fn rows(text: &mut String, entries: &[EntryStatus], now: Timestamp) {
         for hold in &entry.holds {
             line(&[format!("  held {}: {} endpoints, {}", end(hold, now), hold.endpoints, hold.reason)]);
         }
-        // Those of a hold say how long it was to last when it began.
+        // The words of a hold tell how long it was to last when it began.
         for problem in entry.problems.iter().filter(|problem| entry.holds.is_empty() || problem.condition != "held") {
             line(&[format!("  {}: {}", problem.condition, problem.text)]);
         }
     }
 }
 
-/// When a hold ends; on another day with that, and always in UTC, as the log has it.
+/// The end of a hold: with the date if it is on another day, and always in UTC, as in the log.
 fn end(hold: &Held, now: Timestamp) -> String {
     let Some(until) = hold.until else { return "without end".into() };
     let day = |moment: Timestamp| moment.strftime("%F").to_string();
@@ -118,7 +118,7 @@ fn row(entry: &EntryStatus, now: Timestamp) -> [String; HEADS.len()] {
     ]
 }
 
-/// How long ago, in one unit.
+/// The age of a time, in one unit.
 fn ago(moment: Timestamp, now: Timestamp) -> String {
     let seconds = now.duration_since(moment).as_secs().max(0);
     match seconds {
@@ -158,11 +158,11 @@ mod tests {
             {"condition": "registry", "text": "no sound answer for service shop/cart"},
         ]);
         let status = serde_json::from_value(json!({
-            "version": "1.2.3", "identity": "a_1", "leads": false, "leader": "b_2", "unready": [], "fleetHolds": 0, "shut": ["paused", "standby"],
+            "version": "1.2.3", "identity": "a_1", "leads": false, "leader": "b_2", "unready": [], "fleetHolds": 0, "writesBlocked": ["paused", "standby"],
             "paused": {"since": "2026-01-01T00:00:00Z", "reason": "restore"}, "polls": {}, "module": "default 0.1.0 sha256:1",
             "registry": [{"address": "polaris:8090", "lastAnswer": "2026-01-01T00:01:00Z"}],
-            "entriesByState": {"done": 1, "held": 1},
-            "entries": [entry("polaris/cart", "done", json!([]), json!([])), entry("polaris/a-long-name", "held", holds, problem)],
+            "entriesByState": {"synced": 1, "held": 1},
+            "entries": [entry("polaris/cart", "synced", json!([]), json!([])), entry("polaris/a-long-name", "held", holds, problem)],
         }))
         .unwrap();
         let expected = "\
@@ -172,11 +172,11 @@ ask it    kubectl exec -n mesh b -- polaris2istio status
 module    default 0.1.0 sha256:1
 registry  polaris:8090, answered 3s ago
 PAUSED    all writes are paused since 2026-01-01T00:00:00Z: restore
-entries   1 done, 1 held
+entries   1 held, 1 synced
 
-ENTRY                SERVICE    STATE  ENDPOINTS  LISTED  LEFT OUT  LAST NEWS  LAST WRITE
-polaris/cart         shop/cart  done   12         14      2         63s        -
-polaris/a-long-name  shop/cart  held   12         14      2         63s        -
+ENTRY                SERVICE    STATE   ENDPOINTS  LISTED  LEFT OUT  LAST NEWS  LAST WRITE
+polaris/cart         shop/cart  synced  12         14      2         63s        -
+polaris/a-long-name  shop/cart  held    12         14      2         63s        -
   held until 00:01:13 UTC: 3 endpoints, 3 of 4 vanished
   held until 2026-01-02 00:00:00 UTC: 3 endpoints, the service lists no instance any more
   held without end: 3 endpoints, the module drops 3 of 4

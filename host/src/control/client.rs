@@ -10,33 +10,27 @@ use serde_json::Value;
 use super::Command;
 use crate::rollout::Reply;
 
-/// Longer than a leader takes.
+/// The longest wait for an answer: longer than that for a leader.
 const ANSWER_WITHIN: Duration = Duration::from_secs(90);
 
-/// Why there is no answer.
+/// The reasons why there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum AskError {
-    /// Nobody serves the socket, or not in time.
+    /// No controller serves the socket, or not in time.
     #[error(
         "socket {path}: {source}; a controller serves it where it runs with --socket {path}, in a cluster inside its pod: `kubectl exec -n polaris2istio deploy/polaris2istio -- polaris2istio status`",
         path = path.display()
     )]
-    Socket {
-        /// The path.
-        path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// The controller refuses.
+    Socket { path: PathBuf, source: std::io::Error },
     #[error("{0}")]
     Refused(String),
 }
 
-/// Gives a command to the controller that serves a socket, and waits for what comes of it.
+/// Sends a command to the controller that serves a socket, and waits for the result.
 ///
 /// # Errors
 ///
-/// There is none, or it refuses.
+/// There is no controller, or it refuses.
 pub fn ask(path: &Path, command: &Command) -> Result<Value, AskError> {
     match talk(path, command) {
         Ok(Reply::Done(value)) => Ok(value),

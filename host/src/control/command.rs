@@ -1,24 +1,23 @@
-//! Commands, as they go over the socket. What the leader alone can do goes on through the shared state.
+//! Commands, as they go over the socket. Those for the leader alone go on through the shared state.
 
 use serde::{Deserialize, Serialize};
 
 use crate::rollout::Forwarded;
 
-/// What can be asked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Command {
-    /// All that this replica knows of entries and registry.
+    /// Show the state of this replica's entries and registry.
     Status,
-    /// Which modules are in use, and which wait.
+    /// Show the modules that are in use, and those that wait.
     ModuleStatus,
-    /// What happened to modules.
+    /// Show the history of modules.
     ModuleHistory,
     /// Stop every write of all replicas, for a reason.
     Pause(String),
-    /// Let writes go again.
+    /// Let writes go on.
     Resume,
-    /// What the leader alone can do.
+    /// A command for the leader alone.
     #[serde(untagged)]
     Forwarded(Forwarded),
 }

@@ -1,7 +1,7 @@
-//! What a person can ask of a running controller, over a unix socket that only its owner can use.
+//! The operator's commands to a running controller, over a unix socket that only its owner can use.
 //!
-//! Nothing listens on the network for it: whoever may `kubectl exec` into the pod may command, and nobody else. A command
-//! given to any replica is carried out by the leader.
+//! Nothing listens on the network for it: only an operator who may `kubectl exec` into the pod may command. A command given
+//! to any replica is carried out by the leader.
 
 mod client;
 mod command;

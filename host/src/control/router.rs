@@ -1,4 +1,4 @@
-//! Brings a command to whoever carries it out: this process, or by the shared state the leader.
+//! Routes a command to the process that carries it out: this one, or through the shared state the leader.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,10 +13,9 @@ use crate::observe::{Status, View};
 use crate::rollout::{self, CommandRequest, CommandResponse, Forwarded, Paused, Reply, SharedState};
 use crate::state::Keeper;
 
-/// How long the leader may take: a comparison of ten thousand entries is done in it.
+/// The longest wait for the leader: a comparison of ten thousand entries is done in it.
 const LEADER_WITHIN: Duration = Duration::from_secs(60);
 
-/// Knows the ways.
 pub struct Router {
     keeper: Arc<Keeper<SharedState>>,
     leads: watch::Receiver<bool>,
@@ -26,7 +25,7 @@ pub struct Router {
 }
 
 impl Router {
-    /// The ways of one process.
+    /// The router of one process.
     pub fn new(
         keeper: Arc<Keeper<SharedState>>,
         leads: watch::Receiver<bool>,
@@ -37,7 +36,7 @@ impl Router {
         Self { keeper, leads, modules, holds, view }
     }
 
-    /// Answers a command that a person gave to this process.
+    /// Answers a command that the operator gave to this process.
     pub async fn answer(&self, command: Command) -> Reply {
         let state = self.keeper.document().borrow().clone();
         let result = match command {
@@ -54,7 +53,7 @@ impl Router {
         result.into()
     }
 
-    /// Any replica may stop all writes: there may be no leader that could be asked.
+    /// Pauses or resumes all writes. Any replica may do that: there may be no leader to ask.
     async fn pause(&self, reason: Option<String>) -> Result<Value, String> {
         let now = Timestamp::now();
         let paused = reason.map(|reason| Paused { since: now, reason });
@@ -67,7 +66,7 @@ impl Router {
         update.await.map(|paused| json!({ "paused": paused })).map_err(|error| error.to_string())
     }
 
-    /// Holds are the leader's: another replica's would end with its next answers.
+    /// Releases holds. They are the leader's: those of another replica would end with its next answers.
     fn release(&self, entry: Option<String>) -> Result<Value, String> {
         let released = match entry {
             None => self.holds.release_all(),
@@ -77,7 +76,7 @@ impl Router {
         Ok(json!({ "released": released }))
     }
 
-    /// Does what the leader alone can do.
+    /// Carries out a command for the leader alone.
     async fn carry_out(&self, command: Forwarded) -> Result<Value, String> {
         match command {
             Forwarded::Module(command) => self.change(command).await,
@@ -110,7 +109,7 @@ impl Router {
         }
     }
 
-    /// Carries out what other replicas send, while this one leads; until the future is dropped.
+    /// Carries out the commands of other replicas while this one leads, until the future is dropped.
     pub async fn serve_others(&self) {
         let mut state = self.keeper.document();
         let mut leads = self.leads.clone();

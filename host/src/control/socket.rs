@@ -1,7 +1,7 @@
 //! The socket: one command a connection, as a line of JSON, and its answer as another.
 
 use std::io;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use crate::rollout::Reply;
 
 /// No command is longer.
 const LONGEST: u64 = 64 << 10;
-/// How long a command may take to arrive.
+/// The longest time for a command to arrive.
 const ARRIVES_WITHIN: Duration = Duration::from_secs(5);
 
 /// A socket, ready to be served. The file is removed when this is dropped.
@@ -24,20 +24,18 @@ pub struct Socket {
     path: PathBuf,
 }
 
-/// Why there is no socket.
+/// The reasons why there is no socket.
 #[derive(Debug, thiserror::Error)]
 pub enum SocketError {
     /// Another controller serves it.
     #[error("socket {0}: another controller serves it; give --socket another path")]
     Taken(PathBuf),
+    /// Something else is there, and is not ours to remove.
+    #[error("socket {0}: it is there and is no socket; give --socket a path where nothing is")]
+    NoSocket(PathBuf),
     /// It cannot be made.
     #[error("socket {path}: {source}; give --socket a path in a directory that this process can write")]
-    Unusable {
-        /// The path.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
+    Unusable { path: PathBuf, source: io::Error },
 }
 
 impl Socket {
@@ -48,9 +46,13 @@ impl Socket {
     /// Another process serves it, or it cannot be made.
     pub async fn bind(path: &Path) -> Result<Self, SocketError> {
         let unusable = |source| SocketError::Unusable { path: path.into(), source };
+        // A file that is no socket refuses connections like one that nobody serves.
+        if std::fs::symlink_metadata(path).is_ok_and(|found| !found.file_type().is_socket()) {
+            return Err(SocketError::NoSocket(path.into()));
+        }
         match UnixStream::connect(path).await {
             Ok(_) => return Err(SocketError::Taken(path.into())),
-            // It was a socket, and nobody listens.
+            // It was a socket, and no process listens.
             Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
                 std::fs::remove_file(path).map_err(unusable)?;
             }
@@ -84,8 +86,10 @@ impl Socket {
 
 impl Drop for Socket {
     fn drop(&mut self) {
-        // Should it stay, the next process replaces it.
-        let _ = std::fs::remove_file(&self.path);
+        // Should it stay, the next process replaces it. What took its place meanwhile is somebody else's.
+        if std::fs::symlink_metadata(&self.path).is_ok_and(|found| found.file_type().is_socket()) {
+            let _ = std::fs::remove_file(&self.path);
+        }
     }
 }
 
@@ -107,4 +111,30 @@ async fn serve(mut stream: UnixStream, router: &Router) -> io::Result<()> {
     let mut text = serde_json::to_vec(&reply)?;
     text.push(b'\n');
     stream.write_all(&text).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn only_a_socket_that_nobody_serves_is_replaced() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name);
+        std::fs::write(path("file"), "precious").unwrap();
+        std::os::unix::fs::symlink(path("file"), path("link")).unwrap();
+        std::fs::create_dir(path("directory")).unwrap();
+        for name in ["file", "link", "directory"] {
+            let bound = Socket::bind(&path(name)).await;
+            assert!(matches!(bound, Err(SocketError::NoSocket(_))), "{name}");
+        }
+        assert_eq!(std::fs::read_to_string(path("link")).unwrap(), "precious");
+        drop(std::os::unix::net::UnixListener::bind(path("left")).unwrap());
+        let socket = Socket::bind(&path("left")).await.unwrap();
+        assert!(matches!(Socket::bind(&path("left")).await, Err(SocketError::Taken(_))));
+        std::fs::remove_file(path("left")).unwrap();
+        std::fs::write(path("left"), "new").unwrap();
+        drop(socket);
+        assert_eq!(std::fs::read_to_string(path("left")).unwrap(), "new", "what took its place stays");
+    }
 }

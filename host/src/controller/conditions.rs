@@ -1,116 +1,178 @@
-//! What a look finds wrong with an entry: noted for the status, and told to its owner when it changes.
+//! Conditions of an entry, in one place: all that is wrong with it, in the status, by an Event to its owner, and in the log.
 
-use std::time::{Duration, Instant};
+use std::collections::BTreeMap;
+use std::hash::Hash;
 
-use tracing::warn;
+use tracing::{error, info, warn};
 
-use super::reconcile::Reconciliation;
-use super::stopped::paused;
-use crate::dns::{DnsEntry, Refusal, lost_vip, names};
-use crate::telemetry::Condition;
-use crate::writes::BlockReason;
+use crate::istio::ServiceEntry;
+use crate::log_once::LogOnce;
+use crate::telemetry::{Condition, Events};
 
-impl Reconciliation<'_> {
-    /// Notes a problem, or with no words that there is none; its owner is told by an Event when that changes.
-    pub(super) fn problem(&mut self, condition: Condition, words: String) {
-        if words.is_empty() {
-            return self.solved(condition);
-        }
-        // The one who writes speaks, and says the same once in his term: another one may have spoken between two terms.
-        let told = (words.clone(), self.term);
-        if self.leads() && self.tracked.told.get(&condition) != Some(&told) {
-            self.context.observers.events.problem(self.live, condition, &words);
-            self.tracked.told.insert(condition, told);
-        }
-        self.note(condition, words);
+/// The conditions of one entry.
+#[derive(Default)]
+pub(super) struct Conditions {
+    current: BTreeMap<Condition, String>,
+    /// Conditions that an Event told and that are not over, with the term in which it did.
+    told: BTreeMap<Condition, (String, u64)>,
+    /// Problems of annotations, by who found them.
+    annotations: BTreeMap<Reader, String>,
+    /// The last lines of the log, so that each is written once.
+    lines: LogOnce<Line>,
+}
+
+/// A reader of annotations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Reader {
+    /// The host, at every reconciliation.
+    Host,
+    /// The module, with its last answer.
+    Module,
+}
+
+/// The subject of a line in the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Line {
+    /// A condition.
+    Condition(Condition),
+    /// Annotations that the host cannot read.
+    Annotations,
+    /// A write that is blocked.
+    Blocked,
+    /// All that a module says.
+    Diagnostics,
+}
+
+/// The owner of an entry, as Events reach it.
+pub(super) struct Owner<'a> {
+    pub(super) entry: &'a ServiceEntry,
+    pub(super) events: &'a Events,
+    pub(super) term: u64,
+    /// Whether this process is the one that writes, and so the one that tells.
+    pub(super) is_told: bool,
+}
+
+impl Conditions {
+    /// Sets a condition, in the status, by an Event and in the log. An empty text clears it.
+    pub(super) fn set(&mut self, condition: Condition, text: String, owner: &Owner<'_>) {
+        self.set_for(condition, condition.reason(), text, owner);
     }
 
-    /// Notes what keeps the entry's names from being published, and whether it lost its virtual IP; both by the entry alone.
-    /// The log has it from those who keep the names.
-    pub(super) fn names(&mut self) {
-        let Some(settings) = &self.context.names else { return };
-        let bearer = DnsEntry::new(self.live, &self.context.resource.api_version);
-        let (passing, lasting): (Vec<_>, Vec<_>) =
-            names(&bearer, settings).refusals.into_iter().partition(Refusal::is_passing);
-        self.problem(Condition::Name, join(&lasting));
-        // For the status alone: every new entry begins like that.
-        match passing.as_slice() {
-            [] => drop(self.tracked.report.problems.remove(&Condition::NamePending)),
-            passing => self.note(Condition::NamePending, join(passing)),
+    /// The same, with a reason of its own for the Event.
+    pub(super) fn set_for(&mut self, condition: Condition, reason: &'static str, text: String, owner: &Owner<'_>) {
+        if text.is_empty() {
+            return self.clear(condition, owner);
         }
-        let trapped = if bearer.trapped() { lost_vip::WORDS } else { "" };
-        self.problem(Condition::VirtualIp, trapped.into());
+        if self.is_news(Line::Condition(condition), &text) {
+            log(condition, &text);
+        }
+        // The same is told once in a term: another process may have told something else between two terms.
+        let told = (text.clone(), owner.term);
+        if owner.is_told && self.told.get(&condition) != Some(&told) {
+            owner.events.problem(owner.entry, condition, reason, &text);
+            self.told.insert(condition, told);
+        }
+        self.note(condition, text);
     }
 
-    /// Notes a problem that is not the entry's own.
-    pub(super) fn note(&mut self, condition: Condition, words: String) {
-        self.tracked.report.problems.insert(condition, words);
+    /// Notes a condition for the status alone: it is not the entry's own, or not worth an Event.
+    pub(super) fn note(&mut self, condition: Condition, text: String) {
+        self.current.insert(condition, text);
     }
 
-    /// Notes that there is no such problem, any more.
-    pub(super) fn solved(&mut self, condition: Condition) {
-        self.tracked.report.problems.remove(&condition);
-        if self.leads()
-            && let Some((words, _)) = self.tracked.told.remove(&condition)
+    /// Ends a condition: in the status, by an Event if one told it, and in the log.
+    pub(super) fn clear(&mut self, condition: Condition, owner: &Owner<'_>) {
+        self.current.remove(&condition);
+        if self.end_line(Line::Condition(condition)) && condition == Condition::Conversion {
+            info!("conversion succeeds again");
+        }
+        if owner.is_told
+            && let Some((text, _)) = self.told.remove(&condition)
         {
-            self.context.observers.events.solved(self.live, condition, &words);
+            owner.events.solved(owner.entry, condition, &text);
         }
     }
 
-    /// Reads the annotations that are not for the module. At the start of a look: it may come to no guard and to no write.
-    pub(super) fn annotations(&mut self) {
-        let (_, mut problems) = self.context.guard.of_entry(self.live);
-        problems.extend(paused(self.live).err());
-        if self.tracked.says("annotations", &problems) {
-            problems.iter().for_each(|problem| warn!(entry = self.title, "{problem}"));
-        }
-        self.tracked.annotations[0] = problems.join("; ");
-        self.tell_annotations();
+    /// Sets the problems that a reader of annotations finds; the condition is of both readers.
+    pub(super) fn set_annotations(&mut self, reader: Reader, text: String, owner: &Owner<'_>) {
+        self.annotations.insert(reader, text);
+        let texts: Vec<_> = self.annotations.values().filter(|text| !text.is_empty()).cloned().collect();
+        self.set(Condition::Annotation, texts.join("; "), owner);
     }
 
-    /// Takes what the module says of annotations; it has been logged with all that the module says.
-    pub(super) fn modules_annotations(&mut self, words: String) {
-        self.tracked.annotations[1] = words;
-        self.tell_annotations();
+    /// Begins a term. A condition that this process has told in an earlier term is kept until a reconciliation finds it over,
+    /// so that its Event does not stay the last word. Events of a former leader are not known here: they expire.
+    pub(super) fn begin_term(&mut self) {
+        self.lines.clear();
+        self.current.retain(|condition, _| self.told.contains_key(condition));
     }
 
-    fn tell_annotations(&mut self) {
-        let told = self.tracked.annotations.iter().filter(|words| !words.is_empty()).cloned();
-        let words = told.collect::<Vec<_>>().join("; ");
-        self.problem(Condition::Annotation, words);
+    /// All that is wrong.
+    pub(super) fn current(&self) -> &BTreeMap<Condition, String> {
+        &self.current
     }
 
-    /// No write waits any more, and none is to be tried again: it was made, or is not needed.
-    pub(super) fn nothing_waits(&mut self) {
-        self.solved(Condition::Write);
-        self.solved(Condition::Paused);
-        self.tracked.over("stopped");
+    /// Whether a line is to be logged: not if it was the last on the subject.
+    pub(super) fn is_news(&mut self, subject: Line, text: impl Hash) -> bool {
+        self.lines.is_news(subject, text)
     }
 
-    /// Notes that the content has not gone back and forth for long. Returns when that is to be looked at again.
-    pub(super) fn quiet(&mut self) -> Option<Duration> {
-        let rest = self.tracked.damper.flaps(Instant::now());
-        if rest.is_none() {
-            self.tracked.over("fight");
-            self.solved(Condition::Fight);
-        }
-        rest
-    }
-
-    /// Measures the way from an answer to its write: only the first write for an answer that came while the entry was
-    /// followed already, not one that puts something back later.
-    pub(super) fn propagated(&mut self, answered: tokio::time::Instant) {
-        if self.tracked.measured.is_some_and(|measured| measured < answered) {
-            self.context.observers.metrics.propagated(answered.elapsed());
-            self.tracked.measured = Some(answered);
-        }
-    }
-
-    fn leads(&self) -> bool {
-        !self.context.gate.reasons(Instant::now()).contains(&BlockReason::Standby)
+    /// Ends a subject of the log. Returns whether something was logged on it.
+    pub(super) fn end_line(&mut self, subject: Line) -> bool {
+        self.lines.end(&subject)
     }
 }
 
-fn join(refusals: &[Refusal]) -> String {
-    refusals.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+/// Logs a condition. Those that are left out have lines of their own, with figures or for each thing that is found.
+fn log(condition: Condition, text: &str) {
+    match condition {
+        Condition::Conversion => error!("not converted, the last endpoints stay: {text}"),
+        Condition::Write => error!("not written: {text}"),
+        Condition::Contested => warn!("field conflict, left as it is: {text}; let one of the two decide"),
+        Condition::Fight => warn!("{text}; writes are spaced out up to 10 s"),
+        Condition::Rejected
+        | Condition::Annotation
+        | Condition::Held
+        | Condition::Paused
+        | Condition::Pending
+        | Condition::Name
+        | Condition::NamePending
+        | Condition::VirtualIp
+        | Condition::Registry => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_condition_stands_until_it_is_cleared() {
+        let (entry, events) = (ServiceEntry::default(), Events::default());
+        let owner = |is_told| Owner { entry: &entry, events: &events, term: 1, is_told };
+        let mut conditions = Conditions::default();
+        conditions.set(Condition::Write, "refused".into(), &owner(true));
+        conditions.set(Condition::Fight, "endpoints flap".into(), &owner(false));
+        let words = |conditions: &Conditions| conditions.current().keys().map(|key| key.word()).collect::<Vec<_>>();
+        assert_eq!(words(&conditions), ["write", "fight"]);
+        conditions.begin_term();
+        assert_eq!(words(&conditions), ["write"], "what was told is kept");
+        conditions.set(Condition::Write, String::new(), &owner(true));
+        assert_eq!(words(&conditions), [""; 0], "an empty text clears it");
+    }
+
+    #[test]
+    fn both_readers_of_annotations_are_heard() {
+        let (entry, events) = (ServiceEntry::default(), Events::default());
+        let owner = Owner { entry: &entry, events: &events, term: 1, is_told: true };
+        let mut conditions = Conditions::default();
+        let mut check = |reader, text: &str, expected: Option<&str>| {
+            conditions.set_annotations(reader, text.into(), &owner);
+            assert_eq!(conditions.current().get(&Condition::Annotation).map(String::as_str), expected);
+        };
+        check(Reader::Module, "b", Some("b"));
+        check(Reader::Host, "a", Some("a; b"));
+        check(Reader::Module, "", Some("a"));
+        check(Reader::Host, "", None);
+    }
 }

@@ -1,36 +1,52 @@
-//! Says what a module found, once, and not again until it changes.
+//! The words for what a module found, for the log and for conditions, and for the fleet's alarm.
 
-use polaris2istio_core::model::{Diagnostic, Service, Severity, Subject};
+use polaris2istio_core::model::{Diagnostic, Outcome, Service, Severity, Subject};
 use tracing::{debug, error, info, warn};
 
 use crate::guard::AlarmNews;
+use crate::title::title;
 
 /// Lines that one entry gets at a time; the rest is counted. `explain` prints them all.
 const LINES: usize = 10;
 
-/// Logs diagnostics of one entry.
-pub(super) fn log(entry: &str, diagnostics: &[Diagnostic], service: &Service) {
+/// Lines of a module that a condition repeats; the log has them all.
+const SUMMARY_LINES: usize = 3;
+
+/// Logs the diagnostics of one entry.
+pub(super) fn log(diagnostics: &[Diagnostic], service: &Service) {
     let (notable, minor): (Vec<_>, Vec<_>) =
         diagnostics.iter().partition(|diagnostic| diagnostic.severity != Severity::Info);
     for diagnostic in minor {
-        debug!(entry, code = diagnostic.code, "{}", line(diagnostic, service));
+        debug!(code = diagnostic.code, "{}", line(diagnostic, service));
     }
     for diagnostic in notable.iter().take(LINES) {
         let (code, line) = (&diagnostic.code, line(diagnostic, service));
         match diagnostic.severity {
-            Severity::Error => error!(entry, code, "{line}"),
-            _ => warn!(entry, code, "{line}"),
+            Severity::Error => error!(code, "{line}"),
+            _ => warn!(code, "{line}"),
         }
     }
     if notable.len() > LINES {
-        info!(entry, "and {} more of these; `polaris2istio explain` prints all", notable.len() - LINES);
+        info!("and {} more of these; `polaris2istio explain` prints all", notable.len() - LINES);
     }
 }
 
-/// Tells of the fleet's alarm, when it is raised and when it is over.
+/// The lines of some diagnostics as one text; empty if there are none.
+pub(super) fn summary(outcome: &Outcome, service: &Service, picked: impl Fn(&Diagnostic) -> bool) -> String {
+    let picked: Vec<_> = outcome.diagnostics.iter().filter(|diagnostic| picked(diagnostic)).collect();
+    let lines = picked.iter().take(SUMMARY_LINES).map(|diagnostic| line(diagnostic, service));
+    let mut text = lines.collect::<Vec<_>>().join("; ");
+    if picked.len() > SUMMARY_LINES {
+        text.push_str(&format!("; and {} more", picked.len() - SUMMARY_LINES));
+    }
+    text
+}
+
+/// Logs the fleet's alarm, when it is raised and when it is over; outside of the entry that it was noticed at.
 pub(super) fn log_alarm(news: Option<AlarmNews>) {
     match news {
         Some(AlarmNews::Raised(alarm)) => error!(
+            parent: None,
             services = alarm.services,
             followed = alarm.followed,
             "{} of {} services lost half of their endpoints or more within a minute, as when a registry was restored empty; \
@@ -39,7 +55,7 @@ pub(super) fn log_alarm(news: Option<AlarmNews>) {
             alarm.followed
         ),
         Some(AlarmNews::Over) => {
-            info!("disappearances are no longer held for all services: all is listed again, or released")
+            info!(parent: None, "disappearances are no longer held for all services: all is listed again, or released")
         }
         None => {}
     }
@@ -60,11 +76,11 @@ pub fn line(diagnostic: &Diagnostic, service: &Service) -> String {
     text
 }
 
-/// What a diagnostic is about, in words: its kind and its name.
+/// The subject of a diagnostic in words: its kind and its name.
 fn subject(subject: &Subject, service: &Service) -> Option<(&'static str, String)> {
     match subject {
         Subject::Entry => None,
-        Subject::Service => Some(("service ", format!("{}/{}", service.namespace, service.name))),
+        Subject::Service => Some(("service ", title(&service.namespace, &service.name))),
         Subject::Instance(position) => Some(match service.instances.get(*position as usize) {
             Some(instance) => ("instance ", instance.host.clone()),
             None => ("instance number ", position.to_string()),

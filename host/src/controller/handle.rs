@@ -1,4 +1,4 @@
-//! What others may see of a running controller, and ask of it.
+//! The handle of a running controller: others see through it, and ask by it.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -7,15 +7,12 @@ use futures::channel::mpsc::UnboundedSender;
 use kube::runtime::reflector::{ObjectRef, Store};
 use polaris2istio_core::model::Service;
 
-use tokio::sync::watch;
-
-use super::reconcile::Context;
+use super::context::Context;
 use super::report::EntryReport;
-use super::service_cache::{Known, Trouble};
 use crate::binding::{binding, empty_service};
 use crate::istio::ServiceEntry;
 use crate::plan::AddressRule;
-use crate::registry::{PollMode, ServiceKey};
+use crate::registry::{Content, PollMode, ServiceKey, Trouble};
 
 /// A controller's handle; it does not keep it running.
 #[derive(Clone)]
@@ -23,7 +20,6 @@ pub struct Handle {
     pub(super) context: Arc<Context>,
     pub(super) store: Store<ServiceEntry>,
     pub(super) queue: UnboundedSender<ObjectRef<ServiceEntry>>,
-    pub(super) pace: Arc<watch::Sender<PollMode>>,
 }
 
 /// All entries at one time.
@@ -42,10 +38,10 @@ impl Handle {
         snapshot.unknown += usize::from(!self.context.complete.load(Ordering::Acquire));
         for entry in self.store.state() {
             let Some(key) = binding(&entry) else { continue };
-            let service = match self.context.services.get(&key).map(|heard| heard.known) {
-                Some(Known::Listed(service)) => service,
-                Some(Known::Missing) => Arc::new(empty_service(Some(&key))),
-                Some(Known::Failed) | None => {
+            let service = match self.content(&key) {
+                Some(Content::Listed(service)) => service,
+                Some(Content::Missing) => Arc::new(empty_service(Some(&key))),
+                None => {
                     snapshot.unknown += 1;
                     continue;
                 }
@@ -58,7 +54,7 @@ impl Handle {
     /// Every entry with the service that it names, what is known of that, and what the last look left. By name.
     pub fn reports(&self) -> Vec<(Arc<ServiceEntry>, Option<ServiceKey>, Arc<EntryReport>)> {
         let reported = |entry: Arc<ServiceEntry>| {
-            let report = self.context.board.get(&ObjectRef::from_obj_with(&*entry, self.context.resource.clone()));
+            let report = self.context.statuses.get(&ObjectRef::from_obj_with(&*entry, self.context.resource.clone()));
             let service = binding(&entry);
             (entry, service, report)
         };
@@ -74,13 +70,17 @@ impl Handle {
 
     /// The revision of the registry's last answer for a service.
     pub fn revision(&self, service: &ServiceKey) -> Option<String> {
-        match self.context.services.get(service)?.known {
-            Known::Listed(service) => Some(service.revision.clone()),
-            Known::Missing | Known::Failed => None,
+        match self.content(service)? {
+            Content::Listed(service) => Some(service.revision.clone()),
+            Content::Missing => None,
         }
     }
 
-    /// Why a service cannot be asked now; none where its last answer is sound.
+    fn content(&self, service: &ServiceKey) -> Option<Content> {
+        Some(self.context.services.get(service)?.last?.content)
+    }
+
+    /// Why a service cannot be asked now; `None` if its last answer is sound.
     pub fn trouble(&self, service: &ServiceKey) -> Option<Trouble> {
         self.context.services.get(service)?.trouble
     }
@@ -97,13 +97,12 @@ impl Handle {
     /// count any more, and holds begin anew.
     pub fn lead(&self) {
         self.context.holds.fleet().reset();
-        let term = self.context.services.next_term();
-        self.pace.send_replace(PollMode { slow: false, term });
+        self.context.services.change_mode(|mode| *mode = PollMode { slow: false, term: mode.term + 1 });
     }
 
     /// Another one writes: the registry need not be asked so often.
     pub fn stand_by(&self) {
-        self.pace.send_modify(|pace| pace.slow = true);
+        self.context.services.change_mode(|mode| mode.slow = true);
     }
 
     /// Whether a stop let all writes come to an end.

@@ -1,131 +1,134 @@
-//! The guard's decision on one entry, and what is said of it.
+//! The guard's decision on one entry, and what is told of it.
 
-use std::sync::Arc;
+use std::ops::ControlFlow::{self, Break, Continue};
 use std::time::{Duration, Instant};
 
+use kube::runtime::controller::Action;
 use polaris2istio_core::limits;
 use tracing::{debug, info, warn};
 
+use super::blocked::Blocked;
 use super::diagnostics;
-use super::reconcile::Reconciliation;
-use super::stopped::Stopped;
-use crate::converter::Identity;
-use crate::guard::{Decision, GuardInput, Hold, Kind, Listing, Origins};
+use super::reconciliation::{Checked, Guarded, Reconciliation};
+use crate::guard::{Decision, GuardInput, Hold, Kind};
 use crate::hash::hash;
-use crate::plan::Desired;
+use crate::rollout::RolloutPhase;
 use crate::telemetry::Condition;
 
-/// What the registry and the module say of an entry's service.
-pub(super) struct Facts<'a> {
-    pub(super) listing: Listing<'a>,
-    pub(super) origins: Origins,
-    pub(super) answers: u64,
-    /// The module that gave the answer.
-    pub(super) by: Arc<Identity>,
-    /// The module was just taken back.
-    pub(super) restored: bool,
-}
-
 impl Reconciliation<'_> {
-    /// Changes `desired` so that nothing disappears that is to be held, and tells of holds that begin and end.
-    pub(super) fn guard(
-        &mut self,
-        desired: &mut Desired,
-        service: &str,
-        facts: Facts<'_>,
-        stopped: Option<&Stopped>,
-    ) -> Decision {
-        let stands_by = stopped.is_some_and(Stopped::stands_by);
-        let resumed = std::mem::replace(&mut self.tracked.stopped, stopped.is_some()) && stopped.is_none();
-        if stands_by || resumed {
-            // What would have been written was not, or someone else wrote: what the entry holds is what counts.
-            self.tracked.guard.anew();
+    /// Changes what the entry should hold so that nothing disappears that is to be held.
+    pub(super) fn guard(&mut self, mut checked: Checked) -> ControlFlow<Action, Guarded> {
+        let blocked = self.blocked();
+        // What the last good module had published comes back at once. That it drops something is known to be good; what the
+        // registry has lost meanwhile is held as ever.
+        let restored = blocked.is_none()
+            && checked.turn == RolloutPhase::Restored
+            && self.state.publications.restores(&checked.by, &checked.desired);
+        let decision = self.decide(&mut checked, blocked.as_ref(), restored);
+        let (count, most) = (checked.desired.endpoints.len(), limits::ENDPOINTS);
+        if count > most {
+            self.fail_conversion(&format!(
+                "with those that are held, it would have {count} endpoints, and a ServiceEntry holds {most}; release them or wait"
+            ));
+            return Break(self.end_failed());
+        }
+        Continue(Guarded { checked, decision, blocked, restored })
+    }
+
+    fn decide(&mut self, checked: &mut Checked, blocked: Option<&Blocked>, restored: bool) -> Decision {
+        let standby = blocked.is_some_and(Blocked::is_standby);
+        let unblocked = self.state.guard.note_blocked(blocked.is_some());
+        if standby || unblocked {
+            // What would have been written was not, or another process wrote: what the entry holds is what counts.
+            self.state.guard.guard.restart();
         }
         let (settings, _) = self.context.guard.of_entry(self.live);
         let now = Instant::now();
-        let seen = GuardInput {
+        let Checked { answer, by, origins, desired, .. } = checked;
+        let input = GuardInput {
             live: self.live,
-            service,
-            listing: facts.listing,
-            origins: facts.origins,
-            answers: facts.answers,
+            service: &answer.service.to_string(),
+            content: &answer.heard,
+            origins: std::mem::take(origins),
+            answers: answer.answers,
             settings,
             addresses: &self.context.addresses,
-            // What a person lets go counts when it can be written.
-            release: if stopped.is_some() { None } else { self.context.holds.take_release(self.title) },
+            // What the operator lets go counts when it can be written.
+            release: if blocked.is_some() { None } else { self.context.holds.take_release(self.title) },
             promotions: self.context.holds.promotions(),
-            module: hash(&*facts.by),
-            restored: facts.restored,
-            writable: stopped.is_none(),
+            module: hash(&**by),
+            restored,
+            writable: blocked.is_none(),
             now,
         };
-        let decision = self.tracked.guard.decide(desired, &seen, self.context.holds.fleet());
-        let shown: &[Hold] = if stands_by { &[] } else { &decision.holds };
+        let decision = self.state.guard.guard.decide(desired, &input, self.context.holds.fleet());
+        let shown: &[Hold] = if standby { &[] } else { &decision.holds };
         self.context.holds.note(self.title, shown);
-        if stands_by {
-            self.tracked.report.holds.clear();
+        if standby {
+            self.state.report.holds.clear();
         } else {
             diagnostics::log_alarm(self.context.holds.alarm_news());
-            self.tell(&decision, now);
+            self.tell_holds(&decision, now);
         }
-        self.tracked.urgent |= decision.on_purpose > 0;
+        self.state.writes.urgent |= decision.on_purpose > 0;
         decision
     }
 
-    /// Says once that something is held, or let go.
-    fn tell(&mut self, decision: &Decision, now: Instant) {
+    /// Tells once that something is held, or let go.
+    fn tell_holds(&mut self, decision: &Decision, now: Instant) {
         if decision.misfits > 0 {
             warn!(
-                entry = self.title,
                 endpoints = decision.misfits,
                 "held endpoints are let go: they do not fit the entry's ports, resolution or address rules any more"
             );
         }
-        self.tell_owner(decision, now);
-        let known = std::mem::take(&mut self.tracked.held);
-        self.tracked.held = decision.holds.iter().map(|hold| hold.kind).collect();
+        self.set_held(decision, now);
+        let kinds = decision.holds.iter().map(|hold| hold.kind).collect();
+        let known = std::mem::replace(&mut self.state.guard.told, kinds);
         let begun = decision.holds.iter().filter(|hold| !known.contains(&hold.kind));
-        let begun = begun.inspect(|hold| self.tell_begin(hold, now)).count();
-        for kind in known.iter().filter(|kind| begun == 0 && !self.tracked.held.contains(kind)) {
+        let begun = begun.inspect(|hold| log_begin(hold, now)).count();
+        for kind in known.iter().filter(|kind| begun == 0 && !self.state.guard.told.contains(kind)) {
             match kind {
-                Kind::Fleet => debug!(entry = self.title, hold = kind.as_str(), "endpoints no longer held"),
-                _ => info!(entry = self.title, hold = kind.as_str(), "endpoints no longer held"),
+                Kind::Fleet => debug!(hold = kind.as_str(), "endpoints no longer held"),
+                _ => info!(hold = kind.as_str(), "endpoints no longer held"),
             }
         }
     }
 
-    /// Keeps the holds for the status, and tells of them by Events, when they begin and end: their figures may change often.
-    fn tell_owner(&mut self, decision: &Decision, now: Instant) {
-        self.tracked.report.holds.clone_from(&decision.holds);
+    /// Keeps the holds for the status, and sets the condition when they begin and end: their figures may change often.
+    fn set_held(&mut self, decision: &Decision, now: Instant) {
+        self.state.report.holds.clone_from(&decision.holds);
         let kinds: Vec<_> = decision.holds.iter().map(|hold| hold.kind).collect();
-        if kinds.is_empty() {
-            self.solved(Condition::Held);
-        } else if kinds != self.tracked.held {
-            let words = decision.holds.iter().map(|hold| format!("endpoints held {}: {}", end(hold, now), hold.reason));
-            self.problem(Condition::Held, words.collect::<Vec<_>>().join("; "));
+        let told = &self.state.guard.told;
+        let Some(newest) = kinds.iter().find(|kind| !told.contains(kind)).or(kinds.first()) else {
+            return self.clear(Condition::Held);
+        };
+        if kinds != *told {
+            let texts = decision.holds.iter().map(|hold| format!("endpoints held {}: {}", end(hold, now), hold.reason));
+            let (text, owner) = (texts.collect::<Vec<_>>().join("; "), self.owner());
+            self.state.conditions.set_for(Condition::Held, reason(*newest), text, &owner);
         }
     }
+}
 
-    fn tell_begin(&self, hold: &Hold, now: Instant) {
-        let Hold { kind, reason, endpoints, .. } = hold;
-        let end = end(hold, now);
-        match kind {
-            // The alarm has been told, once for all.
-            Kind::Fleet => debug!(entry = self.title, endpoints, "endpoints held {end}: {reason}"),
-            _ => warn!(entry = self.title, hold = kind.as_str(), endpoints, "endpoints held {end}: {reason}"),
-        }
+fn log_begin(hold: &Hold, now: Instant) {
+    let Hold { kind, reason, endpoints, .. } = hold;
+    let end = end(hold, now);
+    match kind {
+        // The alarm has been told, once for all.
+        Kind::Fleet => debug!(endpoints, "endpoints held {end}: {reason}"),
+        _ => warn!(hold = kind.as_str(), endpoints, "endpoints held {end}: {reason}"),
     }
+}
 
-    /// Whether new and held endpoints together are too many for an entry. Then the last ones stay.
-    pub(super) fn too_many(&mut self, desired: &Desired) -> bool {
-        let count = desired.endpoints.len();
-        if count > limits::ENDPOINTS {
-            let most = limits::ENDPOINTS;
-            self.trouble::<()>(&format!(
-                "with those that are held, it would have {count} endpoints, and a ServiceEntry holds {most}; release them or wait"
-            ));
-        }
-        count > limits::ENDPOINTS
+/// The reason of an Event for each kind of hold, so that one kind is never told as another.
+fn reason(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Empty => "EndpointsHeldEmpty",
+        Kind::Removal => "EndpointsHeldRemoval",
+        Kind::Fleet => "EndpointsHeldFleet",
+        Kind::Rebound => "EndpointsHeldRebound",
+        Kind::Module => "EndpointsHeldModule",
     }
 }
 

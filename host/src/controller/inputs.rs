@@ -1,4 +1,4 @@
-//! Takes what comes from both sides, and queues the entries that are to be looked at.
+//! The inputs of both sides: entries and reports come in, and the entries that they concern are queued.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -7,22 +7,19 @@ use futures::StreamExt;
 use futures::channel::mpsc::UnboundedSender;
 use kube::runtime::reflector::{ObjectRef, store::Writer};
 use kube::runtime::watcher::Event;
-use tokio::sync::{mpsc, watch};
 
+use super::context::Context;
 use super::diagnostics;
 use super::index::Index;
-use super::reconcile::Context;
 use crate::binding::binding;
 use crate::entries::EntryEvents;
 use crate::istio::ServiceEntry;
-use crate::registry::{Report, Wanted};
+use crate::registry::Report;
 use crate::writes::Reopened;
 
 /// The two streams and what they feed.
 pub(super) struct Inputs {
     pub(super) events: EntryEvents,
-    pub(super) reports: mpsc::Receiver<Report>,
-    pub(super) wanted: watch::Sender<Wanted>,
     pub(super) writer: Writer<ServiceEntry>,
     pub(super) queue: UnboundedSender<ObjectRef<ServiceEntry>>,
     pub(super) context: Arc<Context>,
@@ -36,11 +33,11 @@ impl Inputs {
         loop {
             tokio::select! {
                 Some(event) = self.events.next() => self.event(&event),
-                Some(report) = self.reports.recv() => self.report(report),
+                report = self.context.services.next_report() => self.report(&report),
                 // What was not written meanwhile is written now.
                 () = self.reopened.next() => self.all(),
                 // Something was released, or holds that would end by time end no more.
-                () = self.context.holds.again() => self.holding(),
+                () = self.context.holds.requeued() => self.holding(),
             }
         }
     }
@@ -52,7 +49,7 @@ impl Inputs {
             Event::Apply(entry) => {
                 let key = self.key(entry);
                 if self.index.bind(&key, binding(entry)) {
-                    self.want();
+                    self.count_services();
                 }
                 self.enqueue(key);
             }
@@ -60,9 +57,9 @@ impl Inputs {
                 let key = self.key(entry);
                 self.forget(&key);
                 if self.index.forget(&key) {
-                    self.want();
+                    self.count_services();
                 }
-                self.context.changed();
+                self.context.notify_progress();
             }
             Event::InitDone => self.listed(),
         }
@@ -81,16 +78,15 @@ impl Inputs {
         for (entry, key) in entries.iter().zip(&keys) {
             self.index.bind(key, binding(entry));
         }
-        self.want();
+        self.count_services();
         keys.into_iter().for_each(|key| self.enqueue(key));
-        self.context.listed();
+        self.context.note_complete();
     }
 
-    fn report(&mut self, report: Report) {
-        let service = report.service.clone();
-        // One that was asked for and is not wanted any more may still answer.
-        if self.index.wants(&service) && self.context.services.take(report) {
-            self.index.entries_of(&service).cloned().for_each(|key| self.enqueue(key));
+    fn report(&self, report: &Report) {
+        // A failure after an answer changes nothing, the last endpoints stay; it is kept for those who ask.
+        if report.answered || report.state.last.is_none() {
+            self.index.entries_of(&report.service).cloned().for_each(|key| self.enqueue(key));
         }
     }
 
@@ -109,10 +105,8 @@ impl Inputs {
         self.index.entries().cloned().for_each(|key| self.enqueue(key));
     }
 
-    fn want(&self) {
+    fn count_services(&self) {
         self.context.holds.fleet().follow(self.index.services());
-        self.context.services.retain(|service| self.index.wants(service));
-        self.wanted.send_replace(self.index.wanted());
     }
 
     fn enqueue(&self, key: ObjectRef<ServiceEntry>) {
@@ -127,5 +121,5 @@ impl Inputs {
 
 /// `namespace/name`, as messages have it.
 fn title(key: &ObjectRef<ServiceEntry>) -> String {
-    format!("{}/{}", key.namespace.as_deref().unwrap_or_default(), key.name)
+    crate::title::title(key.namespace.as_deref().unwrap_or_default(), &key.name)
 }

@@ -1,20 +1,29 @@
-//! The controller: what comes from both sides leads to looks at entries, one at a time for each entry.
+//! The controller: what comes from both sides leads to reconciliations, one at a time for each entry.
 //!
-//! kube's reflector keeps the entries, whichever source they come from, and kube's applier runs the looks: each entry in
-//! turn, all entries side by side, again at the time that the last look asked for.
+//! kube's reflector keeps the entries, whichever source they come from, and kube's applier runs the reconciliations: each
+//! entry in turn, all entries side by side, again at the time that the last one asked for.
 
+mod blocked;
 mod conditions;
+mod context;
+mod convert;
 mod diagnostics;
 mod entry_state;
+mod guard_state;
 mod handle;
 mod holding;
 mod index;
 mod inputs;
+mod inspection;
+mod publications;
 mod reconcile;
+mod reconciliation;
+mod rehearsal;
 mod report;
-mod service_cache;
-mod stopped;
+mod status_cache;
+mod sync_status;
 mod write;
+mod write_state;
 
 use std::convert::Infallible;
 use std::num::NonZeroU32;
@@ -28,39 +37,36 @@ use governor::{Quota, RateLimiter};
 use kube::api::ApiResource;
 use kube::runtime::controller::{Action, Config, applier};
 use kube::runtime::reflector::{ObjectRef, Store, store::Writer};
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::Semaphore;
 use tracing::{info, warn};
 
+pub use blocked::paused;
 pub use diagnostics::line;
-pub use entry_state::SyncStatus;
 pub use handle::{Handle, Snapshot};
-pub use report::{EntryReport, WriteReport};
-pub use service_cache::Trouble;
+pub use report::{EntryReport, Pending, PendingReason, WriteReport};
+pub use sync_status::SyncStatus;
 
 use crate::dns;
 use crate::entries::EntryEvents;
 use crate::guard::{Holds, Settings};
 use crate::istio::ServiceEntry;
 use crate::plan::AddressRule;
-use crate::registry::{PollMode, Registry};
+use crate::registry::{Registry, ReportQueue, ServiceCache};
 use crate::rollout::ActiveModules;
 use crate::sink::Sink;
 use crate::telemetry::Observers;
-use crate::writes::Gate;
-use crate::writes::WriteRateLimiter;
+use crate::writes::{Gate, WriteRateLimiter};
+use context::{Context, WRITERS};
+use index::Index;
 use inputs::Inputs;
-use reconcile::{Context, WRITERS, reconcile};
+use reconcile::reconcile;
 
 /// How long a stop waits for writes on their way.
 const STOP_WITHIN: Duration = Duration::from_secs(3);
-/// Reports that may wait; the follower folds what does not fit.
-const REPORTS: usize = 256;
 
-/// What the controller is made of.
+/// The parts that a controller is made of.
 pub struct Parts<R> {
-    /// The registry.
     pub registry: R,
-    /// The entries.
     pub events: EntryEvents,
     /// The API resource of the entries.
     pub resource: ApiResource,
@@ -72,19 +78,19 @@ pub struct Parts<R> {
     pub gate: Arc<Gate>,
     /// Addresses that no endpoint may have, whatever the module says.
     pub addresses: AddressRule,
-    /// What is published in the cluster's DNS; none where nothing ever is.
+    /// Names that are published in the cluster's DNS; `None` if nothing ever is.
     pub names: Option<dns::Settings>,
     /// How long and how much the guard holds back.
     pub guard: Settings,
-    /// What is held; its fleet limit is that of `guard`.
+    /// All holds; their fleet limit is that of `guard`.
     pub holds: Arc<Holds>,
     /// Writes a second, of all entries together.
     pub write_rate: NonZeroU32,
     /// Entries a second that another module may change.
     pub swap_rate: NonZeroU32,
-    /// Stop when every entry was looked at.
+    /// Stop when every entry was reconciled.
     pub once: bool,
-    /// Who hears of what is done.
+    /// Metrics and Events.
     pub observers: Observers,
 }
 
@@ -95,26 +101,27 @@ pub struct Controller<R> {
     writer: Writer<ServiceEntry>,
     queue: (UnboundedSender<ObjectRef<ServiceEntry>>, UnboundedReceiver<ObjectRef<ServiceEntry>>),
     context: Arc<Context>,
-    pace: Arc<watch::Sender<PollMode>>,
+    reports: ReportQueue,
     once: bool,
 }
 
 impl<R: Registry> Controller<R> {
     /// Puts it together; nothing is done yet.
     pub fn new(parts: Parts<R>) -> Self {
+        let (services, reports) = ServiceCache::new();
         let context = Arc::new(Context {
             resource: parts.resource.clone(),
-            services: Default::default(),
+            services,
             entries: Default::default(),
-            board: Default::default(),
+            statuses: Default::default(),
             observers: parts.observers,
-            converter: parts.converter,
-            changes: RateLimiter::direct(Quota::per_second(parts.swap_rate)),
+            modules: parts.converter,
+            module_changes: RateLimiter::direct(Quota::per_second(parts.swap_rate)),
             addresses: parts.addresses,
             names: parts.names,
             guard: parts.guard,
             holds: parts.holds,
-            budget: WriteRateLimiter::new(parts.write_rate),
+            write_rate: WriteRateLimiter::new(parts.write_rate),
             sink: parts.sink,
             gate: parts.gate,
             writers: Semaphore::new(WRITERS as usize),
@@ -130,31 +137,24 @@ impl<R: Registry> Controller<R> {
             writer,
             queue: unbounded(),
             context,
-            pace: Default::default(),
+            reports,
             once: parts.once,
         }
     }
 
-    /// What others may see and ask of it while it runs.
+    /// The handle by which others see it and ask of it while it runs.
     pub fn handle(&self) -> Handle {
-        Handle {
-            context: Arc::clone(&self.context),
-            store: self.writer.as_reader(),
-            queue: self.queue.0.clone(),
-            pace: Arc::clone(&self.pace),
-        }
+        Handle { context: Arc::clone(&self.context), store: self.writer.as_reader(), queue: self.queue.0.clone() }
     }
 
-    /// Runs until `shutdown` is done or, with `once`, until every entry is status. Returns how the worst of them ended.
+    /// Runs until `shutdown` is done or, with `once`, until every entry is reconciled. Returns how the worst of them ended.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> SyncStatus {
-        let Self { registry, events, writer, queue: (queue, queued), context, pace, once } = self;
-        let (wanted, wants) = watch::channel(Default::default());
-        let (reporter, reports) = mpsc::channel(REPORTS);
+        let Self { registry, events, writer, queue: (queue, queued), context, reports, once } = self;
         let store = writer.as_reader();
         let reopened = context.gate.reopened();
-        let index = Default::default();
-        let inputs = Inputs { events, reports, wanted, writer, queue, context: Arc::clone(&context), reopened, index };
-        let looks = applier(
+        let index = Index::new(Arc::clone(&context.services));
+        let inputs = Inputs { events, writer, queue, context: Arc::clone(&context), reopened, index };
+        let reconciliations = applier(
             |entry, context| Box::pin(reconcile(entry, context)),
             |_, error: &Infallible, _| match *error {},
             Arc::clone(&context),
@@ -162,25 +162,25 @@ impl<R: Registry> Controller<R> {
             queued.map(Ok::<_, Infallible>),
             Config::default(),
         )
-        // An entry that went away between two looks is no trouble.
+        // An entry that went away between two reconciliations is no trouble.
         .for_each(|_: Result<(ObjectRef<ServiceEntry>, Action), _>| async {});
-        let follower = tokio::spawn(registry.follow(wants, pace.subscribe(), reporter));
+        let follower = tokio::spawn(registry.follow(reports));
         let inputs = tokio::spawn(inputs.run());
-        let looks = tokio::spawn(looks);
+        let reconciliations = tokio::spawn(reconciliations);
         let status = tokio::select! {
             () = shutdown => SyncStatus::Synced,
-            status = settle(&context, &store), if once => status,
+            status = wait_until_reconciled(&context, &store), if once => status,
         };
         inputs.abort();
         follower.abort();
         finish_writes(&context).await;
-        looks.abort();
+        reconciliations.abort();
         status
     }
 }
 
-/// Waits until every entry was looked at with an answer of its service.
-async fn settle(context: &Context, store: &Store<ServiceEntry>) -> SyncStatus {
+/// Waits until every entry was reconciled with an answer of its service.
+async fn wait_until_reconciled(context: &Context, store: &Store<ServiceEntry>) -> SyncStatus {
     loop {
         context.progress.notified().await;
         if !context.complete.load(Ordering::Acquire) {
@@ -190,10 +190,10 @@ async fn settle(context: &Context, store: &Store<ServiceEntry>) -> SyncStatus {
         let entries = store.state();
         for entry in &entries {
             let key = ObjectRef::from_obj_with(&**entry, context.resource.clone());
-            worst = worst.zip(context.entries.get(&key).lock().await.status).map(|(a, b)| a.max(b));
+            worst = worst.zip(context.entries.get_or_create(&key).lock().await.report.status).map(|(a, b)| a.max(b));
         }
         if let Some(worst) = worst {
-            info!(entries = entries.len(), "every entry was looked at");
+            info!(entries = entries.len(), "all entries reconciled");
             return worst;
         }
     }

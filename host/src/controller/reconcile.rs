@@ -1,340 +1,123 @@
-//! One look at one entry, the whole way: answer, module, guard, plan, sink.
+//! Reconciles one entry, the whole way: answer, module, rules, guard, plan, sink.
 
 use std::convert::Infallible;
+use std::ops::ControlFlow::{self, Break, Continue};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use governor::DefaultDirectRateLimiter;
-use kube::api::ApiResource;
 use kube::runtime::controller::Action;
 use kube::runtime::reflector::ObjectRef;
-use polaris2istio_core::model::{Diagnostic, Outcome, Service, Severity, Subject, Update, Verdict};
-use tokio::sync::{Notify, Semaphore};
-use tracing::{error, info, warn};
+use tracing::{Instrument, error_span};
 
-use super::diagnostics;
-use super::entry_state::{Entries, EntryState, SyncStatus};
-use super::holding::Facts;
-use super::report::{StatusCache, text};
-use super::service_cache::{Known, ServiceCache, ServiceState};
+use super::context::Context;
+use super::publications::Publication;
+use super::reconciliation::{Answer, Checked, Guarded, Planned, Reconciliation};
+use super::report::PendingReason;
+use super::sync_status::SyncStatus;
 use crate::annotation::REVISION;
 use crate::binding::{binding, empty_service};
-use crate::converter::Identity;
-use crate::dns;
-use crate::guard::{Holds, Listing, Origins, Settings};
 use crate::istio::ServiceEntry;
-use crate::plan::{AddressRule, Desired, Plan, check, holds, plan};
-use crate::registry::ServiceKey;
-use crate::rollout::{ActiveModules, Conversion, LastPublished, RolloutPhase};
-use crate::sink::Sink;
+use crate::plan::{Plan, plan};
+use crate::registry::{Content, LastAnswer};
 use crate::telemetry::Condition;
-use crate::telemetry::Observers;
-use crate::writes::Gate;
-use crate::writes::Outage;
-use crate::writes::WriteRateLimiter;
 
-/// Requests to the sink at once.
-pub(super) const WRITERS: u32 = 16;
-
-/// When a module that gave nothing usable is tried again with the same input: a time-out may be the machine's fault.
-const TROUBLE_RETRY: Duration = Duration::from_secs(60);
-
-/// When an entry whose turn to be changed by another module has not come is looked at again, at least and at most.
-const NEXT_TURN: (f64, f64) = (1.0, 3.0);
-
-/// What every look needs.
-pub(super) struct Context {
-    pub(super) resource: ApiResource,
-    pub(super) services: ServiceCache,
-    pub(super) entries: Entries,
-    pub(super) board: StatusCache,
-    pub(super) observers: Observers,
-    pub(super) converter: Arc<ActiveModules>,
-    /// Entries a second that another module may change.
-    pub(super) changes: DefaultDirectRateLimiter,
-    pub(super) addresses: AddressRule,
-    /// What is published in the cluster's DNS; none where nothing ever is.
-    pub(super) names: Option<dns::Settings>,
-    pub(super) guard: Settings,
-    pub(super) holds: Arc<Holds>,
-    pub(super) budget: WriteRateLimiter,
-    pub(super) sink: Sink,
-    pub(super) gate: Arc<Gate>,
-    /// Closed when the controller stops: what waits here is not begun any more.
-    pub(super) writers: Semaphore,
-    pub(super) outage: Outage,
-    /// Rings after every look, for those who wait for all entries to settle.
-    pub(super) progress: Notify,
-    pub(super) complete: std::sync::atomic::AtomicBool,
-    /// A stop let all writes come to an end.
-    pub(super) writes_ended: std::sync::atomic::AtomicBool,
-}
-
-impl Context {
-    pub(super) fn forget(&self, entry: &ObjectRef<ServiceEntry>) {
-        self.entries.forget(entry);
-        self.board.forget(entry);
-    }
-
-    pub(super) fn changed(&self) {
-        self.progress.notify_one();
-    }
-
-    pub(super) fn listed(&self) {
-        self.complete.store(true, std::sync::atomic::Ordering::Release);
-        self.changed();
-    }
-}
-
-/// Looks at one entry, and says when to look again.
+/// Reconciles one entry, and says when to do so again.
 pub(super) async fn reconcile(entry: Arc<ServiceEntry>, context: Arc<Context>) -> Result<Action, Infallible> {
     let key = ObjectRef::from_obj_with(&*entry, context.resource.clone());
-    let tracked = context.entries.get(&key);
-    let mut tracked = tracked.lock().await;
-    let live = tracked.freshest(entry);
+    let state = context.entries.get_or_create(&key);
+    let mut state = state.lock().await;
+    let live = state.freshest(entry);
     let term = context.services.term();
-    tracked.enter(term);
+    state.enter(term);
     let title = live.title();
-    let look =
-        Reconciliation { context: &context, tracked: &mut tracked, live: &live, title: &title, term, waits: false };
-    let action = look.run().await;
-    context.board.post(key, &tracked);
-    context.changed();
+    // A span of another level would be gone where only errors are logged, and with it the name of the entry.
+    let span = error_span!("reconcile", entry = title.as_str());
+    let reconciliation = Reconciliation {
+        context: &context,
+        state: &mut state,
+        key: &key,
+        live: &live,
+        title: &title,
+        term,
+        awaits_turn: false,
+    };
+    let action = reconciliation.run().instrument(span).await;
+    context.statuses.post(key, state.full_report());
+    context.notify_progress();
     Ok(action)
-}
-
-pub(super) struct Reconciliation<'a> {
-    pub(super) context: &'a Context,
-    pub(super) tracked: &'a mut EntryState,
-    pub(super) live: &'a Arc<ServiceEntry>,
-    pub(super) title: &'a str,
-    /// The term whose answers it is about.
-    pub(super) term: u64,
-    /// It is not this entry's turn yet to be changed by another module.
-    waits: bool,
-}
-
-/// A module's answer, on its way to the sink.
-struct Converted {
-    by: Arc<Identity>,
-    turn: RolloutPhase,
-    service: ServiceKey,
-    /// What the registry lists; none where there is no such service.
-    content: Option<Arc<Service>>,
-    answers: u64,
-    origins: Origins,
-    desired: Desired,
-    content_revision: Option<String>,
-    answered: tokio::time::Instant,
 }
 
 impl Reconciliation<'_> {
     async fn run(mut self) -> Action {
-        self.names();
-        self.annotations();
-        if !self.stopped().is_some_and(|stopped| stopped.is_pause()) {
-            self.solved(Condition::Paused);
-        }
-        let Some(service) = binding(self.live) else { return self.unbound().await };
-        let Some(heard) = self.context.services.current(&service) else {
-            // Nothing is written for a service before the registry has answered for it.
-            return Action::await_change();
-        };
-        let answers = heard.answers();
-        let ServiceState { known, received: answered, .. } = heard;
-        self.tracked.report.answered = Some(answered);
-        self.tracked.report.listed = None;
-        let (content, exists) = match known {
-            Known::Listed(content) => {
-                self.tracked.report.listed = Some(content.instances.len());
-                (content, true)
-            }
-            Known::Missing => (Arc::new(empty_service(Some(&service))), false),
-            // Those who look on learn the reason from the service itself: it changes without a look.
-            Known::Failed => {
-                self.tracked.report.answered = None;
-                return self.end(SyncStatus::Failed, Action::await_change());
-            }
-        };
-        let Some(Conversion { outcome, by, turn }) = self.convert(&service, &content).await else {
-            return self.end(SyncStatus::Failed, Action::requeue(TROUBLE_RETRY));
-        };
-        self.waits = turn == RolloutPhase::Waits;
-        self.say(&outcome, &content);
-        match outcome.verdict {
-            Verdict::Rejected => {
-                self.nothing_waits();
-                self.end(SyncStatus::Failed, Action::await_change())
-            }
-            Verdict::Unchanged => {
-                self.tracked.by = Some(by);
-                self.status()
-            }
-            Verdict::Update(mut update) => {
-                let content_revision = update.content_revision.take();
-                let origins = Origins::of(&update, &content);
-                let desired = Desired::new(update, service.to_string(), content.revision.clone());
-                let content = exists.then_some(content);
-                let converted =
-                    Converted { by, turn, service, content, answers, origins, desired, content_revision, answered };
-                self.write(converted).await
-            }
-        }
+        self.inspect();
+        let Break(action) = self.stages().await;
+        action
     }
 
-    /// An entry that names no service: the rules say what is missing, and nothing is ever written.
-    async fn unbound(&mut self) -> Action {
-        let nothing = Arc::new(empty_service(None));
-        if let Ok(view) = self.live.view()
-            && let Ok(given) = self.context.converter.convert(&nothing, view, LastPublished::default(), |_| true).await
-        {
-            self.say(&given.outcome, &nothing);
-        }
-        self.end(SyncStatus::Failed, Action::await_change())
+    /// The way of an answer to the entry. Each stage hands its result to the next one, or ends with when to reconcile again.
+    async fn stages(&mut self) -> ControlFlow<Action, Infallible> {
+        let answer = self.answer().await?;
+        let converted = self.convert(answer).await?;
+        let checked = self.check(converted)?;
+        let guarded = self.guard(checked)?;
+        let planned = self.plan(guarded)?;
+        let written = self.write(planned).await?;
+        self.record(written)
     }
 
-    async fn convert(&mut self, service: &ServiceKey, content: &Arc<Service>) -> Option<Conversion> {
-        let view = match self.live.view() {
-            Ok(view) => view,
-            Err(unsupported) => return self.trouble(&unsupported.to_string()),
+    /// Finds the registry's last answer. Nothing is written for a service before there is one.
+    async fn answer(&mut self) -> ControlFlow<Action, Answer> {
+        let Some(service) = binding(self.live) else { return Break(self.reject_unbound().await) };
+        let Some(state) = self.context.services.current(&service) else {
+            self.state.report.wait_for(PendingReason::Answer);
+            return Break(Action::await_change());
         };
-        let memory = self.tracked.memory(service, self.live, Instant::now());
-        let admit = |update: &Update| {
-            let desired = Desired::new(update.clone(), service.to_string(), content.revision.clone());
-            holds(&desired, self.live) || self.context.changes.check().is_ok()
+        self.state.report.end_wait_for(PendingReason::Answer);
+        self.state.report.answered = state.last.as_ref().map(|last| last.received);
+        self.state.report.listed = None;
+        let Some(LastAnswer { content: heard, received, count: answers, .. }) = state.last else {
+            // The status has the reason from the service itself: it changes without a reconciliation.
+            return Break(self.end_failed());
         };
-        let begun = Instant::now();
-        let result = self.context.converter.convert(content, view, memory, admit).await;
-        let verdict = result.as_ref().map(|given| &given.outcome.verdict).ok();
-        self.context.observers.metrics.converted(verdict, begun.elapsed());
-        match result {
-            Ok(given) => {
-                self.solved(Condition::Conversion);
-                if self.tracked.over("trouble") {
-                    info!(entry = self.title, "the module works on this entry again");
-                }
-                Some(given)
+        let content = match &heard {
+            Content::Listed(content) => {
+                self.state.report.listed = Some(content.instances.len());
+                Arc::clone(content)
             }
-            Err(error) => self.trouble(&error.to_string()),
-        }
+            Content::Missing => Arc::new(empty_service(Some(&service))),
+        };
+        Continue(Answer { service, heard, content, answers, received })
     }
 
-    /// The module gave nothing that can be used: the last endpoints stay.
-    pub(super) fn trouble<T>(&mut self, what: &str) -> Option<T> {
-        self.problem(Condition::Conversion, what.into());
-        if self.tracked.says("trouble", what) {
-            error!(
-                entry = self.title,
-                module = self.context.converter.active().origin(),
-                "not converted, the last endpoints stay: {what}"
-            );
-        }
-        None
-    }
-
-    fn say(&mut self, outcome: &Outcome, content: &Service) {
-        self.tracked.report.take(outcome);
-        if outcome.verdict == Verdict::Unchanged {
-            self.solved(Condition::Rejected);
-        } else {
-            let rejected = outcome.verdict == Verdict::Rejected;
-            self.problem(
-                Condition::Rejected,
-                text(outcome, content, |one| rejected && one.severity == Severity::Error),
-            );
-            let annotation = |one: &Diagnostic| !rejected && matches!(one.subject, Subject::Annotation(_));
-            self.modules_annotations(text(outcome, content, annotation));
-        }
-        let lines: Vec<_> =
-            outcome.diagnostics.iter().map(|diagnostic| diagnostics::line(diagnostic, content)).collect();
-        // An unchanged answer may leave them out, and has nothing new to say.
-        if outcome.verdict != Verdict::Unchanged && self.tracked.says("diagnostics", lines) {
-            diagnostics::log(self.title, &outcome.diagnostics, content);
-        }
-    }
-
-    async fn write(&mut self, converted: Converted) -> Action {
-        let now = Instant::now();
-        let Converted { by, turn, service, content, answers, origins, mut desired, content_revision, answered } =
-            converted;
-        let source = service.to_string();
-        if let Err(violation) = check(&desired, self.live, &self.context.addresses) {
-            self.trouble::<()>(&format!("the module's answer breaks a rule: {violation}"));
-            return self.end(SyncStatus::Failed, Action::await_change());
-        }
-        let stopped = self.stopped();
-        // What the last good module had published comes back at once. That it drops something is known to be good; what the
-        // registry has lost meanwhile is held as ever.
-        let restored = stopped.is_none() && turn == RolloutPhase::Restored && self.tracked.restores(&by, &desired);
-        let listing = content.as_deref().map_or(Listing::Missing, Listing::Service);
-        let facts = Facts { listing, origins, answers, by: Arc::clone(&by), restored };
-        let decision = self.guard(&mut desired, &source, facts, stopped.as_ref());
-        if self.too_many(&desired) {
-            return self.end(SyncStatus::Failed, Action::await_change());
-        }
-        if content.is_none() {
+    /// Compares what the entry should hold with what it holds.
+    fn plan(&mut self, mut guarded: Guarded) -> ControlFlow<Action, Planned> {
+        self.clear(Condition::Conversion);
+        let Checked { answer, desired, .. } = &mut guarded.checked;
+        if answer.heard.is_missing() {
             if desired.endpoints.is_empty() && self.live.spec.endpoints.is_empty() {
                 // A service that is not there yet gives an entry nothing.
-                return self.status();
+                return Break(self.end_synced());
             }
             desired.revision = self.live.annotation(REVISION).unwrap_or_default().to_owned();
         }
-        let held = !decision.holds.is_empty();
-        let Plan { apply, contested } = plan(&desired, self.live);
+        let Plan { apply, contested } = plan(desired, self.live);
         let fields: Vec<_> = contested.iter().map(ToString::to_string).collect();
-        self.problem(Condition::Contested, fields.join(", "));
-        if self.tracked.says("contested", &contested) {
-            for field in contested {
-                warn!(
-                    entry = self.title,
-                    "left as it is: {field}, who wants something else; let one of the two decide"
-                );
-            }
-        }
-        if let Some(apply) = apply {
-            let again = match &stopped {
-                Some(stopped) => Some(self.show(stopped, &apply, &desired).await),
-                None => self.apply(&apply, &desired, source, answered, restored).await,
-            };
-            match again {
-                Some(again) if stopped.is_none() || !held => return again,
-                _ => {}
-            }
-        } else {
-            self.nothing_waits();
-        }
-        // Not before it is written: what has to be tried again is still a change from the module before.
-        self.tracked.by = Some(Arc::clone(&by));
-        if held {
-            self.tracked.unpublish();
-            let again = decision.again.into_iter().chain(self.quiet()).min();
-            return self.end(SyncStatus::Held, again.map_or_else(Action::await_change, Action::requeue));
-        }
-        self.tracked.publish(by, &service, desired, content_revision, now);
-        self.status()
+        self.set(Condition::Contested, fields.join(", "));
+        Continue(Planned { guarded, apply })
     }
 
-    fn status(&mut self) -> Action {
-        self.nothing_waits();
-        let full = self.tracked.full_in(self.title, Instant::now());
-        let again = self.quiet().map_or(full, |quiet| quiet.min(full));
-        self.end(SyncStatus::Synced, Action::requeue(again))
-    }
-
-    pub(super) fn end(&mut self, status: SyncStatus, action: Action) -> Action {
-        if self.waits {
-            self.tracked.status = None;
-            return Action::requeue(Duration::from_secs_f64(rand::random_range(NEXT_TURN.0..NEXT_TURN.1)));
+    /// Remembers what the entry holds now, and by which module. Not before it is written: what has to be tried again is still
+    /// a change from the module before.
+    fn record(&mut self, written: Guarded) -> ControlFlow<Action, Infallible> {
+        let Guarded { checked: Checked { answer, by, desired, content_revision, .. }, decision, .. } = written;
+        self.state.publications.by = Some(Arc::clone(&by));
+        if !decision.holds.is_empty() {
+            self.state.publications.park();
+            let again = decision.requeue_after.into_iter().chain(self.clear_flapping()).min();
+            return Break(self.end(SyncStatus::Held, again.map_or_else(Action::await_change, Action::requeue)));
         }
-        if status != SyncStatus::Failed {
-            // What is written later for the same answer is written for another reason.
-            self.tracked.measured = self.tracked.measured.max(self.tracked.report.answered);
-        }
-        self.tracked.status = Some(status);
-        match self.quiet() {
-            // What is looked at again anyway is so within this time.
-            Some(quiet) if action == Action::await_change() => Action::requeue(quiet),
-            _ => action,
-        }
+        let (service, revision, full_at) = (answer.service, content_revision, Instant::now());
+        self.state.publications.publish(Publication { by, service, desired, revision, full_at });
+        Break(self.end_synced())
     }
 }

@@ -1,47 +1,43 @@
-//! What is known of each entry after the last look at it, for the status, metrics and Events. Looks post it; readers wait for
-//! no look.
+//! The report of an entry after its last reconciliation, for the status and metrics.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::{BTreeMap, HashSet};
+use std::fmt;
+use std::sync::Arc;
 use std::time::Instant;
 
-use kube::runtime::reflector::ObjectRef;
-use polaris2istio_core::model::{Diagnostic, Outcome, Service, Subject, Verdict};
+use polaris2istio_core::model::{Outcome, Subject, Update, Verdict};
 
-use super::diagnostics;
-use super::entry_state::{EntryState, SyncStatus};
+use super::sync_status::SyncStatus;
 use crate::converter::Identity;
 use crate::guard::Hold;
-use crate::istio::ServiceEntry;
 use crate::plan::Change;
 use crate::telemetry::Condition;
 
-/// Lines of a module that a problem repeats; the log has them all.
-const LINES: usize = 3;
-
 /// The reason of instances for which the module gave none.
-const UNTOLD: &str = "untold";
+const UNEXPLAINED: &str = "unexplained";
 
-/// One entry, after the last look.
+/// One entry, after the last reconciliation.
 #[derive(Clone, Debug, Default)]
 pub struct EntryReport {
-    /// How the look ended; none where the registry has not answered yet.
+    /// How the reconciliation ended; `None` if none came to an end yet.
     pub status: Option<SyncStatus>,
+    /// The reason for which the entry waits.
+    pub pending: Option<Pending>,
     /// The module that gave the last outcome.
     pub by: Option<Arc<Identity>>,
-    /// Instances that the registry lists; none where it says that there is no such service, or nothing yet.
+    /// Instances that the registry lists; `None` if it says that there is no such service, or nothing yet.
     pub listed: Option<usize>,
     /// Of these, how many were left out, by the code of the reason.
     pub left_out: BTreeMap<String, usize>,
     /// Of these, how many are in an endpoint.
-    pub(super) taken: usize,
-    /// When the answer came that the last look was about.
+    pub(super) used: usize,
+    /// When the answer came that the last reconciliation was about.
     pub answered: Option<tokio::time::Instant>,
     /// The last write of this process.
     pub written: Option<WriteReport>,
     /// Endpoints that are kept.
     pub holds: Vec<Hold>,
-    /// What is wrong.
+    /// All that is wrong.
     pub problems: BTreeMap<Condition, String>,
 }
 
@@ -50,76 +46,110 @@ pub struct EntryReport {
 pub struct WriteReport {
     /// When it was acknowledged.
     pub at: Instant,
-    /// What it changed.
+    /// The difference that it made.
     pub change: Change,
 }
 
-type EntryRef = ObjectRef<ServiceEntry>;
-
-/// All entries.
-#[derive(Default)]
-pub(super) struct StatusCache {
-    reports: Mutex<HashMap<EntryRef, Arc<EntryReport>>>,
+/// That an entry waits, and what for.
+#[derive(Clone, Debug)]
+pub struct Pending {
+    /// When it began.
+    pub since: Instant,
+    /// The reason.
+    pub reason: PendingReason,
 }
 
-impl StatusCache {
-    pub(super) fn post(&self, entry: EntryRef, tracked: &EntryState) {
-        let report = EntryReport { status: tracked.status, by: tracked.by.clone(), ..tracked.report.clone() };
-        self.reports.lock().unwrap_or_else(PoisonError::into_inner).insert(entry, Arc::new(report));
-    }
-
-    pub(super) fn get(&self, entry: &ObjectRef<ServiceEntry>) -> Arc<EntryReport> {
-        self.reports.lock().unwrap_or_else(PoisonError::into_inner).get(entry).cloned().unwrap_or_default()
-    }
-
-    pub(super) fn forget(&self, entry: &ObjectRef<ServiceEntry>) {
-        self.reports.lock().unwrap_or_else(PoisonError::into_inner).remove(entry);
-    }
+/// Something that an entry waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PendingReason {
+    /// The registry's first answer for the service.
+    Answer,
+    /// Its turn to be changed by another module.
+    Turn,
+    /// Its first write's turn among the writes of all entries.
+    Write,
 }
 
 impl EntryReport {
-    /// Takes what a module said.
-    pub(super) fn take(&mut self, outcome: &Outcome) {
-        let update = match &outcome.verdict {
-            Verdict::Update(update) => update,
+    /// Notes the reason for which the entry waits. It waits since it was noted first.
+    pub(super) fn wait_for(&mut self, reason: PendingReason) {
+        if self.pending.as_ref().is_none_or(|pending| pending.reason != reason) {
+            self.pending = Some(Pending { since: Instant::now(), reason });
+        }
+    }
+
+    /// Notes that the entry does not wait for this any more.
+    pub(super) fn end_wait_for(&mut self, reason: PendingReason) {
+        self.pending.take_if(|pending| pending.reason == reason);
+    }
+
+    /// Notes which instances an outcome left out, and why.
+    pub(super) fn note_outcome(&mut self, outcome: &Outcome) {
+        match &outcome.verdict {
+            Verdict::Update(update) => self.note_update(update, outcome),
             // It repeats no reasons; what the endpoints were made of is what it was.
             Verdict::Unchanged => {
-                let untold = self.listed.unwrap_or_default().saturating_sub(self.taken);
-                if untold != self.left_out.values().sum::<usize>() {
+                let unexplained = self.listed.unwrap_or_default().saturating_sub(self.used);
+                if unexplained != self.left_out.values().sum::<usize>() {
                     self.left_out.clear();
-                    self.left_out.extend((untold > 0).then(|| (UNTOLD.into(), untold)));
+                    self.note_unexplained(unexplained);
                 }
-                return;
             }
-            Verdict::Rejected => return self.left_out.clear(),
-        };
+            Verdict::Rejected => self.left_out.clear(),
+        }
+    }
+
+    fn note_update(&mut self, update: &Update, outcome: &Outcome) {
         self.left_out.clear();
-        let taken: HashSet<u32> = update.endpoints.iter().flat_map(|endpoint| &endpoint.instances).copied().collect();
-        let mut told = HashSet::new();
+        let used: HashSet<u32> = update.endpoints.iter().flat_map(|endpoint| &endpoint.instances).copied().collect();
+        let mut explained = HashSet::new();
         for diagnostic in &outcome.diagnostics {
             if let Subject::Instance(position) = diagnostic.subject
-                && !taken.contains(&position)
+                && !used.contains(&position)
                 // The first reason counts.
-                && told.insert(position)
+                && explained.insert(position)
             {
                 *self.left_out.entry(diagnostic.code.clone()).or_default() += 1;
             }
         }
-        self.taken = taken.len();
-        let untold = self.listed.unwrap_or_default().saturating_sub(taken.len() + told.len());
-        if untold > 0 {
-            self.left_out.insert(UNTOLD.into(), untold);
+        self.used = used.len();
+        self.note_unexplained(self.listed.unwrap_or_default().saturating_sub(used.len() + explained.len()));
+    }
+
+    fn note_unexplained(&mut self, count: usize) {
+        if count > 0 {
+            self.left_out.insert(UNEXPLAINED.into(), count);
         }
     }
 }
 
-/// The lines of some diagnostics as one text; empty where there is none.
-pub(super) fn text(outcome: &Outcome, service: &Service, picked: impl Fn(&Diagnostic) -> bool) -> String {
-    let picked: Vec<_> = outcome.diagnostics.iter().filter(|diagnostic| picked(diagnostic)).collect();
-    let lines = picked.iter().take(LINES).map(|diagnostic| diagnostics::line(diagnostic, service));
-    let mut text = lines.collect::<Vec<_>>().join("; ");
-    if picked.len() > LINES {
-        text.push_str(&format!("; and {} more", picked.len() - LINES));
+impl fmt::Display for PendingReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Answer => "the registry has given no answer for the service yet",
+            Self::Turn => "the change to another module comes to it in its turn, by `--swap-rate`",
+            Self::Write => "its write waits for its turn among those of all entries, by `--write-rate`",
+        })
     }
-    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_waits_since_it_began_to() {
+        let mut report = EntryReport::default();
+        report.wait_for(PendingReason::Answer);
+        let since = report.pending.as_ref().unwrap().since;
+        report.wait_for(PendingReason::Answer);
+        assert_eq!(report.pending.as_ref().map(|pending| pending.since), Some(since), "it goes on");
+        report.end_wait_for(PendingReason::Turn);
+        assert!(report.pending.is_some(), "it does not wait for that");
+        report.wait_for(PendingReason::Write);
+        report.end_wait_for(PendingReason::Answer);
+        assert_eq!(report.pending.as_ref().map(|pending| pending.reason), Some(PendingReason::Write));
+        report.end_wait_for(PendingReason::Write);
+        assert!(report.pending.is_none());
+    }
 }

@@ -1,75 +1,97 @@
-//! One write: when its turn comes, whether it may still be sent, and what becomes of it when it is not taken.
+//! One write: when its turn comes, whether it may still be sent, and what becomes of it when it is not accepted.
 
+use std::ops::ControlFlow::{self, Break, Continue};
 use std::time::{Duration, Instant};
 
 use kube::runtime::controller::Action;
-use tracing::{error, info, warn};
+use tracing::info;
 
-use super::entry_state::SyncStatus;
-use super::reconcile::Reconciliation;
-use super::report::WriteReport;
+use super::reconciliation::{Checked, Guarded, Planned, Reconciliation};
+use super::report::{PendingReason, WriteReport};
+use super::sync_status::SyncStatus;
 use crate::istio::ServiceEntry;
-use crate::plan::ApplyError;
-use crate::plan::{Apply, Desired};
+use crate::plan::{Apply, ApplyError, Desired};
 use crate::telemetry::Condition;
 
+/// When an entry that changed meanwhile is reconciled again. The watch brings the newer state; this is for the case that it
+/// brought it already.
+const STALE_RETRY: Duration = Duration::from_millis(50);
+
 impl Reconciliation<'_> {
-    /// Performs an apply. Returns when to look again where it was not performed.
-    pub(super) async fn apply(
-        &mut self,
-        apply: &Apply,
-        desired: &Desired,
-        service: String,
-        answered: tokio::time::Instant,
-        at_once: bool,
-    ) -> Option<Action> {
-        let now = Instant::now();
-        if let Some(rest) = self.tracked.refused(desired, self.live, now) {
-            return Some(self.end(SyncStatus::Failed, Action::requeue(rest)));
-        }
-        if !at_once {
-            let wait = self.tracked.damper.wait(now);
-            if !wait.is_zero() {
-                return Some(Action::requeue(wait));
+    /// Performs what was planned, or shows it while writes are blocked.
+    pub(super) async fn write(&mut self, planned: Planned) -> ControlFlow<Action, Guarded> {
+        let Planned { guarded, apply } = planned;
+        match (&apply, &guarded.blocked) {
+            (None, _) => self.clear_write_conditions(),
+            (Some(apply), None) => self.apply(apply, &guarded).await?,
+            (Some(apply), Some(blocked)) => {
+                let action = self.rehearse(blocked, apply, &guarded.checked.desired).await;
+                // What is held is recorded all the same.
+                if guarded.decision.holds.is_empty() {
+                    return Break(action);
+                }
             }
-            self.context.budget.take(self.tracked.urgent).await;
         }
-        let Ok(_writer) = self.context.writers.acquire().await else { return Some(Action::await_change()) };
+        Continue(guarded)
+    }
+
+    /// Performs an apply.
+    async fn apply(&mut self, apply: &Apply, guarded: &Guarded) -> ControlFlow<Action> {
+        let desired = &guarded.checked.desired;
+        let now = Instant::now();
+        if let Some(rest) = self.state.writes.refused_for(desired, self.live, now) {
+            return Break(self.end(SyncStatus::Failed, Action::requeue(rest)));
+        }
+        if !guarded.restored {
+            let wait = self.state.writes.damper.wait(now);
+            if !wait.is_zero() {
+                return Break(Action::requeue(wait));
+            }
+            if self.state.report.status.is_none() {
+                self.wait_for(PendingReason::Write);
+            }
+            self.context.write_rate.take(self.state.writes.urgent).await;
+        }
+        let Ok(_writer) = self.context.writers.acquire().await else { return Break(Action::await_change()) };
         let begun = Instant::now();
         // Again, since a writer may have waited for its turn.
         if self.context.gate.check(begun).is_err() || self.is_stale() {
-            return Some(Action::requeue(Duration::ZERO));
+            return Break(Action::requeue(Duration::ZERO));
         }
         let result = self.send(apply).await;
-        self.context.observers.metrics.wrote(result.as_ref().err(), begun.elapsed(), &apply.change);
+        self.context.observers.metrics.count_write(result.as_ref().err(), begun.elapsed(), &apply.change);
         match result {
             Ok(entry) => {
-                self.propagated(answered);
-                self.nothing_waits();
-                self.tracked.report.written = Some(WriteReport { at: Instant::now(), change: apply.change.clone() });
-                self.tracked.wrote(self.live, entry, desired, Instant::now());
-                self.context.outage.over();
-                let change = &apply.change;
-                info!(
-                    entry = self.title,
-                    service,
-                    added = change.added,
-                    removed = change.removed,
-                    changed = change.changed,
-                    fields = change.fields.join(","),
-                    revision = desired.revision,
-                    took_ms = begun.elapsed().as_millis() as u64,
-                    since_answer_ms = answered.elapsed().as_millis() as u64,
-                    "entry written"
-                );
-                self.tell_fight();
-                None
+                self.note_written(entry, apply, &guarded.checked, begun);
+                Continue(())
             }
-            Err(error) => Some(self.not_written(error, desired)),
+            Err(error) => Break(self.fail_write(error, desired)),
         }
     }
 
-    /// A look that began before this process led is about answers that do not count any more.
+    fn note_written(&mut self, entry: ServiceEntry, apply: &Apply, checked: &Checked, begun: Instant) {
+        let Checked { answer, desired, .. } = checked;
+        let change = &apply.change;
+        self.measure_propagation(answer.received);
+        self.clear_write_conditions();
+        self.state.report.written = Some(WriteReport { at: Instant::now(), change: change.clone() });
+        self.state.writes.note_written(self.live, entry, desired, Instant::now());
+        self.context.outage.over();
+        info!(
+            service = answer.service.to_string(),
+            added = change.added,
+            removed = change.removed,
+            changed = change.changed,
+            fields = change.fields.join(","),
+            revision = desired.revision,
+            took_ms = begun.elapsed().as_millis() as u64,
+            since_answer_ms = answer.received.elapsed().as_millis() as u64,
+            "entry written"
+        );
+        self.tell_flapping();
+    }
+
+    /// A reconciliation that began before this process led is about answers that do not count any more.
     fn is_stale(&self) -> bool {
         self.context.services.term() != self.term
     }
@@ -82,48 +104,45 @@ impl Reconciliation<'_> {
         tokio::time::timeout_at(until.into(), sent).await.unwrap_or_else(late)
     }
 
-    pub(super) fn not_written(&mut self, error: ApplyError, desired: &Desired) -> Action {
+    /// Notes that a write was not accepted. Returns when to try again.
+    pub(super) fn fail_write(&mut self, error: ApplyError, desired: &Desired) -> Action {
         let again = match &error {
-            // The watch brings the newer state; this is for the case that it brought it already.
-            ApplyError::Stale => return Action::requeue(Duration::from_millis(50)),
+            ApplyError::Stale => return Action::requeue(STALE_RETRY),
             ApplyError::Gone => return Action::await_change(),
             ApplyError::Refused { .. } => {
-                self.problem(Condition::Write, error.to_string());
-                if self.tracked.says("refused", error.to_string()) {
-                    error!(entry = self.title, "not written: {error}");
-                }
-                self.tracked.refuse(desired.clone(), self.live, Instant::now())
+                self.set(Condition::Write, error.to_string());
+                self.state.writes.note_refused(desired.clone(), self.live, Instant::now())
             }
             ApplyError::Forbidden { .. } | ApplyError::Unavailable { .. } => {
-                self.note(Condition::Write, error.to_string());
+                // It is the same for all entries: the log has it once, and no owner has a part in it.
+                self.state.conditions.note(Condition::Write, error.to_string());
                 self.context.outage.say(self.title, &error);
-                self.tracked.failures += 1;
-                back_off(self.tracked.failures)
+                self.state.writes.note_failure()
             }
         };
         self.end(SyncStatus::Failed, Action::requeue(again))
     }
 
-    /// Two writers that undo each other's work: the other one is to be named.
-    fn tell_fight(&mut self) {
-        if self.tracked.damper.flaps(Instant::now()).is_none() {
+    /// Tells of two writers that undo each other's work: the other one is to be named.
+    fn tell_flapping(&mut self) {
+        if self.state.writes.damper.flaps(Instant::now()).is_none() {
             return;
         }
         let managers: Vec<_> = self.live.ownership.others_of_spec("endpoints").map(str::to_owned).collect();
-        if self.tracked.says("fight", &managers) {
-            let by = if managers.is_empty() {
-                "instances that come and go, or a writer that is gone from managedFields".into()
-            } else {
-                format!("the field manager `{}`", managers.join("`, `"))
-            };
-            warn!(entry = self.title, "its content goes back and forth, by {by}; writes are spaced out up to 10 s");
-            self.problem(Condition::Fight, format!("the content goes back and forth, by {by}"));
+        let by = if managers.is_empty() {
+            "instances that come and go, or a writer that is gone from managedFields".into()
+        } else {
+            format!("the field manager `{}`", managers.join("`, `"))
+        };
+        self.set(Condition::Fight, format!("endpoints flap, caused by {by}"));
+    }
+
+    /// Measures the way from an answer to its write: only the first write for an answer that came while the entry was
+    /// followed already, not one that puts something back later.
+    fn measure_propagation(&mut self, answered: tokio::time::Instant) {
+        if self.state.writes.measured.is_some_and(|measured| measured < answered) {
+            self.context.observers.metrics.observe_propagation(answered.elapsed());
+            self.state.writes.measured = Some(answered);
         }
     }
-}
-
-/// Half a second, doubled with every failure up to half a minute, spread so that a thousand entries do not come at once.
-fn back_off(failures: u32) -> Duration {
-    let step = Duration::from_millis(500).saturating_mul(1 << failures.min(6)).min(Duration::from_secs(30));
-    step.mul_f64(rand::random_range(0.5..1.0))
 }

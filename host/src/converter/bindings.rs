@@ -1,7 +1,12 @@
 //! The host's side of `wit/converter.wit`, generated.
 //!
-//! Arguments borrow: a request is lowered straight from what the registry decoded and the watch delivered. Copying it into
-//! owned types first costs about a microsecond for each instance.
+//! Arguments borrow: a request is lowered straight from the decoded answer and the watched entry. Copying it into owned
+//! types first costs about a microsecond for each instance.
+
+/// The WIT package whose world `converter` a module must export; its version is part of the contract.
+pub const PACKAGE: &str = "polaris2istio:conversion@0.1.0";
+/// The interface of that package which a module exports.
+pub(super) const EXPORT: &str = "polaris2istio:conversion/conversion@0.1.0";
 
 wasmtime::component::bindgen!({
     path: "../wit",

@@ -1,4 +1,4 @@
-//! One call of a module: a fresh store, one function, and an error that tells what went wrong.
+//! One call of a module: a fresh store, one function, and an error that tells the cause.
 
 use wasmtime::{PoolConcurrencyLimitError, Trap};
 
@@ -10,11 +10,11 @@ use super::outcome;
 use super::request::Lowering;
 use super::sandbox::{Guest, MemoryExceeded, Sandbox};
 
-/// Whether the exported functions have the types of the world; wasmtime tells when they are looked up in an instance.
+/// Checks that the exported functions have the types of the world. wasmtime tells when they are looked up in an instance.
 pub(super) fn check_types(sandbox: &Sandbox, pre: &ConverterPre<Guest>) -> Result<(), String> {
     let (mut store, _running) = sandbox.store();
     match pre.instantiate(&mut store) {
-        // What ends a call ends it at `describe` too, and is told there.
+        // A trap or a lack of memory ends `describe` too, and is told there.
         Err(error) if !error.is::<Trap>() && !error.is::<MemoryExceeded>() => Err(format!("{error:#}")),
         _ => Ok(()),
     }
@@ -23,7 +23,7 @@ pub(super) fn check_types(sandbox: &Sandbox, pre: &ConverterPre<Guest>) -> Resul
 pub(super) fn describe(sandbox: &Sandbox, pre: &ConverterPre<Guest>) -> Result<wit::ModuleInfo, CallError> {
     let (mut store, _running) = sandbox.store();
     pre.instantiate(&mut store)
-        .and_then(|converter| converter.polaris2istio_conversion_conversion().call_describe(&mut store))
+        .and_then(|instance| instance.polaris2istio_conversion_conversion().call_describe(&mut store))
         .map_err(|error| classify("describe", &error, sandbox))
 }
 
@@ -41,7 +41,7 @@ pub(super) fn convert(
     let (mut store, _running) = sandbox.store();
     let answer = pre
         .instantiate(&mut store)
-        .and_then(|converter| converter.polaris2istio_conversion_conversion().call_convert(&mut store, request))
+        .and_then(|instance| instance.polaris2istio_conversion_conversion().call_convert(&mut store, request))
         .map_err(|error| classify("convert", &error, sandbox))?;
     match answer {
         Ok(outcome) => Ok(outcome::lift(outcome)),

@@ -1,18 +1,17 @@
-//! What holds of every answer, whatever a case expects: the part of the contract that types cannot say.
+//! Checks the part of the contract that types cannot say. It holds for every answer, whatever a case expects.
 
 use polaris2istio_core::model::{Outcome, Request, Verdict};
 
 use super::{CallError, LoadedModule};
 use crate::istio::ServiceEntry;
-use crate::plan::Desired;
-use crate::plan::{AddressRule, check};
+use crate::plan::{AddressRule, Desired, check};
 
-/// What an outcome breaks of the contract, in words; none where it keeps it.
+/// The breach of the contract by an outcome, in words; `None` if it keeps the contract.
 ///
 /// The host's own rules, the same answer to the same question, endpoints that do not depend on the order of the instances,
 /// and **unchanged** to a module's own content revision.
 pub fn breach(
-    converter: &LoadedModule,
+    module: &LoadedModule,
     request: &Request,
     outcome: &Outcome,
     live: &ServiceEntry,
@@ -23,18 +22,21 @@ pub fn breach(
         Verdict::Unchanged if request.published.is_none() => {
             return Some("it says `unchanged` where no content revision is published".into());
         }
-        Verdict::Unchanged | Verdict::Rejected => return differs(converter, request, outcome),
+        Verdict::Unchanged | Verdict::Rejected => return differs(module, request, outcome),
     };
     let desired = Desired::of(update.clone(), &request.service);
-    if let Err(violation) = check(&desired, live, addresses) {
+    // What is wrong with the entry itself is no module's fault.
+    if let Err(violation) = check(&desired, live, addresses)
+        && !violation.of_entry
+    {
         return Some(format!("the host would refuse this update: {violation}"));
     }
-    differs(converter, request, outcome).or_else(|| told_again(converter, request, update.content_revision.as_deref()?))
+    differs(module, request, outcome).or_else(|| told_again(module, request, update.content_revision.as_deref()?))
 }
 
-/// Whether another call, or another order of the instances, gives another answer.
-fn differs(converter: &LoadedModule, request: &Request, outcome: &Outcome) -> Option<String> {
-    match converter.ask(request) {
+/// The difference in the answer of another call, or with another order of the instances; `None` if there is none.
+fn differs(module: &LoadedModule, request: &Request, outcome: &Outcome) -> Option<String> {
+    match module.ask(request) {
         Ok(again) if again == *outcome => {}
         Ok(again) => {
             let text = |outcome: &Outcome| format!("{:#}", serde_json::json!(outcome));
@@ -52,7 +54,7 @@ fn differs(converter: &LoadedModule, request: &Request, outcome: &Outcome) -> Op
     let mut reversed = request.clone();
     reversed.service.instances.reverse();
     let last = request.service.instances.len().saturating_sub(1) as u32;
-    match converter.ask(&reversed) {
+    match module.ask(&reversed) {
         Ok(other) if content(other.verdict.clone(), |at| last.saturating_sub(at)) == content(outcome.verdict.clone(), |at| at) => None,
         Ok(_) => Some(
             "the answer depends on the order of the instances, which the registry does not keep; sort the endpoints, and \
@@ -75,9 +77,9 @@ fn content(mut verdict: Verdict, position: impl Fn(u32) -> u32) -> Verdict {
 }
 
 /// Given the content revision that it just gave, a module has nothing to say.
-fn told_again(converter: &LoadedModule, request: &Request, revision: &str) -> Option<String> {
+fn told_again(module: &LoadedModule, request: &Request, revision: &str) -> Option<String> {
     let published = Request { published: Some(revision.to_owned()), ..request.clone() };
-    match converter.ask(&published) {
+    match module.ask(&published) {
         Ok(Outcome { verdict: Verdict::Unchanged, .. }) => None,
         Ok(_) => Some(format!(
             "told that its own content revision `{revision}` is published, it does not say `unchanged`; compare \

@@ -1,11 +1,10 @@
-//! What can be wrong with a module: when it is loaded, and when it is called.
+//! The errors of a module: when it is loaded, and when it is called.
 //!
-//! Each text names the module, what is wrong with it and what to do, since it is read by someone who may not have
-//! written the module.
+//! Each text names the module, the problem and the remedy, since its reader may not have written the module.
 
 use std::time::Duration;
 
-/// Why a component was refused.
+/// The reasons for refusing a component.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
     /// The file is larger than allowed.
@@ -13,7 +12,7 @@ pub enum LoadError {
         "module {module}: {size} bytes, more than the {limit} allowed; build it for size (opt-level \"s\", strip), or raise --module-max-size"
     )]
     TooLarge {
-        /// Where it came from.
+        /// The origin of the module.
         module: String,
         /// Bytes that it has.
         size: u64,
@@ -23,25 +22,23 @@ pub enum LoadError {
     /// The bytes are not WebAssembly at all.
     #[error("module {module}: not WebAssembly ({found}); give the .wasm file that the component's build wrote")]
     NotWasm {
-        /// Where it came from.
+        /// The origin of the module.
         module: String,
-        /// What is there instead.
+        /// The content that is there instead.
         found: String,
     },
-    /// A core module, where a component is wanted.
+    /// A core module, not a component.
     #[error(
         "module {module}: a core WebAssembly module, not a component; wrap it with `wasm-tools component new`, or build it with the toolchain's component target"
     )]
     CoreModule {
-        /// Where it came from.
+        /// The origin of the module.
         module: String,
     },
-    /// WebAssembly, but broken.
     #[error("module {module}: not a valid component: {detail}; build it again, or check that it was copied whole")]
     Invalid {
-        /// Where it came from.
+        /// The origin of the module.
         module: String,
-        /// What the validator said.
         detail: String,
     },
     /// It asks for more memory than a call may have, before it has begun.
@@ -49,11 +46,11 @@ pub enum LoadError {
         "module {module}: wants more memory from the start than the {limit} bytes allowed: {detail}; build it with a smaller initial memory, or raise --module-memory"
     )]
     Oversized {
-        /// Where it came from.
+        /// The origin of the module.
         module: String,
         /// Bytes that it may have.
         limit: usize,
-        /// What wasmtime said.
+        /// The message of wasmtime.
         detail: String,
     },
     /// The component wants something from the host.
@@ -62,28 +59,28 @@ pub enum LoadError {
         .imports.join(", ")
     )]
     Imports {
-        /// Where it came from.
+        /// The origin of the module.
         module: String,
-        /// What it imports, by name.
+        /// The names of its imports.
         imports: Vec<String>,
     },
     /// A component of another world or version.
     #[error(
         "module {module}: {detail}; build it against the world `converter` of {} (wit/converter.wit)",
-        super::module::PACKAGE
+        super::bindings::PACKAGE
     )]
     WrongWorld {
-        /// Where it came from.
+        /// The origin of the module.
         module: String,
-        /// What is missing or differs.
+        /// The part that is missing or differs.
         detail: String,
     },
-    /// It cannot even say what it is.
+    /// It does not answer `describe`.
     #[error("module {module}: does not answer `describe`: {source}")]
     Describe {
-        /// Where it came from.
+        /// The origin of the module.
         module: String,
-        /// What happened instead.
+        /// The error of the call.
         source: CallError,
     },
     /// The sandbox itself could not be set up.
@@ -91,18 +88,17 @@ pub enum LoadError {
         "the WebAssembly sandbox cannot be set up: {detail}; check the memory limits of this process (ulimit -v must be unlimited)"
     )]
     Sandbox {
-        /// What wasmtime said.
+        /// The message of wasmtime.
         detail: String,
     },
 }
 
-/// Why a call gave no outcome. The entry's last endpoints stay.
+/// The reasons why a call gave no outcome. The entry's last endpoints stay.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CallError {
     /// It ran past its time.
     #[error("`{export}` ran longer than {limit:?} and was stopped; make the module quicker, or raise --module-timeout")]
     TimedOut {
-        /// The function called.
         export: &'static str,
         /// The time that it had.
         limit: Duration,
@@ -112,7 +108,6 @@ pub enum CallError {
         "`{export}` wanted {wanted} bytes of memory, more than the {limit} allowed; make the module leaner, or raise --module-memory"
     )]
     OutOfMemory {
-        /// The function called.
         export: &'static str,
         /// Bytes that it would have had.
         wanted: usize,
@@ -122,7 +117,6 @@ pub enum CallError {
     /// Its result is larger than the host takes.
     #[error("`{export}` gave a result of more than {limit} bytes; make it return less, or raise --module-max-output")]
     OutputTooLarge {
-        /// The function called.
         export: &'static str,
         /// Bytes that a result may have.
         limit: usize,
@@ -132,12 +126,11 @@ pub enum CallError {
         "`{export}` trapped: {detail}; this is a defect of the module (a panic's own text cannot leave the sandbox)"
     )]
     Trapped {
-        /// The function called.
         export: &'static str,
-        /// The trap's kind and where it was.
+        /// The kind and place of the trap.
         detail: String,
     },
-    /// It says that nothing changed since it gave something, where it gave nothing.
+    /// It says that nothing changed since its last outcome, but it gave none.
     #[error("`convert` answers `unchanged` without having been told what is published; this is a defect of the module")]
     Unasked,
     /// It said itself that it cannot convert.
@@ -149,9 +142,8 @@ pub enum CallError {
     /// The host could not run it.
     #[error("`{export}` could not be run: {detail}")]
     Host {
-        /// The function called.
         export: &'static str,
-        /// What happened.
+        /// The cause, in words.
         detail: String,
     },
 }

@@ -1,4 +1,4 @@
-//! What shows of a component without calling it.
+//! The facts that a component shows without being called.
 
 use wasmtime::Engine;
 use wasmtime::component::Component;
@@ -6,25 +6,24 @@ use wasmtime::component::Component;
 use crate::digest::Digest;
 use crate::source::ModuleBytes;
 
-/// A component's size, name by content, and its doors.
+/// A component's size, digest, imports and exports.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Facts {
-    /// Bytes.
     pub size: u64,
-    /// Of the bytes.
+    /// The digest of the bytes.
     pub digest: Digest,
-    /// What it wants of the host, by name; a module in use has none.
+    /// The names of its imports; a module in use has none.
     pub imports: Vec<String>,
-    /// What it offers, by name.
+    /// The names of its exports.
     pub exports: Vec<String>,
 }
 
 impl Facts {
-    pub(super) fn of(candidate: &ModuleBytes, component: &Component, engine: &Engine) -> Self {
+    pub(super) fn of(module_bytes: &ModuleBytes, component: &Component, engine: &Engine) -> Self {
         let kind = component.component_type();
         Self {
-            size: candidate.bytes.len() as u64,
-            digest: candidate.digest,
+            size: module_bytes.bytes.len() as u64,
+            digest: module_bytes.digest,
             imports: kind.imports(engine).map(|(name, _)| name.to_string()).collect(),
             exports: kind.exports(engine).map(|(name, _)| name.to_string()).collect(),
         }

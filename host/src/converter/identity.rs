@@ -1,4 +1,4 @@
-//! What tells one set of rules from another: the module's bytes, and the parameters that it is given.
+//! The identity of a module in use: the digest of its bytes, and the parameters that it is given.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,9 +12,9 @@ use crate::digest::Digest;
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Identity {
-    /// Of the module's bytes.
+    /// The digest of the module's bytes.
     pub module: Digest,
-    /// What the operator sets for it.
+    /// The parameters that the operator sets for it.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub parameters: BTreeMap<String, String>,
 }
@@ -25,13 +25,13 @@ impl Identity {
         Self { module, parameters: parameters.iter().cloned().collect() }
     }
 
-    /// The parameters as a module is given them.
+    /// The parameters in the form in which a module is given them.
     pub(crate) fn parameters(&self) -> Parameters {
         self.parameters.iter().map(|(key, value)| (key.clone(), value.clone())).collect()
     }
 }
 
-/// The digest, and the parameters where there are any.
+/// The digest, and the parameters if there are any.
 impl fmt::Display for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.module.fmt(f)?;

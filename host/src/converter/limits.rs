@@ -1,12 +1,12 @@
-//! What a module may use of the machine in one call.
+//! The limits on what a module may use of the machine in one call.
 //!
-//! A module is somebody's code: each limit turns one kind of misbehaviour into an error for one entry, where it would
-//! otherwise be the end of the controller.
+//! A module is foreign code: each limit turns one kind of misbehaviour into an error for one entry, which would otherwise
+//! be the end of the controller.
 
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-/// Calls at once on a large machine: each may take all of its memory, and the pod's limit knows nothing of processors.
+/// Calls at once on a large machine: each may use all of its memory, and the pod's limit does not grow with the processors.
 const AT_ONCE: u32 = 4;
 
 /// The limits of one call, and of a component file.
@@ -16,7 +16,7 @@ pub struct Limits {
     pub memory_bytes: usize,
     /// Wall-clock time of a call.
     pub time: Duration,
-    /// What a result may take in host memory, in bytes (wasmtime's hostcall fuel).
+    /// Host memory for a result, in bytes (wasmtime's hostcall fuel).
     pub output_bytes: usize,
     /// Size of a component file, in bytes.
     pub component_bytes: u64,

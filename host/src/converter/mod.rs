@@ -2,8 +2,8 @@
 //!
 //! A module is a WebAssembly component of the world in `wit/converter.wit`. Every call gets a fresh store and instance,
 //! with a cap on memory, time and output ([`Limits`]), so that whatever a module does ends as a [`CallError`] for one
-//! entry. Calls block: [`LoadedModule::convert`] moves them off the async threads. Which modules are in use can change at any
-//! time ([`swap`]); the engine sees one [`swap::Live::convert`].
+//! entry. Calls block: [`LoadedModule::convert`] moves them off the async threads. The modules in use can change at any
+//! time; `rollout` does that.
 
 mod bindings;
 mod call;
@@ -25,13 +25,13 @@ use polaris2istio_core::model::{Entry, ModuleInfo, Outcome, Request, Service};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::source::ModuleBytes;
+pub use bindings::PACKAGE;
 pub use contract::breach;
 pub use error::{CallError, LoadError};
 pub use facts::Facts;
 pub use identity::Identity;
 pub use limits::Limits;
 use module::Module;
-pub use module::PACKAGE;
 pub use parameters_file::{ParametersFile, ParametersFollower, check_key};
 use sandbox::Sandbox;
 
@@ -42,7 +42,7 @@ pub type Parameters = Vec<(String, String)>;
 pub struct LoadedModule {
     sandbox: Arc<Sandbox>,
     module: Module,
-    candidate: ModuleBytes,
+    bytes: ModuleBytes,
     parameters: Parameters,
     identity: Arc<Identity>,
     slots: Arc<Semaphore>,
@@ -50,56 +50,56 @@ pub struct LoadedModule {
 
 impl LoadedModule {
     /// Checks and compiles a module; a fraction of a second for the default one.
-    pub fn new(candidate: &ModuleBytes, limits: Limits, parameters: Parameters) -> Result<Self, LoadError> {
+    pub fn new(bytes: &ModuleBytes, limits: Limits, parameters: Parameters) -> Result<Self, LoadError> {
         let slots = Arc::new(Semaphore::new(limits.concurrency as usize));
-        Self::within(Arc::new(Sandbox::new(limits)?), slots, candidate, parameters)
+        Self::within(Arc::new(Sandbox::new(limits)?), slots, bytes, parameters)
     }
 
-    /// The same in the sandbox of this one, whose limits count for both together.
-    pub fn beside(&self, candidate: &ModuleBytes, parameters: Parameters) -> Result<Self, LoadError> {
-        Self::within(Arc::clone(&self.sandbox), Arc::clone(&self.slots), candidate, parameters)
+    /// Checks and compiles a module in the sandbox of this one, whose limits count for both together.
+    pub fn beside(&self, bytes: &ModuleBytes, parameters: Parameters) -> Result<Self, LoadError> {
+        Self::within(Arc::clone(&self.sandbox), Arc::clone(&self.slots), bytes, parameters)
     }
 
     fn within(
         sandbox: Arc<Sandbox>,
         slots: Arc<Semaphore>,
-        candidate: &ModuleBytes,
+        bytes: &ModuleBytes,
         mut parameters: Parameters,
     ) -> Result<Self, LoadError> {
         parameters.sort();
-        let module = Module::compile(&sandbox, candidate)?;
-        let identity = Arc::new(Identity::new(candidate.digest, &parameters));
-        Ok(Self { sandbox, module, candidate: candidate.clone(), parameters, identity, slots })
+        let module = Module::compile(&sandbox, bytes)?;
+        let identity = Arc::new(Identity::new(bytes.digest, &parameters));
+        Ok(Self { sandbox, module, bytes: bytes.clone(), parameters, identity, slots })
     }
 
-    /// What the module says of itself.
+    /// The module's description of itself.
     pub fn info(&self) -> &ModuleInfo {
         &self.module.info
     }
 
-    /// What tells this module with its parameters from others.
+    /// The identity of this module with its parameters.
     pub fn identity(&self) -> &Arc<Identity> {
         &self.identity
     }
 
     /// The bytes that it was made of.
-    pub fn candidate(&self) -> &ModuleBytes {
-        &self.candidate
+    pub fn bytes(&self) -> &ModuleBytes {
+        &self.bytes
     }
 
-    /// What shows of the module without calling it.
+    /// The facts that the module shows without being called.
     pub fn facts(&self) -> &Facts {
         &self.module.facts
     }
 
-    /// Where the module came from.
+    /// The origin of the module.
     pub fn origin(&self) -> &str {
         &self.module.origin
     }
 
     /// Runs the module on one service and one entry, on a thread for blocking work.
     ///
-    /// `published` is the content revision that the module gave for what the entry still holds.
+    /// `published` is the content revision that the module gave for the entry's present content.
     pub async fn convert(
         self: &Arc<Self>,
         service: Arc<Service>,
@@ -108,11 +108,11 @@ impl LoadedModule {
     ) -> Result<Outcome, CallError> {
         let host = |detail: String| CallError::Host { export: "convert", detail };
         let slot = self.slot().await?;
-        let converter = Arc::clone(self);
+        let module = Arc::clone(self);
         let call = move || {
-            // A call goes on when whoever waited for it is gone, and so does its slot.
+            // A call goes on if its caller is gone, and so does its slot.
             let _slot = slot;
-            converter.call(&service, &entry, published.as_deref())
+            module.call(&service, &entry, published.as_deref())
         };
         tokio::task::spawn_blocking(call).await.map_err(|error| host(error.to_string()))?
     }
@@ -124,12 +124,12 @@ impl LoadedModule {
         Arc::clone(&self.slots).acquire_owned().await.map_err(closed)
     }
 
-    /// The same on this thread, for callers that are not async. No more than [`Limits::concurrency`] at once.
+    /// Runs the module on this thread, for callers that are not async. No more than [`Limits::concurrency`] at once.
     pub fn call(&self, service: &Service, entry: &Entry, published: Option<&str>) -> Result<Outcome, CallError> {
         call::convert(&self.sandbox, &self.module.pre, service, entry, &self.parameters, published)
     }
 
-    /// One call with a request's own parameters in place of the operator's: for golden cases, which bring theirs along.
+    /// Runs the module with a request's own parameters in place of the operator's: for golden cases, which bring theirs.
     pub fn ask(&self, request: &Request) -> Result<Outcome, CallError> {
         let Request { service, entry, parameters, published } = request;
         call::convert(&self.sandbox, &self.module.pre, service, entry, parameters, published.as_deref())

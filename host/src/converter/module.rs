@@ -2,38 +2,34 @@
 
 use polaris2istio_core::model::ModuleInfo;
 
-use super::bindings::{ConverterPre, wit};
+use super::bindings::{ConverterPre, EXPORT, wit};
 use super::call;
 use super::error::LoadError;
 use super::facts::Facts;
 use super::sandbox::{Guest, Sandbox};
 use crate::source::ModuleBytes;
 
-/// The WIT package whose world `converter` a module must export; its version is part of the contract.
-pub const PACKAGE: &str = "polaris2istio:conversion@0.1.0";
-const EXPORT: &str = "polaris2istio:conversion/conversion@0.1.0";
-
 /// A checked and compiled module.
 pub struct Module {
     pub(super) pre: ConverterPre<Guest>,
-    /// What it says of itself.
+    /// The module's description of itself.
     pub info: ModuleInfo,
-    /// What shows of it.
+    /// The facts that it shows without being called.
     pub facts: Facts,
-    /// Where it came from, as shown to people.
+    /// The origin of the module, as shown to the operator.
     pub origin: String,
 }
 
 impl Module {
-    pub(super) fn compile(sandbox: &Sandbox, candidate: &ModuleBytes) -> Result<Self, LoadError> {
-        let (bytes, module) = (&candidate.bytes, candidate.origin.clone());
+    pub(super) fn compile(sandbox: &Sandbox, module_bytes: &ModuleBytes) -> Result<Self, LoadError> {
+        let (bytes, module) = (&module_bytes.bytes, module_bytes.origin.clone());
         check_size(&module, bytes, sandbox.limits.component_bytes)?;
         check_layer(&module, bytes)?;
         let component = match sandbox.compile(bytes) {
             Ok(component) => component,
             Err(error) => return Err(uncompiled(sandbox, module, format!("{error:#}"))),
         };
-        let facts = Facts::of(candidate, &component, &sandbox.engine);
+        let facts = Facts::of(module_bytes, &component, &sandbox.engine);
         check_world(&module, &facts)?;
         let pre = match sandbox.linker.instantiate_pre(&component).and_then(ConverterPre::new) {
             Ok(pre) => pre,
@@ -49,7 +45,7 @@ impl Module {
     }
 }
 
-/// wasmtime tells a memory that does not fit the pool by its text alone; a test holds it.
+/// wasmtime marks a memory that does not fit the pool only by the text of its error; a test holds that text.
 fn uncompiled(sandbox: &Sandbox, module: String, detail: String) -> LoadError {
     if detail.contains("exceeds the limit of") {
         return LoadError::Oversized { module, limit: sandbox.limits.memory_bytes, detail };

@@ -9,17 +9,17 @@ use tracing::error;
 
 use super::Parameters;
 use crate::source::{Follower, Settings, Source, SourceNews, fetch, follow};
+use crate::text;
 
 /// Parameters are a few words.
 const SIZE_LIMIT: u64 = 64 << 10;
 
-/// Reads such files.
 pub struct ParametersFile;
 
 /// Such a file, followed. Following ends when this is dropped.
 pub struct ParametersFollower {
     source: Follower,
-    /// What was wrong with it last.
+    /// The last problem with it, told already.
     wrong: Option<String>,
 }
 
@@ -30,11 +30,10 @@ impl ParametersFile {
     ///
     /// It cannot be read, or does not hold pairs; in words that name the file.
     pub async fn read(path: &Path) -> Result<Parameters, String> {
-        let candidate = fetch(&Source::File(path.into()), &settings()).await.map_err(|error| error.to_string())?;
-        parse(&candidate.bytes).map_err(|problem| format!("{}: {problem}", path.display()))
+        let content = fetch(&Source::File(path.into()), &settings()).await.map_err(|error| error.to_string())?;
+        parse(&content.bytes).map_err(|problem| format!("{}: {problem}", path.display()))
     }
 
-    /// Follows a file.
     pub fn follow(path: &Path) -> ParametersFollower {
         ParametersFollower { source: follow(Source::File(path.into()), settings()), wrong: None }
     }
@@ -45,12 +44,12 @@ impl ParametersFollower {
     pub async fn next(&mut self) -> Parameters {
         loop {
             let problem = match self.source.next().await {
-                SourceNews::Module(candidate) => match parse(&candidate.bytes) {
+                SourceNews::Module(content) => match parse(&content.bytes) {
                     Ok(parameters) => {
                         self.wrong = None;
                         return parameters;
                     }
-                    Err(problem) => format!("{}: {problem}", candidate.origin),
+                    Err(problem) => format!("{}: {problem}", content.origin),
                 },
                 SourceNews::Failed(error) => error.to_string(),
                 SourceNews::Recovered => continue,
@@ -68,9 +67,9 @@ fn settings() -> Settings {
 }
 
 fn parse(bytes: &[u8]) -> Result<Parameters, String> {
-    let text = std::str::from_utf8(bytes).map_err(|error| error.to_string())?;
-    let pairs: Map<String, Value> =
-        serde_saphyr::from_str(text).map_err(|error| format!("{error}; write one `key: value` a line"))?;
+    let text = text::read(bytes).map_err(|problem| problem.to_string())?;
+    let pairs: Map<String, Value> = serde_saphyr::from_str(text)
+        .map_err(|error| format!("{}; write one `key: value` a line", text::yaml_problem(&error, 0)))?;
     let mut parameters = Parameters::new();
     for (key, value) in pairs {
         let value = match value {
@@ -85,7 +84,7 @@ fn parse(bytes: &[u8]) -> Result<Parameters, String> {
     Ok(parameters)
 }
 
-/// Whether a parameter is the operator's to set for the module alone.
+/// Checks that a parameter may be set for the module alone.
 ///
 /// # Errors
 ///
@@ -115,6 +114,8 @@ mod tests {
         };
         check("env: prod\nlimit: 3\nall: true\n", Ok(&[("all", "true"), ("env", "prod"), ("limit", "3")]));
         check("{}", Ok(&[]));
+        check("\u{feff}env: prod\r\n", Ok(&[("env", "prod")]));
+        check("a: 1\na: 2\n", Err("line 2, column 1: the key `a` is there twice; remove one"));
         check("env: [a, b]\n", Err("env: not a text"));
         check("- a\n", Err("write one `key: value` a line"));
         check(&format!("{ALLOW_LOOPBACK}: true\n"), Err("--allow-loopback"));

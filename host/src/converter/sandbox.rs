@@ -1,4 +1,4 @@
-//! The wasmtime engine and the store that every call gets: where the limits are put in force.
+//! The wasmtime engine and the store that every call gets: they put the limits in force.
 
 use wasmtime::component::{Component, Linker};
 use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, ResourceLimiter, Store};
@@ -7,7 +7,7 @@ use super::error::LoadError;
 use super::limits::Limits;
 use super::ticker::{Running, Ticker};
 
-/// One engine with its limits; modules are compiled for it, calls run in it.
+/// An engine with its limits. Modules are compiled for it, and calls run in it.
 pub(super) struct Sandbox {
     pub(super) engine: Engine,
     /// Empty: a module may import nothing.
@@ -16,7 +16,7 @@ pub(super) struct Sandbox {
     ticker: Ticker,
 }
 
-/// What a store carries: its own memory cap, and what was asked beyond it.
+/// The data of a store: its memory cap.
 pub(super) struct Guest {
     memory_bytes: usize,
 }
@@ -33,9 +33,10 @@ const PARTS: u32 = 8;
 /// Core instances, likewise: componentize-qjs makes 13, componentize-py 38, most of them stubs without memory.
 const INSTANCES: u32 = 64;
 
-/// What a memory keeps from call to call, in bytes: most of what a thousand instances take, for each call that ran at once.
+/// The part of a memory that is kept from call to call, in bytes: most of the need of a thousand instances, for each call
+/// that ran at once.
 const KEPT_MEMORY: usize = 1 << 20;
-/// The same for a table, which for the default module is one page.
+/// The part of a table that is kept, in bytes: one page, which is all that the default module has.
 const KEPT_TABLE: usize = 4 << 10;
 
 impl Sandbox {
@@ -51,8 +52,8 @@ impl Sandbox {
     #[allow(unsafe_code, reason = "deserialising is the only way from one engine to another")]
     pub(super) fn compile(&self, bytes: &[u8]) -> wasmtime::Result<Component> {
         let compiled = Engine::new(&config(&self.limits))?.precompile_component(bytes)?;
-        // SAFETY: these bytes came from `precompile_component` of this same wasmtime a moment ago, were held by nobody else,
-        // and the two engines have one configuration.
+        // SAFETY: these bytes came from `precompile_component` of this same wasmtime a moment ago, were held nowhere else, and
+        // the two engines have one configuration.
         unsafe { Component::deserialize(&self.engine, compiled) }
     }
 
@@ -69,7 +70,7 @@ impl Sandbox {
 
 fn config(limits: &Limits) -> Config {
     let mut pool = PoolingAllocationConfig::default();
-    // One more than calls may take: a candidate is asked to describe itself while all of those are taken.
+    // One more than the calls at once: a candidate is asked to describe itself while all others are in use.
     let places = limits.concurrency + 1;
     pool.total_component_instances(places)
         .total_core_instances(places * INSTANCES)
@@ -83,7 +84,7 @@ fn config(limits: &Limits) -> Config {
         // and half of one with ten.
         .linear_memory_keep_resident(KEPT_MEMORY)
         .table_keep_resident(KEPT_TABLE)
-        // Places that the module before had are not kept warm beside those of the one in use.
+        // Places of the previous module are not kept warm beside those of the module in use.
         .max_unused_warm_slots(places)
         // From Linux 6.7 on, the kernel tells which pages there are to wipe.
         .pagemap_scan(Enabled::Auto);

@@ -42,7 +42,7 @@ impl Ticker {
         Running(self)
     }
 
-    /// How many epochs a call of this length may see. One more than fits, since a call starts within an epoch.
+    /// The number of epochs that a call of this length may see. It is one more than fits, since a call starts within an epoch.
     pub(super) fn epochs(time: Duration) -> u64 {
         let ticks = time.as_nanos().div_ceil(TICK.as_nanos());
         u64::try_from(ticks).unwrap_or(u64::MAX - 1).saturating_add(1)

@@ -1,4 +1,4 @@
-//! What is asked of the API server for names, and what its refusals mean.
+//! The requests for names to the API server, and the meaning of its refusals.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -29,10 +29,10 @@ pub(super) struct Cluster {
     entry: ApiResource,
 }
 
-/// Why a step was not done.
+/// The reasons why a step was not performed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Trouble {
-    /// Somebody else has an object of that name.
+    /// An object of that name exists and is not ours.
     #[error("there is one already that is not ours, and it is left alone; remove it, or give the entry another host")]
     Foreign,
     /// It changed meanwhile; the watch brings its new state.
@@ -41,12 +41,11 @@ pub(super) enum Trouble {
     /// This identity may not do it.
     #[error("forbidden: {0}; {REMEDY}")]
     Forbidden(String),
-    /// Anything else.
     #[error("{0}; it is tried again")]
     Failed(String),
 }
 
-/// What `--dns` needs beyond what entries do.
+/// The rights that `--dns` needs beyond those for entries.
 pub(super) const REMEDY: &str = "grant this identity the verbs get, list, watch, create, patch and delete on services and on endpointslices.discovery.k8s.io in the entries' namespace";
 
 impl Kind {
@@ -69,10 +68,10 @@ impl Cluster {
 
     /// Follows the objects of a kind that carry our label.
     pub(super) fn follow(&self, kind: Kind) -> BoxStream<'static, watcher::Result<watcher::Event<DynamicObject>>> {
-        kube_watch::watch(self.api(kind), |config| config.labels(LABEL))
+        let api = Api::namespaced_with(self.client.clone(), &self.namespace, &kind.resource());
+        kube_watch::watch(api, |config| config.labels(LABEL))
     }
 
-    /// Does one step.
     pub(super) async fn perform(&self, step: &Step) -> Result<(), Trouble> {
         match tokio::time::timeout(TIMEOUT, self.send(step)).await {
             Ok(done) => done,
@@ -105,7 +104,7 @@ impl Cluster {
         done.map_err(|error| classify(&error))
     }
 
-    /// An object that is there already may be one of ours that the watch has not shown yet.
+    /// Tells whose the existing object is: it may be one of ours that the watch has not shown yet.
     async fn whose(&self, api: &Api<DynamicObject>, name: &str) -> Result<(), Trouble> {
         match api.get_metadata_opt(name).await {
             Ok(Some(object)) if !object.labels().contains_key(LABEL) => Err(Trouble::Foreign),
@@ -114,12 +113,12 @@ impl Cluster {
         }
     }
 
-    /// The uids of all entries that are there, with whether they carry our labels. An entry that a watch no longer shows may
-    /// be there all the same, since the watch says "deleted" of a lost label too; and while their CRD goes, all entries go,
-    /// which is no reason to take the names of a whole mesh away.
+    /// The uids of all entries that exist, and whether they carry our labels. An entry that a watch no longer shows may exist
+    /// all the same, since the watch says "deleted" of a lost label too. While their CRD is being deleted, all entries go, which
+    /// is no reason to remove the names of a whole mesh.
     pub(super) async fn entries(&self) -> Result<BTreeMap<String, bool>, Unlisted> {
         let kinds = self.client.list_api_group_resources(&self.entry.api_version).await?;
-        // The API server no longer offers to create what it is about to drop.
+        // The API server no longer offers to create objects of a kind that it is about to drop.
         let stays =
             |kind: &APIResource| kind.name == self.entry.plural && kind.verbs.iter().any(|verb| verb == "create");
         if !kinds.resources.iter().any(stays) {
@@ -143,7 +142,7 @@ impl Cluster {
     }
 }
 
-/// Why the entries cannot be listed.
+/// The reasons why the entries cannot be listed.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Unlisted {
     /// Their CRD is being deleted.

@@ -1,4 +1,5 @@
-//! Keeps the names of a namespace: looks whenever an entry or an object of ours changed, and does what is missing.
+//! Keeps the names of a namespace: compares the wanted objects with the live ones whenever an entry or an object of ours
+//! changed, and writes the difference.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::pin::pin;
@@ -15,46 +16,46 @@ use tokio::time::sleep;
 use super::DnsEntryEvents;
 use super::client::{Cluster, REMEDY, Trouble};
 use super::dns_entry::DnsEntry;
-use super::log_once::LogOnce;
 use super::lost_vip::LostVips;
 use super::mode::Mode;
+use super::names_log::NamesLog;
 use super::object_cache::ObjectCache;
 use super::objects::Wanted;
 use super::plan::{Entries, Kind, Step, plan};
 use super::records::{Settings, names};
 use crate::writes::WriteRateLimiter;
 
-/// Changes that come together are looked at together.
+/// The time within which changes are reconciled together.
 const GATHER: Duration = Duration::from_millis(50);
-/// After a pass that left something undone.
+/// The wait after a reconciliation that left something undone.
 const RETRY: Duration = Duration::from_secs(2);
-/// Between two tries at what somebody else has, or we may not do.
+/// The wait between two tries on an object that belongs to someone else, or that we may not write.
 const STUCK_RETRY: Duration = Duration::from_secs(30);
-/// How long the watch may take to show what was written.
+/// The time within which the watch shows a write.
 const ECHO: Duration = Duration::from_secs(5);
 /// Requests at once.
 const WRITERS: usize = 8;
 
-/// What is asked before names of entries that are no longer seen are removed.
+/// The question asked before names of entries that are no longer seen are removed.
 const LISTING: &str = "listing ServiceEntries whose names are to be removed";
 
 /// Whether this process may write now. Asked before every write.
 pub type MayWrite = Arc<dyn Fn() -> bool + Send + Sync>;
 
-/// What the keeper is told.
+/// The settings and means of a [`DnsController`].
 pub struct Options {
     /// The namespace of the entries.
     pub namespace: String,
     /// The API resource of entries.
     pub entry: ApiResource,
-    /// What is published.
+    /// The records to publish.
     pub settings: Settings,
     /// `--repair-vip`.
     pub repair: bool,
     /// Whether this process may write.
     pub may_write: MayWrite,
     /// The rate of writes.
-    pub budget: WriteRateLimiter,
+    pub rate_limiter: WriteRateLimiter,
 }
 
 type Watch = BoxStream<'static, watcher::Result<Event<DynamicObject>>>;
@@ -63,32 +64,32 @@ type Watch = BoxStream<'static, watcher::Result<Event<DynamicObject>>>;
 pub struct DnsController {
     cluster: Cluster,
     options: Options,
-    /// By uid.
-    bearers: BTreeMap<String, DnsEntry>,
+    /// The entries by uid.
+    entries: BTreeMap<String, DnsEntry>,
     incoming: BTreeMap<String, DnsEntry>,
     listed: bool,
     services: ObjectCache,
     slices: ObjectCache,
-    /// Objects that are left alone until then: just written, or stuck.
+    /// Objects that are left alone until a time, since they were just written or are stuck.
     resting: BTreeMap<(Kind, String), Instant>,
-    teller: LogOnce,
-    traps: LostVips,
+    log: NamesLog,
+    lost_vips: LostVips,
 }
 
 impl DnsController {
-    /// One for a namespace.
+    /// A controller for one namespace.
     pub fn new(client: Client, options: Options) -> Self {
         Self {
             cluster: Cluster::new(client, options.namespace.clone(), options.entry.clone()),
             options,
-            bearers: BTreeMap::new(),
+            entries: BTreeMap::new(),
             incoming: BTreeMap::new(),
             listed: false,
             services: ObjectCache::default(),
             slices: ObjectCache::default(),
             resting: BTreeMap::new(),
-            teller: LogOnce::default(),
-            traps: LostVips::default(),
+            log: NamesLog::default(),
+            lost_vips: LostVips::default(),
         }
     }
 
@@ -98,18 +99,18 @@ impl DnsController {
         let mut services: Watch = stream::pending().boxed();
         let mut slices: Watch = stream::pending().boxed();
         let mut watching = false;
-        let mut look = pin!(sleep(Duration::ZERO));
+        let mut timer = pin!(sleep(Duration::ZERO));
         let mut due: Option<tokio::time::Instant> = None;
         loop {
             let changed = tokio::select! {
                 event = entries.recv() => match event {
-                    Some(event) => self.entry(event),
+                    Some(event) => self.handle_entry(event),
                     None => return,
                 },
-                Some(event) = services.next() => self.object(Kind::Service, event),
-                Some(event) = slices.next() => self.object(Kind::Slice, event),
-                () = &mut look, if due.is_some() => {
-                    due = self.pass().await.map(|pause| tokio::time::Instant::now() + pause);
+                Some(event) = services.next() => self.handle_object(Kind::Service, event),
+                Some(event) = slices.next() => self.handle_object(Kind::Slice, event),
+                () = &mut timer, if due.is_some() => {
+                    due = self.reconcile().await.map(|pause| tokio::time::Instant::now() + pause);
                     false
                 }
             };
@@ -122,84 +123,84 @@ impl DnsController {
                 due = Some(due.map_or(soon, |due| due.min(soon)));
             }
             if let Some(due) = due
-                && look.deadline() != due
+                && timer.deadline() != due
             {
-                look.as_mut().reset(due);
+                timer.as_mut().reset(due);
             }
         }
     }
 
     /// Whether any entry may have names.
     fn wants_names(&self) -> bool {
-        self.options.settings.mode != Mode::Off || self.bearers.values().any(|bearer| bearer.dns.is_some())
+        self.options.settings.mode != Mode::Off || self.entries.values().any(|entry| entry.dns.is_some())
     }
 
-    fn entry(&mut self, event: Event<DnsEntry>) -> bool {
+    fn handle_entry(&mut self, event: Event<DnsEntry>) -> bool {
         match event {
             Event::Init => self.incoming.clear(),
-            Event::InitApply(bearer) => drop(self.incoming.insert(bearer.uid.clone(), bearer)),
+            Event::InitApply(entry) => drop(self.incoming.insert(entry.uid.clone(), entry)),
             Event::InitDone => {
-                self.bearers = std::mem::take(&mut self.incoming);
+                self.entries = std::mem::take(&mut self.incoming);
                 self.listed = true;
-                self.bearers.values().for_each(|bearer| self.traps.look(bearer, self.options.repair));
+                self.entries.values().for_each(|entry| self.lost_vips.check(entry, self.options.repair));
                 return true;
             }
-            Event::Apply(bearer) => {
-                self.traps.look(&bearer, self.options.repair);
-                let matters = self.matters(&bearer);
-                self.bearers.insert(bearer.uid.clone(), bearer);
+            Event::Apply(entry) => {
+                self.lost_vips.check(&entry, self.options.repair);
+                let matters = self.matters(&entry);
+                self.entries.insert(entry.uid.clone(), entry);
                 return matters;
             }
-            Event::Delete(bearer) => {
-                self.traps.forget(&bearer);
-                return self.bearers.remove(&bearer.uid).is_some();
+            Event::Delete(entry) => {
+                self.lost_vips.forget(&entry);
+                return self.entries.remove(&entry.uid).is_some();
             }
         }
         false
     }
 
-    /// Whether an entry's new state leads to anything: most changes are of endpoints, and no concern of names.
-    fn matters(&self, bearer: &DnsEntry) -> bool {
-        let wanted = |bearer| names(bearer, &self.options.settings);
-        let before = self.bearers.get(&bearer.uid);
-        bearer.trapped() || before.is_none_or(|before| wanted(before) != wanted(bearer))
+    /// Whether an entry's new state changes its names: most changes are of endpoints, and do not.
+    fn matters(&self, entry: &DnsEntry) -> bool {
+        let wanted = |entry| names(entry, &self.options.settings);
+        let before = self.entries.get(&entry.uid);
+        entry.has_lost_vip() || before.is_none_or(|before| wanted(before) != wanted(entry))
     }
 
-    fn object(&mut self, kind: Kind, event: watcher::Result<Event<DynamicObject>>) -> bool {
+    fn handle_object(&mut self, kind: Kind, event: watcher::Result<Event<DynamicObject>>) -> bool {
         let event = match event {
             Ok(event) => event,
             Err(error) => {
-                self.teller.outage(kind.watch(), format!("{error}; {REMEDY}"));
+                self.log.outage(kind.watch(), &format!("{error}; {REMEDY}"));
                 return false;
             }
         };
-        // A new start is told before it is tried.
+        // `Init` comes before the watch is tried, so it proves nothing.
         if !matches!(event, Event::Init) {
-            self.teller.works(kind.watch());
+            self.log.works(kind.watch());
         }
         if let Event::Apply(object) | Event::Delete(object) = &event {
             let name = object.metadata.name.clone().unwrap_or_default();
             self.resting.remove(&(kind, name));
         }
-        let shelf = match kind {
+        let cache = match kind {
             Kind::Service => &mut self.services,
             Kind::Slice => &mut self.slices,
         };
-        shelf.take(event);
+        cache.apply(event);
         true
     }
 
-    /// Looks at everything once. Returns when to look again, where something was left undone.
-    async fn pass(&mut self) -> Option<Duration> {
+    /// Reconciles all names once. Returns the time until the next reconciliation, if something was left undone.
+    async fn reconcile(&mut self) -> Option<Duration> {
         if !self.listed {
             return None;
         }
         if !(self.options.may_write)() {
             return Some(RETRY);
         }
-        let traps = self.repair().await;
-        let names = if self.services.complete && self.slices.complete { self.keep().await } else { None };
-        traps.into_iter().chain(names).min()
+        let lost_vips = self.repair().await;
+        let names = if self.services.complete && self.slices.complete { self.publish().await } else { None };
+        lost_vips.into_iter().chain(names).min()
     }
 
     async fn repair(&mut self) -> Option<Duration> {
@@ -207,22 +208,22 @@ impl DnsController {
             return None;
         }
         let now = Instant::now();
-        let due: Vec<_> = self.bearers.values().filter(|bearer| self.traps.due(bearer, now)).cloned().collect();
-        for bearer in &due {
+        let due: Vec<_> = self.entries.values().filter(|entry| self.lost_vips.due(entry, now)).cloned().collect();
+        for entry in &due {
             if (self.options.may_write)() {
-                self.options.budget.take(false).await;
-                self.traps.repair(&self.cluster, bearer, now).await;
+                self.options.rate_limiter.take(false).await;
+                self.lost_vips.repair(&self.cluster, entry, now).await;
             }
         }
-        self.bearers.values().any(DnsEntry::trapped).then_some(RETRY)
+        self.entries.values().any(DnsEntry::has_lost_vip).then_some(RETRY)
     }
 
-    async fn keep(&mut self) -> Option<Duration> {
+    async fn publish(&mut self) -> Option<Duration> {
         let settings = &self.options.settings;
-        let mut all: Vec<_> = self.bearers.values().map(|bearer| (bearer, names(bearer, settings))).collect();
+        let mut all: Vec<_> = self.entries.values().map(|entry| (entry, names(entry, settings))).collect();
         let wanted = Wanted::new(&mut all);
-        self.teller.refusals(&all);
-        let known: BTreeSet<String> = self.bearers.keys().cloned().collect();
+        self.log.refusals(&all);
+        let known: BTreeSet<String> = self.entries.keys().cloned().collect();
         let Some(gone) = self.gone(&known).await else { return Some(RETRY) };
         let entries = Entries { known: &known, gone: &gone };
         let mut steps = plan(&self.options.namespace, &wanted, &self.services, &self.slices, &entries);
@@ -235,7 +236,7 @@ impl DnsController {
         (rested > 0 || undone).then_some(RETRY)
     }
 
-    /// The entries of our objects that are certainly gone or no longer ours; none where that cannot be said now.
+    /// The entries of our objects that are certainly gone or no longer ours; `None` if that cannot be told now.
     async fn gone(&mut self, known: &BTreeSet<String>) -> Option<BTreeSet<String>> {
         let objects = self.services.objects.values().chain(self.slices.objects.values());
         let strangers: BTreeSet<String> =
@@ -245,19 +246,19 @@ impl DnsController {
         }
         match self.cluster.entries().await {
             Ok(there) => {
-                self.teller.works(LISTING);
+                self.log.works(LISTING);
                 let unseen = strangers.iter().any(|uid| there.get(uid) == Some(&true));
                 // The watch lags behind: it will show them.
                 if unseen { None } else { Some(strangers) }
             }
             Err(error) => {
-                self.teller.outage(LISTING, error.to_string());
+                self.log.outage(LISTING, &error.to_string());
                 None
             }
         }
     }
 
-    /// Does the steps. Returns whether some are to be tried again.
+    /// Performs the steps. Returns whether some are to be tried again.
     async fn perform(&mut self, steps: Vec<Step>) -> bool {
         let Self { cluster, options, .. } = self;
         let done: Vec<_> = stream::iter(steps)
@@ -265,7 +266,7 @@ impl DnsController {
                 if !(options.may_write)() {
                     return (step, None);
                 }
-                options.budget.take(false).await;
+                options.rate_limiter.take(false).await;
                 let done = cluster.perform(&step).await;
                 (step, Some(done))
             })
@@ -284,9 +285,9 @@ impl DnsController {
                 self.resting.insert((step.kind, step.name.clone()), Instant::now() + rest);
             }
             match done {
-                Some(Ok(())) => self.teller.done(&self.options.namespace, &step),
+                Some(Ok(())) => self.log.done(&self.options.namespace, &step),
                 Some(Err(Trouble::Stale)) | None => {}
-                Some(Err(trouble)) => self.teller.trouble(&self.options.namespace, &step, trouble),
+                Some(Err(trouble)) => self.log.trouble(&self.options.namespace, &step, &trouble),
             }
         }
         undone

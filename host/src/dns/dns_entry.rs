@@ -1,25 +1,24 @@
-//! What names need to know of an entry: far less than the entry, so that keeping all of them costs little.
+//! The fields of an entry that names need: far fewer than the entry has, so that keeping all entries costs little.
 
 use std::net::IpAddr;
 
 use crate::annotation::{DNS, DNS_TARGET};
 use crate::istio::{Resolution, ServiceEntry};
+use crate::title::title;
 
 /// The label by which an operator tells istiod to allocate nothing.
 const OPT_OUT: &str = "networking.istio.io/enable-autoallocate-ip";
 
-/// An entry that may bear names.
+/// An entry that may have names.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DnsEntry {
-    /// `metadata.uid`; empty where the entry comes from a file.
+    /// `metadata.uid`; empty if the entry comes from a file.
     pub uid: String,
     /// `metadata.resourceVersion`.
     pub resource_version: String,
     /// `apiVersion` that owner references name.
     pub api_version: String,
-    /// Its namespace.
     pub namespace: String,
-    /// Its name.
     pub name: String,
     /// The annotation [`DNS`].
     pub dns: Option<String>,
@@ -29,7 +28,7 @@ pub struct DnsEntry {
     pub hosts: Vec<String>,
     /// `spec.addresses`.
     pub addresses: Vec<String>,
-    /// `status.addresses`, by host; none where istiod has not written the field.
+    /// `status.addresses`, by host; `None` if istiod has not written the field.
     pub allocated: Option<Vec<(String, String)>>,
     /// The addresses of `spec.endpoints`.
     pub endpoints: Vec<String>,
@@ -64,10 +63,10 @@ impl DnsEntry {
 
     /// `namespace/name`, as messages have it.
     pub fn title(&self) -> String {
-        format!("{}/{}", self.namespace, self.name)
+        title(&self.namespace, &self.name)
     }
 
-    /// The virtual IPs of a host: istiod's, and of a family for which it gave none, those that somebody wrote.
+    /// The virtual IPs of a host: those of istiod, and for a family of which istiod gave none, those that the operator wrote.
     pub(super) fn virtual_ips(&self, host: &str) -> Vec<IpAddr> {
         let given = self.allocated.iter().flatten().filter(|(of, _)| of == host).map(|(_, address)| address.as_str());
         let mut all: Vec<IpAddr> = given.filter_map(read).collect();
@@ -80,16 +79,16 @@ impl DnsEntry {
         all
     }
 
-    /// Whether istiod took this entry's virtual IP away and does not allocate again ([`super::trap`]), though the entry has a
-    /// form that wants one. <https://github.com/istio/istio/blob/master/pilot/pkg/controllers/ipallocate/ipallocate.go>
-    pub fn trapped(&self) -> bool {
+    /// Whether istiod took this entry's virtual IP away and does not allocate again (`lost_vip.rs`), though the entry has
+    /// a form that wants one. <https://github.com/istio/istio/blob/master/pilot/pkg/controllers/ipallocate/ipallocate.go>
+    pub fn has_lost_vip(&self) -> bool {
         let wants = self.resolved && !self.opted_out && self.addresses.is_empty();
         let named = self.hosts.iter().any(|host| !host.starts_with('*'));
         wants && named && self.allocated.as_ref().is_some_and(Vec::is_empty)
     }
 }
 
-/// One address; a range is one where it has a single address.
+/// Reads one address. A range counts as one if it has a single address.
 fn read(text: &str) -> Option<IpAddr> {
     let single = text.strip_suffix("/32").filter(|text| !text.contains(':'));
     single.or_else(|| text.strip_suffix("/128")).unwrap_or(text).parse().ok()

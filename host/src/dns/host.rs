@@ -1,4 +1,4 @@
-//! Which hosts a cluster's DNS can be made to resolve, with no change to its configuration.
+//! The hosts that a cluster's DNS can be made to resolve, with no change to its configuration.
 //!
 //! A pod's search list completes `<name>.<service>.<namespace>` to `<name>.<service>.<namespace>.svc.cluster.local`, which
 //! is the name of an endpoint of a headless Service (<https://github.com/kubernetes/dns/blob/master/docs/specification.md>).
@@ -11,17 +11,9 @@ use super::refusal::Unfit;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Host<'a> {
     /// `<name>.<service>.<namespace of the entry>`: an endpoint of a headless Service.
-    Dotted {
-        /// The endpoint's hostname.
-        name: &'a str,
-        /// The Service.
-        service: &'a str,
-    },
+    Dotted { name: &'a str, service: &'a str },
     /// `<service>.<namespace of the entry>`: a Service.
-    Flat {
-        /// The Service.
-        service: &'a str,
-    },
+    Flat { service: &'a str },
 }
 
 impl<'a> Host<'a> {

@@ -1,16 +1,16 @@
 //! Names in the cluster's own DNS, for clients whose sidecar does not resolve them: `--dns`.
 //!
-//! It needs nothing but the entries, and knows neither the registry nor the module. What an entry should have is a pure
-//! function ([`names`]); the [`DnsController`] compares it with the Services and EndpointSlices that carry our label, whenever either
-//! changes, and does what is missing. `status.addresses` is istiod's; the one thing that is ever done to it is [`trap`]'s.
+//! It needs nothing but the entries, and knows neither the registry nor the module. The names of an entry come from a pure
+//! function ([`names`]). The [`DnsController`] compares them with the Services and EndpointSlices that carry our label,
+//! whenever either changes, and writes the difference. `status.addresses` is istiod's; only [`lost_vip`] ever writes it.
 
 mod client;
 mod controller;
 mod dns_entry;
 mod host;
-mod log_once;
 pub mod lost_vip;
 mod mode;
+mod names_log;
 mod object_cache;
 mod objects;
 mod plan;
@@ -36,12 +36,12 @@ use crate::istio::ServiceEntry;
 /// Events of entries, as far as names need them.
 pub type DnsEntryEvents = UnboundedReceiver<Event<DnsEntry>>;
 
-/// Lets a second reader see what the first takes from a source of entries, so that they are watched once.
+/// Lets a second reader see the events that the first one reads, so that entries are watched once.
 pub fn tap(events: EntryEvents, api_version: String) -> (EntryEvents, DnsEntryEvents) {
     let (sender, receiver) = unbounded_channel();
     let tapped = events.inspect(move |event| {
         let slim = |entry: &ServiceEntry| DnsEntry::new(entry, &api_version);
-        // Nobody may be listening any more, which is no concern of the first reader.
+        // The second reader may be gone, which does not concern the first one.
         let _ = sender.send(match event {
             Event::Init => Event::Init,
             Event::InitApply(entry) => Event::InitApply(slim(entry)),

@@ -1,11 +1,11 @@
-//! What is published for an entry: a flag for all, an annotation for one.
+//! The records that are published for an entry: by a flag for all, by an annotation for one.
 
 use std::fmt;
 use std::str::FromStr;
 
 use clap::ValueEnum;
 
-/// What is published for an entry.
+/// The records that are published for an entry.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Mode {
     /// Nothing.
@@ -21,7 +21,7 @@ pub enum Mode {
     Endpoints,
 }
 
-/// A mode that there is not.
+/// The error for a mode that does not exist.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is none of off, records, cname and endpoints")]
 pub struct UnknownMode(String);

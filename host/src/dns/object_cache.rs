@@ -1,4 +1,4 @@
-//! The objects that are there and carry our label, as a watch shows them.
+//! The objects that carry our label, as a watch shows them.
 
 use std::collections::BTreeMap;
 
@@ -24,13 +24,12 @@ pub(super) struct Live {
 pub(super) struct ObjectCache {
     pub(super) objects: BTreeMap<String, Live>,
     incoming: BTreeMap<String, Live>,
-    /// Whether a whole list has been had.
+    /// Whether a whole list was received.
     pub(super) complete: bool,
 }
 
 impl ObjectCache {
-    /// Takes an event.
-    pub(super) fn take(&mut self, event: Event<DynamicObject>) {
+    pub(super) fn apply(&mut self, event: Event<DynamicObject>) {
         match event {
             Event::Init => self.incoming.clear(),
             Event::InitApply(object) => drop(self.incoming.insert(object.name_any(), Live::new(object))),
@@ -51,14 +50,14 @@ impl Live {
         }
     }
 
-    /// The entries that it is there for, by uid: as its label says, and its owner references.
+    /// The uids of the entries that it exists for: by its label, and its owner references.
     pub(super) fn entries(&self) -> impl Iterator<Item = &str> {
         let label = self.value["metadata"]["labels"][LABEL].as_str();
         let owners = self.owners().filter_map(|owner| owner["uid"].as_str());
         label.filter(|label| *label != super::objects::SHARED).into_iter().chain(owners)
     }
 
-    /// Whether it holds all that is ours, and no owner too many.
+    /// Whether it has all of our fields, and no owner too many.
     pub(super) fn holds(&self, body: &Value) -> bool {
         let wanted = body["metadata"]["ownerReferences"].as_array().map_or(&[][..], Vec::as_slice);
         let owners: Vec<_> = self.owners().collect();
@@ -67,7 +66,7 @@ impl Live {
         owned && covers_but_owners(&self.value, body)
     }
 
-    /// Whether it is of another sort, which cannot be changed into the wanted one.
+    /// Whether it is of another sort, so that it cannot be changed into the wanted one.
     pub(super) fn is_other_sort(&self, body: &Value) -> bool {
         let sort = |object: &Value| object["spec"]["type"].as_str() == Some("ExternalName");
         sort(&self.value) != sort(body)

@@ -20,7 +20,7 @@ pub(super) const SHARED: &str = "service";
 /// A Service to keep.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct WantedService {
-    /// What it leads to, for an ExternalName; else it is headless.
+    /// The target of an ExternalName; `None` if the Service is headless.
     pub(super) target: Option<String>,
     /// The entries that need it, by uid.
     pub(super) owners: BTreeMap<String, Owner>,
@@ -44,7 +44,7 @@ pub(super) struct Owner {
     pub(super) name: String,
 }
 
-/// What a namespace should hold.
+/// The objects that a namespace should have.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Wanted {
     pub(super) services: BTreeMap<String, WantedService>,
@@ -54,27 +54,27 @@ pub(super) struct Wanted {
 }
 
 impl Wanted {
-    /// Of all entries; aliases that collide with records are added to the refusals.
+    /// The objects for all entries. Aliases that collide with records are added to the refusals.
     pub(super) fn new(all: &mut [(&DnsEntry, Names)]) -> Self {
         let mut wanted = Self::default();
-        // Records first: an alias of the same name gives way.
-        for (bearer, names) in all.iter() {
+        // Records come first: an alias of the same name gives way.
+        for (entry, names) in all.iter() {
             match &names.records {
-                Some(records) => records.iter().for_each(|record| wanted.add_addresses(bearer, record)),
-                None => drop(wanted.kept.insert(bearer.uid.clone())),
+                Some(records) => records.iter().for_each(|record| wanted.add_addresses(entry, record)),
+                None => drop(wanted.kept.insert(entry.uid.clone())),
             }
         }
-        for (bearer, names) in all.iter_mut() {
+        for (entry, names) in all.iter_mut() {
             let aliases = names.records.iter().flatten();
-            let refused: Vec<_> = aliases.filter_map(|record| wanted.add_alias(bearer, record)).collect();
+            let refused: Vec<_> = aliases.filter_map(|record| wanted.add_alias(entry, record)).collect();
             names.refusals.extend(refused);
         }
         wanted
     }
 
-    fn add_addresses(&mut self, bearer: &DnsEntry, record: &Record) {
+    fn add_addresses(&mut self, entry: &DnsEntry, record: &Record) {
         let Record::Addresses { host, service, name, ipv4, addresses } = record else { return };
-        let (uid, owner) = (bearer.uid.clone(), Owner::of(bearer));
+        let (uid, owner) = (entry.uid.clone(), Owner::of(entry));
         let shared = WantedService { target: None, owners: BTreeMap::new() };
         let shared = self.services.entry(service.clone()).or_insert(shared);
         shared.owners.insert(uid.clone(), owner.clone());
@@ -86,22 +86,22 @@ impl Wanted {
             ipv4: *ipv4,
             addresses: addresses.clone(),
         };
-        self.slices.insert(slice_name(&bearer.uid, host, service, *ipv4), slice);
+        self.slices.insert(slice_name(&entry.uid, host, service, *ipv4), slice);
     }
 
-    fn add_alias(&mut self, bearer: &DnsEntry, record: &Record) -> Option<Refusal> {
+    fn add_alias(&mut self, entry: &DnsEntry, record: &Record) -> Option<Refusal> {
         let Record::Alias { host, service, target } = record else { return None };
         let alias = WantedService { target: Some(target.clone()), owners: BTreeMap::new() };
         let there = self.services.entry(service.clone()).or_insert(alias);
         if there.target.as_ref() != Some(target) {
             return Some(Refusal::Taken { host: host.clone(), service: service.clone() });
         }
-        there.owners.insert(bearer.uid.clone(), Owner::of(bearer));
+        there.owners.insert(entry.uid.clone(), Owner::of(entry));
         None
     }
 }
 
-/// One for each entry, host and family; a name that says whose it is, and a hash that keeps it apart.
+/// The name of the slice for an entry, host and family: it tells the Service, and a hash makes it unique.
 fn slice_name(uid: &str, host: &str, service: &str, ipv4: bool) -> String {
     let hash = Sha256::digest(format!("{uid} {host}"));
     let hash: String = hash.iter().take(5).map(|byte| format!("{byte:02x}")).collect();
@@ -109,8 +109,8 @@ fn slice_name(uid: &str, host: &str, service: &str, ipv4: bool) -> String {
 }
 
 impl Owner {
-    fn of(bearer: &DnsEntry) -> Self {
-        Self { api_version: bearer.api_version.clone(), name: bearer.name.clone() }
+    fn of(entry: &DnsEntry) -> Self {
+        Self { api_version: entry.api_version.clone(), name: entry.name.clone() }
     }
 
     fn reference(&self, uid: &str) -> Value {
@@ -119,7 +119,7 @@ impl Owner {
 }
 
 impl WantedService {
-    /// All that is ours of it.
+    /// All fields of it that are ours.
     pub(super) fn body(&self, namespace: &str, name: &str) -> Value {
         let spec = match &self.target {
             Some(target) => json!({"type": "ExternalName", "externalName": target}),
@@ -135,7 +135,7 @@ impl WantedService {
 }
 
 impl WantedSlice {
-    /// All that is ours of it.
+    /// All fields of it that are ours.
     pub(super) fn body(&self, namespace: &str, name: &str) -> Value {
         let endpoints = self
             .addresses

@@ -1,4 +1,4 @@
-//! What is to be done so that a namespace holds what it should: nothing, where it does.
+//! The steps by which a namespace gets the objects that it should have; none if it has them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -24,7 +24,6 @@ impl Kind {
     }
 }
 
-/// One request.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Step {
     pub(super) kind: Kind,
@@ -32,26 +31,26 @@ pub(super) struct Step {
     pub(super) action: Action,
 }
 
-/// What a request does.
+/// The effect of a request.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Action {
-    /// By POST, which fails where somebody has an object of that name. (An apply would join him, and a deletion by owner
-    /// reference would then take his object away.)
+    /// By POST, which fails if an object of that name exists. (An apply would join its owner, and a deletion by owner
+    /// reference would then remove a foreign object.)
     Create(Value),
-    /// Server-side apply to an object of this uid.
+    /// By server-side apply to an object of this uid.
     Apply(Value),
-    /// Only this state of this object.
+    /// By DELETE, of only this state of this object.
     Delete { uid: String, resource_version: String },
 }
 
-/// Which entries are known, and which are known to be gone.
+/// The entries that are known, and those that are known to be gone.
 pub(super) struct Entries<'a> {
     pub(super) known: &'a BTreeSet<String>,
     pub(super) gone: &'a BTreeSet<String>,
 }
 
 impl Entries<'_> {
-    /// Whether an object of ours that nobody wants may go: none of its entries keeps it, or may be there unseen.
+    /// Whether an unwanted object of ours may go: no entry keeps it, and none of its entries may exist unseen.
     fn release(&self, live: &Live, wanted: &Wanted) -> bool {
         live.entries().all(|uid| (self.known.contains(uid) || self.gone.contains(uid)) && !wanted.kept.contains(uid))
     }
@@ -78,28 +77,29 @@ pub(super) fn plan(
 fn compare(
     kind: Kind,
     bodies: &BTreeMap<&String, Value>,
-    shelf: &ObjectCache,
+    cache: &ObjectCache,
     wanted: &Wanted,
     entries: &Entries<'_>,
     steps: &mut Vec<Step>,
 ) {
     let mut step = |name: &String, action| steps.push(Step { kind, name: name.clone(), action });
     for (name, body) in bodies {
-        match shelf.objects.get(*name) {
+        match cache.objects.get(*name) {
             None => step(name, Action::Create(created(kind, body))),
             Some(live) if live.is_other_sort(body) => step(name, delete(live)),
             Some(live) if !live.holds(body) => step(name, Action::Apply(applied(body, live))),
             Some(_) => {}
         }
     }
-    for (name, live) in &shelf.objects {
+    for (name, live) in &cache.objects {
         if !bodies.contains_key(name) && entries.release(live, wanted) {
             step(name, delete(live));
         }
     }
 }
 
-/// A Service's owners come and go, so they are left to the apply that follows: what a POST declared, no apply removes.
+/// The body of a POST. A Service's owners come and go, so they are left to the apply that follows: no apply removes fields
+/// that a POST declared.
 fn created(kind: Kind, body: &Value) -> Value {
     let mut body = body.clone();
     if kind == Kind::Service
@@ -112,7 +112,7 @@ fn created(kind: Kind, body: &Value) -> Value {
 
 fn applied(body: &Value, live: &Live) -> Value {
     let mut body = body.clone();
-    // An object that was deleted meanwhile is not created anew, nor one of somebody else's touched.
+    // With the uid, an object that was deleted meanwhile is not created anew, nor a foreign one changed.
     body["metadata"]["uid"] = json!(live.uid);
     body
 }
@@ -122,11 +122,11 @@ fn delete(live: &Live) -> Action {
 }
 
 impl Action {
-    /// In words, once it is done.
+    /// The words for the action once it is done.
     pub(super) fn done(&self) -> &'static str {
         match self {
             Self::Create(_) => "name published",
-            Self::Apply(_) => "name brought in line",
+            Self::Apply(_) => "name updated",
             Self::Delete { .. } => "name removed",
         }
     }

@@ -1,4 +1,5 @@
-//! The names that one entry should have, and why it lacks others. A pure function, so that `explain` tells the same.
+//! The names that one entry should have, and the reasons why it lacks others. A pure function, so that `explain` tells the
+//! same.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -12,10 +13,10 @@ use super::mode::Mode;
 use super::refusal::{Refusal, Unfit};
 use crate::annotation::DNS_TARGET;
 
-/// The most addresses of a family for one name: an answer of more no longer fits what resolvers take at once.
+/// The most addresses of a family for one name: an answer of more no longer fits what resolvers accept at once.
 const MOST: usize = 100;
 
-/// What holds for all entries.
+/// The settings for all entries.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// `--dns`.
@@ -29,11 +30,8 @@ pub struct Settings {
 pub enum Record {
     /// Addresses of one family, by an endpoint of a headless Service.
     Addresses {
-        /// The entry's host.
         host: String,
-        /// The Service.
         service: String,
-        /// The endpoint's hostname.
         name: String,
         /// IPv4 or IPv6.
         ipv4: bool,
@@ -42,11 +40,9 @@ pub enum Record {
     },
     /// An alias, by an ExternalName Service.
     Alias {
-        /// The entry's host.
         host: String,
-        /// The Service.
         service: String,
-        /// What it leads to.
+        /// The name that it points to.
         target: String,
     },
 }
@@ -63,28 +59,28 @@ impl fmt::Display for Record {
     }
 }
 
-/// What one entry should have.
+/// The records of one entry, and the refusals.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Names {
-    /// The records; none where what is published must stay as it is.
+    /// The records; `None` if the published ones must stay as they are.
     pub records: Option<Vec<Record>>,
-    /// What is not published, and why.
+    /// The records that are not published, and the reasons.
     pub refusals: Vec<Refusal>,
 }
 
 /// The names that an entry should have.
-pub fn names(bearer: &DnsEntry, settings: &Settings) -> Names {
-    let mode = match bearer.dns.as_deref().map_or(Ok(settings.mode), str::parse) {
+pub fn names(entry: &DnsEntry, settings: &Settings) -> Names {
+    let mode = match entry.dns.as_deref().map_or(Ok(settings.mode), str::parse) {
         Ok(mode) => mode,
         Err(error) => return Names { records: None, refusals: vec![error.into()] },
     };
     let mut found = Found { records: Vec::new(), refusals: Vec::new() };
     if mode != Mode::Off {
-        let hosts: BTreeSet<&String> = bearer.hosts.iter().collect();
+        let hosts: BTreeSet<&String> = entry.hosts.iter().collect();
         for host in &hosts {
-            match Host::read(host, &bearer.namespace) {
-                Ok(Host::Dotted { name, service }) => found.addresses(bearer, mode, host, service, name),
-                Ok(Host::Flat { service }) if mode == Mode::Cname => found.alias(bearer, settings, host, service),
+            match Host::read(host, &entry.namespace) {
+                Ok(Host::Dotted { name, service }) => found.addresses(entry, mode, host, service, name),
+                Ok(Host::Flat { service }) if mode == Mode::Cname => found.alias(entry, settings, host, service),
                 Ok(Host::Flat { .. }) => found.unfit(host, Unfit::Flat),
                 Err(unfit) => found.unfit(host, unfit),
             }
@@ -103,15 +99,15 @@ impl Found {
         self.refusals.push(Refusal::Host { host: host.into(), unfit });
     }
 
-    fn addresses(&mut self, bearer: &DnsEntry, mode: Mode, host: &str, service: &str, name: &str) {
+    fn addresses(&mut self, entry: &DnsEntry, mode: Mode, host: &str, service: &str, name: &str) {
         let candidates = match mode {
-            Mode::Endpoints => bearer.endpoints.iter().filter_map(|address| address.parse().ok()).collect(),
-            _ => bearer.virtual_ips(host),
+            Mode::Endpoints => entry.endpoints.iter().filter_map(|address| address.parse().ok()).collect(),
+            _ => entry.virtual_ips(host),
         };
         if candidates.is_empty() {
             self.refusals.push(match mode {
                 Mode::Endpoints => Refusal::NoEndpoint { host: host.into() },
-                _ => Refusal::NoAddress { host: host.into(), reason: without_address(bearer) },
+                _ => Refusal::NoAddress { host: host.into(), reason: without_address(entry) },
             });
         }
         let fit: BTreeSet<IpAddr> = candidates.into_iter().filter(|address| self.fits(host, *address)).collect();
@@ -135,8 +131,8 @@ impl Found {
         false
     }
 
-    fn alias(&mut self, bearer: &DnsEntry, settings: &Settings, host: &str, service: &str) {
-        match target(bearer, &settings.cluster_domain, host) {
+    fn alias(&mut self, entry: &DnsEntry, settings: &Settings, host: &str, service: &str) {
+        match target(entry, &settings.cluster_domain, host) {
             Ok(target) => {
                 self.records.push(Record::Alias { host: host.into(), service: service.into(), target });
             }
@@ -145,27 +141,27 @@ impl Found {
     }
 }
 
-/// Why an entry has no virtual IP.
-fn without_address(bearer: &DnsEntry) -> &'static str {
-    if bearer.trapped() {
+/// The reason why an entry has no virtual IP.
+fn without_address(entry: &DnsEntry) -> &'static str {
+    if entry.has_lost_vip() {
         "istiod took it away and allocates none again: run with --repair-vip, or delete and create the entry"
-    } else if !bearer.resolved {
+    } else if !entry.resolved {
         "its resolution is neither STATIC nor DNS, so istiod gives none: write STATIC, or an address in spec.addresses"
-    } else if bearer.opted_out {
+    } else if entry.opted_out {
         "its label tells istiod to give none: drop the label, or write an address in spec.addresses"
     } else {
         "istiod has given none yet: it does from Istio 1.25 on; else write an address in spec.addresses"
     }
 }
 
-/// What an alias leads to: the annotation's target, else the entry's own first dotted host.
-fn target(bearer: &DnsEntry, domain: &str, host: &str) -> Result<String, String> {
+/// The target of an alias: by the annotation, else the entry's own first dotted host.
+fn target(entry: &DnsEntry, domain: &str, host: &str) -> Result<String, String> {
     let suffix = format!(".svc.{domain}");
-    let Some(target) = bearer.target.as_deref().map(|target| target.trim_end_matches('.')) else {
-        let dotted = |host: &&String| matches!(Host::read(host, &bearer.namespace), Ok(Host::Dotted { .. }));
-        let own = bearer.hosts.iter().find(dotted).map(|host| format!("{host}{suffix}"));
+    let Some(target) = entry.target.as_deref().map(|target| target.trim_end_matches('.')) else {
+        let dotted = |host: &&String| matches!(Host::read(host, &entry.namespace), Ok(Host::Dotted { .. }));
+        let own = entry.hosts.iter().find(dotted).map(|host| format!("{host}{suffix}"));
         return own.ok_or_else(|| {
-            format!("give the entry a host `<name>.<service>.{}` too, or a target in {DNS_TARGET}", bearer.namespace)
+            format!("give the entry a host `<name>.<service>.{}` too, or a target in {DNS_TARGET}", entry.namespace)
         });
     };
     let valid = target.len() <= 253 && target.split('.').all(is_dns_label) && !target.contains(char::is_uppercase);

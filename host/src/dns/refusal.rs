@@ -1,4 +1,4 @@
-//! Why a host has no record, and what to do about it.
+//! The reasons why a host has no record, and their remedies.
 
 use polaris2istio_core::address::Forbidden;
 
@@ -11,7 +11,7 @@ pub enum Unfit {
     /// A label is too long.
     #[error("a label has {0} characters; a Service or hostname has 63 at most")]
     Long(usize),
-    /// A label is none that a Service or an endpoint's hostname can have.
+    /// A label cannot be the name of a Service or the hostname of an endpoint.
     #[error("`{0}` is not a DNS label of lower-case letters, digits and hyphens")]
     Label(String),
     /// It ends in something else than the entry's namespace.
@@ -30,7 +30,7 @@ pub enum Unfit {
     Flat,
 }
 
-/// Why there is no record, or not all that was asked for.
+/// The reasons why a record is missing or incomplete.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum Refusal {
     /// The annotation cannot be read.
@@ -38,62 +38,39 @@ pub enum Refusal {
     Mode(String),
     /// The host does not fit.
     #[error("host {host}: no record: {unfit}")]
-    Host {
-        /// The host.
-        host: String,
-        /// What is wrong with it.
-        unfit: Unfit,
-    },
+    Host { host: String, unfit: Unfit },
     /// There is no virtual IP, yet or at all.
     #[error("host {host}: no record: the entry has no virtual IP ({reason})")]
     NoAddress {
-        /// The host.
         host: String,
-        /// Why not, and what to do.
+        /// The reason, and the remedy.
         reason: &'static str,
     },
     /// The entry has no endpoint that can be published.
     #[error("host {host}: no record: the entry has no endpoint with an IP address")]
-    NoEndpoint {
-        /// The host.
-        host: String,
-    },
+    NoEndpoint { host: String },
     /// An address that no record may have.
     #[error("host {host}: {address} is not published: it is {kind}")]
-    Address {
-        /// The host.
-        host: String,
-        /// The address.
-        address: String,
-        /// What is wrong with it.
-        kind: Forbidden,
-    },
+    Address { host: String, address: String, kind: Forbidden },
     /// More endpoints than an answer should have.
     #[error("host {host}: {count} endpoints, of which the first {published} of each family are published")]
     Capped {
-        /// The host.
         host: String,
-        /// How many there are.
+        /// The number of endpoints.
         count: usize,
-        /// How many are published.
+        /// The number of published endpoints.
         published: usize,
     },
     /// An alias leads nowhere that the cluster's DNS serves.
     #[error("host {host}: no alias: {detail}")]
     Target {
-        /// The host.
         host: String,
-        /// What is wrong, and what to do.
+        /// The problem, and the remedy.
         detail: String,
     },
     /// Another entry's records need the Service's name.
     #[error("host {host}: no alias: records of other hosts need the Service `{service}`")]
-    Taken {
-        /// The host.
-        host: String,
-        /// The Service.
-        service: String,
-    },
+    Taken { host: String, service: String },
 }
 
 impl From<UnknownMode> for Refusal {

@@ -1,4 +1,4 @@
-//! Which names entries have, and what is done about it: tables of cases.
+//! The names of entries, and the steps that publish them: tables of cases.
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 use std::collections::BTreeSet;
@@ -25,7 +25,7 @@ fn merge(target: &mut Value, patch: &Value) {
 }
 
 /// An entry with a virtual IP of each family, and whatever a case makes of it.
-fn bearer(patch: &Value) -> DnsEntry {
+fn entry(patch: &Value) -> DnsEntry {
     let host = "dev.cart.polaris";
     let mut entry = json!({
         "metadata": {"name": "cart", "namespace": "polaris", "uid": "u1"},
@@ -51,10 +51,10 @@ fn text(record: &Record) -> String {
     }
 }
 
-/// What an entry has, and the codes of what it lacks.
+/// The records of an entry, and the codes of the refusals.
 #[track_caller]
 fn check(mode: Mode, patch: Value, records: &[&str], refusals: &[&str]) {
-    let found = names(&bearer(&patch), &settings(mode));
+    let found = names(&entry(&patch), &settings(mode));
     let texts: Vec<_> = found.records.iter().flatten().map(text).collect();
     let said: Vec<_> = found.refusals.iter().map(ToString::to_string).collect();
     assert_eq!(texts, records, "{patch}: {said:?}");
@@ -77,7 +77,7 @@ fn records_have_the_virtual_ip() {
         &[],
         &["`Records` is none of off"],
     );
-    // What istiod gave comes before what somebody wrote, each family by itself.
+    // Addresses that istiod gave come before those that the operator wrote, each family by itself.
     let given = json!([{"host": "dev.cart.polaris", "value": "240.240.0.1"}, {"host": "other", "value": "2001:2::9"}]);
     let written = json!({"spec": {"addresses": ["240.240.0.9", "2001:2::7/128"]}, "status": {"addresses": given}});
     check(Mode::Records, written, &["dev@cart 240.240.0.1", "dev@cart 2001:2::7"], &[]);
@@ -156,18 +156,20 @@ fn endpoints_are_published_sorted_and_capped() {
     check(Mode::Endpoints, endpoints(&["127.0.0.1", "10.0.0.1"]), &["dev@cart 10.0.0.1"], &["a loopback address"]);
     let many: Vec<_> = (0..150).map(|number| format!("10.0.1.{number}")).collect();
     let many: Vec<_> = many.iter().map(String::as_str).collect();
-    let found = names(&bearer(&endpoints(&many)), &settings(Mode::Endpoints));
+    let found = names(&entry(&endpoints(&many)), &settings(Mode::Endpoints));
     assert!(matches!(&found.records.as_deref(), Some([Record::Addresses { addresses, .. }]) if addresses.len() == 100));
     assert!(found.refusals[0].to_string().contains("150 endpoints, of which the first 100"), "{:?}", found.refusals);
 }
 
 #[test]
 fn an_entry_that_istiod_gave_up_is_trapped() {
-    let trapped = |patch: Value| bearer(&patch).trapped();
+    let has_lost_vip = |patch: Value| entry(&patch).has_lost_vip();
     let empty = json!({"status": {"addresses": []}});
-    assert!(trapped(empty.clone()));
+    assert!(has_lost_vip(empty.clone()));
     assert!(
-        !trapped(json!({})) && !trapped(json!({"status": {"addresses": null}})) && !trapped(json!({"status": null}))
+        !has_lost_vip(json!({}))
+            && !has_lost_vip(json!({"status": {"addresses": null}}))
+            && !has_lost_vip(json!({"status": null}))
     );
     for patch in [
         json!({"spec": {"resolution": "NONE"}}),
@@ -177,7 +179,7 @@ fn an_entry_that_istiod_gave_up_is_trapped() {
     ] {
         let mut all = empty.clone();
         merge(&mut all, &patch);
-        assert!(!trapped(all), "{patch}");
+        assert!(!has_lost_vip(all), "{patch}");
     }
 }
 
@@ -189,34 +191,34 @@ struct Namespace {
 }
 
 impl Namespace {
-    /// Does what steps say, as an API server would.
+    /// Performs steps as an API server would.
     fn perform(&mut self, steps: &[Step]) {
         for step in steps {
-            let shelf = if step.kind == super::plan::Kind::Service { &mut self.services } else { &mut self.slices };
+            let cache = if step.kind == super::plan::Kind::Service { &mut self.services } else { &mut self.slices };
             match &step.action {
                 Action::Create(body) | Action::Apply(body) => {
                     let mut object = body.clone();
                     object["metadata"]["uid"] = json!("object");
-                    shelf.take(Event::Apply(serde_json::from_value(object).unwrap()));
+                    cache.apply(Event::Apply(serde_json::from_value(object).unwrap()));
                 }
-                Action::Delete { .. } => drop(shelf.objects.remove(&step.name)),
+                Action::Delete { .. } => drop(cache.objects.remove(&step.name)),
             }
         }
     }
 
     /// The next steps for these entries, of which some are gone for certain.
-    fn steps(&self, bearers: &[DnsEntry], mode: Mode, gone: &[&str]) -> Vec<Step> {
-        let mut all: Vec<_> = bearers.iter().map(|bearer| (bearer, names(bearer, &settings(mode)))).collect();
+    fn steps(&self, entries: &[DnsEntry], mode: Mode, gone: &[&str]) -> Vec<Step> {
+        let mut all: Vec<_> = entries.iter().map(|entry| (entry, names(entry, &settings(mode)))).collect();
         let wanted = Wanted::new(&mut all);
-        let known: BTreeSet<_> = bearers.iter().map(|bearer| bearer.uid.clone()).collect();
+        let known: BTreeSet<_> = entries.iter().map(|entry| entry.uid.clone()).collect();
         let gone: BTreeSet<_> = gone.iter().map(|uid| (*uid).to_owned()).collect();
         plan("polaris", &wanted, &self.services, &self.slices, &Entries { known: &known, gone: &gone })
     }
 
-    /// Performs until nothing is left to do, and returns in how many rounds.
-    fn settle(&mut self, bearers: &[DnsEntry], mode: Mode, gone: &[&str]) -> usize {
+    /// Performs steps until none is left, and returns the number of rounds.
+    fn perform_all(&mut self, entries: &[DnsEntry], mode: Mode, gone: &[&str]) -> usize {
         let rounds = (0..5).take_while(|_| {
-            let steps = self.steps(bearers, mode, gone);
+            let steps = self.steps(entries, mode, gone);
             self.perform(&steps);
             !steps.is_empty()
         });
@@ -232,30 +234,30 @@ impl Namespace {
 fn entries_of_one_service_share_it() {
     let other = json!({"metadata": {"name": "test", "uid": "u2"}, "spec": {"hosts": ["test.cart.polaris"]},
                        "status": {"addresses": [{"host": "test.cart.polaris", "value": "240.240.0.2"}]}});
-    let (one, two) = (bearer(&json!({})), bearer(&other));
+    let (one, two) = (entry(&json!({})), entry(&other));
     let mut namespace = Namespace::default();
     // The Service's owners come by an apply of their own.
-    assert_eq!(namespace.settle(&[one.clone(), two.clone()], Mode::Records, &[]), 2);
+    assert_eq!(namespace.perform_all(&[one.clone(), two.clone()], Mode::Records, &[]), 2);
     assert_eq!(namespace.counts(), (1, 3));
-    assert_eq!(namespace.settle(&[one.clone(), two.clone()], Mode::Records, &[]), 0);
-    // One that is merely unseen keeps its names; the Service stays for the other.
-    assert_eq!(namespace.settle(std::slice::from_ref(&one), Mode::Records, &[]), 1);
+    assert_eq!(namespace.perform_all(&[one.clone(), two.clone()], Mode::Records, &[]), 0);
+    // An entry that is merely unseen keeps its names; the Service stays for the other.
+    assert_eq!(namespace.perform_all(std::slice::from_ref(&one), Mode::Records, &[]), 1);
     assert_eq!(namespace.counts(), (1, 3));
-    assert_eq!(namespace.settle(std::slice::from_ref(&one), Mode::Records, &["u2"]), 1);
+    assert_eq!(namespace.perform_all(std::slice::from_ref(&one), Mode::Records, &["u2"]), 1);
     assert_eq!(namespace.counts(), (1, 2));
-    assert_eq!(namespace.settle(&[], Mode::Records, &[]), 0);
-    assert_eq!(namespace.settle(&[], Mode::Records, &["u1"]), 1);
+    assert_eq!(namespace.perform_all(&[], Mode::Records, &[]), 0);
+    assert_eq!(namespace.perform_all(&[], Mode::Records, &["u1"]), 1);
     assert_eq!(namespace.counts(), (0, 0));
 }
 
 #[test]
 fn an_annotation_that_cannot_be_read_changes_nothing() {
     let mut namespace = Namespace::default();
-    namespace.settle(&[bearer(&json!({}))], Mode::Records, &[]);
-    let odd = bearer(&json!({"metadata": {"annotations": {"aeraki.net/dns": "on"}}}));
-    assert_eq!(namespace.settle(&[odd], Mode::Records, &[]), 0);
+    namespace.perform_all(&[entry(&json!({}))], Mode::Records, &[]);
+    let odd = entry(&json!({"metadata": {"annotations": {"aeraki.net/dns": "on"}}}));
+    assert_eq!(namespace.perform_all(&[odd], Mode::Records, &[]), 0);
     assert_eq!(namespace.counts(), (1, 2));
-    assert_eq!(namespace.settle(&[bearer(&json!({}))], Mode::Off, &[]), 1);
+    assert_eq!(namespace.perform_all(&[entry(&json!({}))], Mode::Off, &[]), 1);
     assert_eq!(namespace.counts(), (0, 0));
 }
 
@@ -263,12 +265,12 @@ fn an_annotation_that_cannot_be_read_changes_nothing() {
 fn an_alias_gives_way_to_records_and_becomes_a_service_anew() {
     let hosts = json!({"metadata": {"uid": "u3", "annotations": {"aeraki.net/dnsTarget": "a.b.svc.cluster.local"}},
                        "spec": {"hosts": ["cart.polaris"]}});
-    let (alias, records) = (bearer(&hosts), bearer(&json!({})));
+    let (alias, records) = (entry(&hosts), entry(&json!({})));
     let mut namespace = Namespace::default();
-    assert_eq!(namespace.settle(std::slice::from_ref(&alias), Mode::Cname, &[]), 2);
+    assert_eq!(namespace.perform_all(std::slice::from_ref(&alias), Mode::Cname, &[]), 2);
     assert_eq!(namespace.counts(), (1, 0));
     // Deleted, created, given its owners.
-    assert_eq!(namespace.settle(&[alias.clone(), records.clone()], Mode::Cname, &[]), 3);
+    assert_eq!(namespace.perform_all(&[alias.clone(), records.clone()], Mode::Cname, &[]), 3);
     let mut all =
         vec![(&alias, names(&alias, &settings(Mode::Cname))), (&records, names(&records, &settings(Mode::Cname)))];
     Wanted::new(&mut all);
@@ -278,13 +280,13 @@ fn an_alias_gives_way_to_records_and_becomes_a_service_anew() {
 #[test]
 fn what_somebody_changed_is_put_back() {
     let mut namespace = Namespace::default();
-    let entries = [bearer(&json!({}))];
-    namespace.settle(&entries, Mode::Records, &[]);
+    let entries = [entry(&json!({}))];
+    namespace.perform_all(&entries, Mode::Records, &[]);
     let (name, _) = namespace.slices.objects.iter().next().unwrap();
     let changed = json!({"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "endpoints": [],
                          "metadata": {"name": name, "labels": {"polaris2istio.aeraki.net/names": "u1"}}});
-    namespace.slices.take(Event::Apply(serde_json::from_value(changed).unwrap()));
+    namespace.slices.apply(Event::Apply(serde_json::from_value(changed).unwrap()));
     let steps = namespace.steps(&entries, Mode::Records, &[]);
     assert!(matches!(&steps[..], [Step { action: Action::Apply(_), .. }]), "{steps:?}");
-    assert_eq!(namespace.settle(&entries, Mode::Records, &[]), 1);
+    assert_eq!(namespace.perform_all(&entries, Mode::Records, &[]), 1);
 }

@@ -1,4 +1,4 @@
-//! The loop that looks at the lease, takes and renews it, and tells the process what it may do.
+//! The loop that reads the lease, acquires and renews it, and tells the process whether it may write.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,35 +10,35 @@ use tracing::{error, info, warn};
 
 use super::record::{Leases, record};
 use super::rules::{Step, Watched, usable};
+use crate::log_once::LogOnce;
+use crate::title::title;
 use crate::writes::{BlockReason, Gate};
 
-/// The holder renews this often within a lease's time; every write is cut off where the lease ends, so it should be full.
+/// The renewals of the holder within a lease's time. Every write is cut off at the end of the lease, so it should be full.
 const RENEWALS: u32 = 8;
-/// The others look this often within a lease's time: a lease that was released is found within one of these.
-const LOOKS: u32 = 20;
-/// How long a stop waits for the release.
+/// The checks of the others within a lease's time: a released lease is found within one of these.
+const CHECKS: u32 = 20;
+/// The longest wait of a stop for the release.
 const RELEASE_WITHIN: Duration = Duration::from_millis(1500);
 
-/// Which lease, and who we are.
+/// The lease, and this replica's identity.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ElectionConfig {
-    /// The lease's namespace.
     pub namespace: String,
-    /// The lease's name.
     pub name: String,
     /// This process's name among the replicas.
     pub identity: String,
     /// The namespace whose entries the replicas serve.
     pub serves: String,
-    /// How long nobody writes, at most, when a leader is gone without a word. Whole seconds, two at least.
+    /// The longest time without a writer after a leader disappears without releasing the lease. Whole seconds, two at least.
     pub duration: Duration,
 }
 
-/// What becomes of a process that leads, or does not any more.
+/// The calls that a process gets when it begins to lead, and when it ceases to.
 pub trait LeaderCallbacks: Send + Sync + 'static {
-    /// It leads from now on; called before the gate opens.
+    /// The process leads from now on. Called before writes are unblocked.
     fn lead(&self);
-    /// It does not any more; called after the gate was shut.
+    /// The process leads no more. Called after writes are blocked.
     fn stand_by(&self);
 }
 
@@ -49,7 +49,7 @@ pub struct LeaderElector {
     gate: Arc<Gate>,
     leads: watch::Sender<bool>,
     holder: watch::Sender<String>,
-    standing: Mutex<LeaseState>,
+    lease_state: Mutex<LeaseState>,
 }
 
 #[derive(Default)]
@@ -57,13 +57,13 @@ struct LeaseState {
     watched: Watched,
     /// The lease as it was last read or written.
     lease: Option<Lease>,
-    /// Until when it is surely ours.
+    /// The time until which it is surely ours.
     until: Option<Instant>,
-    said: String,
+    log: LogOnce,
 }
 
 impl LeaderElector {
-    /// A replica that stands by: the gate is shut until it leads. `leads` is told when that changes.
+    /// A replica on standby: writes are blocked until it leads. `leads` is told when that changes.
     pub fn new(client: Client, config: ElectionConfig, gate: Arc<Gate>, leads: watch::Sender<bool>) -> Self {
         gate.block(BlockReason::Standby);
         leads.send_replace(false);
@@ -72,7 +72,7 @@ impl LeaderElector {
             name: config.name.clone(),
             serves: config.serves.clone(),
         };
-        Self { config, leases, gate, leads, holder: watch::Sender::default(), standing: Mutex::default() }
+        Self { config, leases, gate, leads, holder: watch::Sender::default(), lease_state: Mutex::default() }
     }
 
     /// This process's name among the replicas.
@@ -80,108 +80,107 @@ impl LeaderElector {
         &self.config.identity
     }
 
-    /// Who holds the lease, as far as is known; empty where nobody does.
+    /// The holder of the lease, as far as is known; empty if there is none.
     pub fn holder(&self) -> watch::Receiver<String> {
         self.holder.subscribe()
     }
 
     /// Runs until the future is dropped.
-    pub async fn run(&self, duties: &impl LeaderCallbacks) {
+    pub async fn run(&self, callbacks: &impl LeaderCallbacks) {
         loop {
-            let leads = self.turn(duties).await;
-            let pause = self.config.duration / if leads { RENEWALS } else { LOOKS };
+            let leads = self.run_once(callbacks).await;
+            let pause = self.config.duration / if leads { RENEWALS } else { CHECKS };
             tokio::time::sleep(pause).await;
         }
     }
 
-    /// Gives the lease back, so that another one need not wait for its end. To be called when no write is under way.
+    /// Releases the lease, so that another replica need not wait for its end. To be called when no write is under way.
     pub async fn release(&self) {
         self.gate.block(BlockReason::Standby);
         self.leads.send_replace(false);
         let release = async {
-            let mut standing = self.standing.lock().await;
-            if standing.until.take().is_none() {
+            let mut lease_state = self.lease_state.lock().await;
+            if lease_state.until.take().is_none() {
                 return Ok(());
             }
             for _ in 0..2 {
-                if standing.lease.is_none() {
-                    standing.lease = self.leases.get().await?;
+                if lease_state.lease.is_none() {
+                    lease_state.lease = self.leases.get().await?;
                 }
                 let ours = |lease: &&Lease| record(lease).holder == self.config.identity;
-                let Some(lease) = standing.lease.as_ref().filter(ours) else { return Ok(()) };
+                let Some(lease) = lease_state.lease.as_ref().filter(ours) else { return Ok(()) };
                 if self.leases.write(Some(lease), "", Duration::from_secs(1)).await?.is_some() {
-                    info!("the lease is given back");
+                    info!("lease released");
                     return Ok(());
                 }
-                // A renewal that was cut off arrived all the same.
-                standing.lease = None;
+                // A renewal that was cut off had arrived all the same.
+                lease_state.lease = None;
             }
             Ok::<_, kube::Error>(())
         };
         match tokio::time::timeout(RELEASE_WITHIN, release).await {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => warn!("the lease could not be given back, it lapses by itself: {error}"),
-            Err(_) => warn!("the lease could not be given back within {RELEASE_WITHIN:?}, it lapses by itself"),
+            Ok(Err(error)) => warn!("lease not released, it lapses by itself: {error}"),
+            Err(_) => warn!("lease not released within {RELEASE_WITHIN:?}, it lapses by itself"),
         }
     }
 
-    /// One look. Returns whether this process leads.
-    async fn turn(&self, duties: &impl LeaderCallbacks) -> bool {
-        let mut standing = self.standing.lock().await;
+    /// Checks the lease once. Returns whether this process leads.
+    async fn run_once(&self, callbacks: &impl LeaderCallbacks) -> bool {
+        let mut lease_state = self.lease_state.lock().await;
         // A request that hangs must not keep the end of the lease from being noticed.
-        let result = tokio::time::timeout(self.config.duration / 3, self.look(&mut standing)).await;
+        let result = tokio::time::timeout(self.config.duration / 3, self.acquire_or_renew(&mut lease_state)).await;
         let problem = match result {
-            Ok(Ok(())) => String::new(),
-            Ok(Err(error)) => self.explain(&error),
-            Err(_) => format!("no answer within {:?}", self.config.duration / 3),
+            Ok(Ok(())) => None,
+            Ok(Err(error)) => Some(self.explain(&error)),
+            Err(_) => Some(format!("no answer within {:?}", self.config.duration / 3)),
         };
-        if problem != standing.said {
-            if problem.is_empty() {
-                info!("the lease can be used again");
-            } else {
+        match problem {
+            Some(problem) if lease_state.log.is_news("lease", &problem) => {
                 error!(lease = self.title(), "the lease cannot be used, without it nothing is written: {problem}");
             }
-            standing.said = problem;
+            None if lease_state.log.clear() => info!("the lease can be used again"),
+            _ => {}
         }
-        self.act(standing.until, duties)
+        self.apply(lease_state.until, callbacks)
     }
 
-    async fn look(&self, standing: &mut LeaseState) -> kube::Result<()> {
+    async fn acquire_or_renew(&self, lease_state: &mut LeaseState) -> kube::Result<()> {
         for _ in 0..2 {
-            // The holder knows the lease as it wrote it, and notices by a conflict where that is not so.
-            if standing.until.is_none() || standing.lease.is_none() {
-                standing.lease = self.leases.get().await?;
+            // The holder knows the lease as it wrote it. A conflict tells it if another one wrote meanwhile.
+            if lease_state.until.is_none() || lease_state.lease.is_none() {
+                lease_state.lease = self.leases.get().await?;
             }
             let now = Instant::now();
-            let shown = standing.lease.as_ref().map(record);
-            let step = standing.watched.step(shown.as_ref(), &self.config.identity, now);
+            let shown = lease_state.lease.as_ref().map(record);
+            let step = lease_state.watched.step(shown.as_ref(), &self.config.identity, now);
             let serves = shown.as_ref().and_then(|record| record.serves.clone());
-            self.know(shown.map(|record| record.holder).unwrap_or_default(), serves);
+            self.set_holder(shown.map(|record| record.holder).unwrap_or_default(), serves);
             if step == Step::Wait {
-                standing.until = None;
+                lease_state.until = None;
                 return Ok(());
             }
-            let lease = standing.lease.take();
-            // Should this be cut off, it may have arrived or not: then the lease is read again.
-            standing.lease = self.leases.write(lease.as_ref(), &self.config.identity, self.config.duration).await?;
-            if standing.lease.is_some() {
-                self.know(self.config.identity.clone(), None);
-                standing.until = Some(now + usable(self.config.duration));
+            let lease = lease_state.lease.take();
+            // If this is cut off, it may have arrived or not: then the lease is read again.
+            lease_state.lease = self.leases.write(lease.as_ref(), &self.config.identity, self.config.duration).await?;
+            if lease_state.lease.is_some() {
+                self.set_holder(self.config.identity.clone(), None);
+                lease_state.until = Some(now + usable(self.config.duration));
                 return Ok(());
             }
         }
         Ok(())
     }
 
-    /// Opens the gate until then, or shuts it, and tells who has to know.
-    fn act(&self, until: Option<Instant>, duties: &impl LeaderCallbacks) -> bool {
+    /// Unblocks writes until then, or blocks them, and calls the callbacks.
+    fn apply(&self, until: Option<Instant>, callbacks: &impl LeaderCallbacks) -> bool {
         let now = Instant::now();
         let led = *self.leads.borrow();
         match until.filter(|until| *until > now) {
-            // A gap, however short, makes it another term: someone else may have written in it.
+            // A gap, however short, makes it another term: another replica may have written in it.
             Some(until) if led && self.gate.reasons(now).contains(&BlockReason::Standby) => {
-                self.lose(duties);
-                self.win(until, duties);
+                self.lose(callbacks);
+                self.win(until, callbacks);
                 true
             }
             Some(until) if led => {
@@ -189,33 +188,33 @@ impl LeaderElector {
                 true
             }
             Some(until) => {
-                self.win(until, duties);
+                self.win(until, callbacks);
                 true
             }
             None => {
                 if led {
-                    self.lose(duties);
+                    self.lose(callbacks);
                 }
                 false
             }
         }
     }
 
-    fn win(&self, until: Instant, duties: &impl LeaderCallbacks) {
-        duties.lead();
+    fn win(&self, until: Instant, callbacks: &impl LeaderCallbacks) {
+        callbacks.lead();
         self.gate.unblock_until(BlockReason::Standby, until);
         self.leads.send_replace(true);
         info!(lease = self.title(), identity = self.config.identity, "this replica writes from now on");
     }
 
-    fn lose(&self, duties: &impl LeaderCallbacks) {
+    fn lose(&self, callbacks: &impl LeaderCallbacks) {
         self.gate.block(BlockReason::Standby);
         self.leads.send_replace(false);
-        duties.stand_by();
+        callbacks.stand_by();
         warn!(lease = self.title(), identity = self.config.identity, "the lease is lost, this replica writes no more");
     }
 
-    fn know(&self, holder: String, serves: Option<String>) {
+    fn set_holder(&self, holder: String, serves: Option<String>) {
         let changed = self.holder.send_if_modified(|known| {
             let changed = *known != holder;
             known.clone_from(&holder);
@@ -249,6 +248,6 @@ impl LeaderElector {
     }
 
     fn title(&self) -> String {
-        format!("{}/{}", self.config.namespace, self.config.name)
+        title(&self.config.namespace, &self.config.name)
     }
 }

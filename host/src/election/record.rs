@@ -1,4 +1,4 @@
-//! The lease as an object of the API server, replaced only as it was read.
+//! The lease as an object of the API server, replaced only in the version that was read.
 
 use std::time::Duration;
 
@@ -9,22 +9,22 @@ use kube::api::{ObjectMeta, PostParams};
 
 use crate::annotation::SERVES;
 
-/// What a lease says.
+/// The content of a lease.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Record {
-    /// Who holds it; empty where it was released.
+    /// The holder; empty if the lease was released.
     pub(super) holder: String,
-    /// How long it lasts after a renewal.
+    /// The time that it lasts after a renewal.
     pub(super) duration: Duration,
-    /// When it was renewed, by the holder's clock: only whether it changes counts.
+    /// The time of the last renewal by the holder's clock; only a change of it counts.
     pub(super) renewed: String,
-    /// How often it went to another one.
+    /// The number of changes of its holder.
     pub(super) transitions: i32,
     /// The namespace of the entries that its holders serve, if they say so.
     pub(super) serves: Option<String>,
 }
 
-/// Says what a lease says. One without a duration counts as one of a second: it holds nothing.
+/// Reads a lease. One without a duration counts as one of a second: it blocks no one.
 pub(super) fn record(lease: &Lease) -> Record {
     let spec = lease.spec.clone().unwrap_or_default();
     let seconds = spec.lease_duration_seconds.and_then(|seconds| u64::try_from(seconds).ok()).unwrap_or(1);
@@ -50,7 +50,7 @@ impl Leases {
         self.api.get_opt(&self.name).await
     }
 
-    /// Writes a holder over what was read. None where another one was quicker.
+    /// Writes a holder into the lease that was read. `None` if another replica was quicker.
     pub(super) async fn write(
         &self,
         read: Option<&Lease>,

@@ -1,19 +1,19 @@
-//! Who may take a lease, and when: pure, with the clock passed in.
+//! Decides who may acquire a lease, and when: pure, with the clock passed in.
 
 use std::time::{Duration, Instant};
 
 use super::record::Record;
 
-/// A lease counts as abandoned, and its holder stops, this part of its time before it is over: so that the next one is found
-/// within it.
+/// The part of its time after which a lease counts as abandoned, and its holder stops: so that the next leader is found
+/// within the whole of it.
 const LAPSES: f64 = 0.9;
 
-/// What a replica that looks at the lease does now.
+/// The next step of a replica that has read the lease.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Step {
-    /// It is ours, or nobody's: write our name into it.
+    /// The lease is ours, or free: write our name into it.
     Take,
-    /// Another one holds it.
+    /// Another replica holds it.
     Wait,
 }
 
@@ -24,7 +24,7 @@ pub(super) struct Watched {
 }
 
 impl Watched {
-    /// Takes what a request that ended at `now` showed, and decides.
+    /// Notes the lease that a request showed which ended at `now`, and decides.
     pub(super) fn step(&mut self, record: Option<&Record>, own: &str, now: Instant) -> Step {
         let Some(record) = record else { return Step::Take };
         let since = match &self.seen {
@@ -39,7 +39,7 @@ impl Watched {
     }
 }
 
-/// How long a lease of this duration may be used, counted from before it was asked for.
+/// The time for which a lease of this duration may be used, counted from before it was requested.
 pub(super) fn usable(duration: Duration) -> Duration {
     duration.mul_f64(LAPSES)
 }
@@ -58,16 +58,16 @@ mod tests {
         }
     }
 
-    /// A look: after how many seconds, what it shows, and what is to be done.
-    type Look = (u64, Option<(&'static str, &'static str)>, Step);
+    /// An observation: its second, the lease, and the expected step.
+    type Observation = (u64, Option<(&'static str, &'static str)>, Step);
 
     #[track_caller]
-    fn check(looks: &[Look]) {
+    fn check(observations: &[Observation]) {
         let (mut watched, start) = (Watched::default(), Instant::now());
-        for (number, (after, shown, expected)) in looks.iter().enumerate() {
+        for (number, (after, shown, expected)) in observations.iter().enumerate() {
             let record = shown.map(|(holder, renewed)| record(holder, renewed));
             let step = watched.step(record.as_ref(), "me", start + Duration::from_secs(*after));
-            assert_eq!(step, *expected, "look {number}");
+            assert_eq!(step, *expected, "observation {number}");
         }
     }
 

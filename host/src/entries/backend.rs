@@ -4,90 +4,180 @@
 //! that a reader never sees half of one.
 
 use std::collections::BTreeMap;
-use std::hash::{DefaultHasher, Hash, Hasher};
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use tracing::warn;
+use tokio::sync::Notify;
+use tracing::{info, warn};
 
 use super::document::Document;
 use super::merge;
 use crate::annotation::REVISION;
+use crate::hash::hash;
 use crate::istio::ServiceEntry;
 use crate::plan::{Apply, ApplyError};
+use crate::title::title;
 use crate::writes::{Gate, Reopened};
 
 /// Namespace and name of an entry.
 pub(super) type Key = (String, String);
+
+/// The beginning of each output's first line, and what stands between it and the remark at its end: the operator's file.
+const HEADER: (&str, &str) = ("# Written by polaris2istio from ", "; edit that file, changes here are undone.");
+
+/// How often an output that is taken away is put back.
+const PUT_BACK_EVERY: Duration = Duration::from_millis(500);
 
 /// Documents by entry, and where their outputs go.
 pub struct DirectoryBackend {
     output: PathBuf,
     /// Asked before an output is brought in line or removed; applies have been let through already.
     gate: Arc<Gate>,
-    documents: Mutex<BTreeMap<Key, (PathBuf, Document)>>,
+    state: Mutex<State>,
     /// Outputs that were to be removed while the gate was shut.
     left: Mutex<Vec<Key>>,
+    /// Entries whose last apply was about another state than the one that is there.
+    doubted: Mutex<Vec<Key>>,
+    doubt: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    documents: Documents,
+    seen: BTreeMap<Key, Seen>,
+}
+
+/// Documents by entry, each with the file that it stands in.
+pub(super) type Documents = BTreeMap<Key, (PathBuf, Document)>;
+
+/// The state in which an entry was last seen.
+#[derive(Default)]
+struct Seen {
+    hash: u64,
+    /// How often it became another one: a state that comes back is a new one, as with an API server.
+    number: u64,
+    /// The output, if there was one: whoever takes it away does not mean the entry, and it is put back as it was.
+    output: Option<Value>,
+    written: Option<Instant>,
+}
+
+/// An output file that an earlier run wrote.
+pub(super) struct Output {
+    pub(super) path: PathBuf,
+    pub(super) key: Key,
+    /// The operator's file that it was made from.
+    pub(super) origin: PathBuf,
+}
+
+/// What became of an output that was to be removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Removal {
+    Removed,
+    /// There is none, or it is not ours.
+    Nothing,
+    /// Nothing may be written now.
+    Later,
+    Failed,
 }
 
 /// The output directory cannot be used.
 #[derive(Debug, thiserror::Error)]
-#[error("output directory {path}: {source}; create it, or let this process write to it", path = .path.display())]
-pub struct OutputError {
-    path: PathBuf,
-    source: std::io::Error,
+pub enum OutputError {
+    /// It cannot be written to.
+    #[error("output directory {path}: {source}; create it, or let this process write to it", path = .path.display())]
+    Unusable {
+        /// Which.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// Outputs would be read as entries.
+    #[error(
+        "--output {output} is inside of --entries {entries}, so results would lie among the entries; give --output a directory outside of it",
+        output = .output.display(), entries = .entries.display()
+    )]
+    Inside {
+        /// Where outputs were to go.
+        output: PathBuf,
+        /// Where entries are.
+        entries: PathBuf,
+    },
 }
 
 impl DirectoryBackend {
     /// An empty backend over an output directory, which is created where it is missing.
-    pub fn new(output: &Path, gate: Arc<Gate>) -> Result<Self, OutputError> {
-        let unusable = |source| OutputError { path: output.to_owned(), source };
+    pub fn new(entries: &Path, output: &Path, gate: Arc<Gate>) -> Result<Self, OutputError> {
+        if real(output).starts_with(real(entries)) {
+            return Err(OutputError::Inside { output: output.into(), entries: entries.into() });
+        }
+        let unusable = |source| OutputError::Unusable { path: output.to_owned(), source };
         std::fs::create_dir_all(output).map_err(unusable)?;
         // The first write may be minutes away; a directory that cannot be written to is told now.
         tempfile::tempfile_in(output).map_err(unusable)?;
-        Ok(Self { output: output.to_owned(), gate, documents: Mutex::default(), left: Mutex::default() })
+        Ok(Self {
+            output: output.to_owned(),
+            gate,
+            state: Mutex::default(),
+            left: Mutex::default(),
+            doubted: Mutex::default(),
+            doubt: Notify::new(),
+        })
     }
 
-    /// Where outputs go.
     pub fn output(&self) -> &Path {
         &self.output
     }
 
     /// The entries that have a document.
     pub(super) fn keys(&self) -> Vec<Key> {
-        self.lock().keys().cloned().collect()
+        self.lock().documents.keys().cloned().collect()
     }
 
     /// Replaces all documents; returns the keys of those that are gone.
-    pub(super) fn replace(&self, documents: BTreeMap<Key, (PathBuf, Document)>) -> Vec<Key> {
-        let mut backend = self.lock();
-        let gone = backend.keys().filter(|key| !documents.contains_key(*key)).cloned().collect();
-        *backend = documents;
+    pub(super) fn replace(&self, documents: Documents) -> Vec<Key> {
+        let mut state = self.lock();
+        let gone: Vec<_> = state.documents.keys().filter(|key| !documents.contains_key(*key)).cloned().collect();
+        gone.iter().for_each(|key| drop(state.seen.remove(key)));
+        state.documents = documents;
         gone
+    }
+
+    /// The documents that are gone from `others`.
+    pub(super) fn missing_in(&self, others: &Documents) -> Vec<(Key, (PathBuf, Document))> {
+        let state = self.lock();
+        let missing = state.documents.iter().filter(|(key, _)| !others.contains_key(*key));
+        missing.map(|(key, document)| (key.clone(), document.clone())).collect()
     }
 
     /// The entry as it is now, its output file brought in line with the operator's text where that changed.
     pub(super) fn live(&self, key: &Key) -> Option<ServiceEntry> {
-        let backend = self.lock();
-        let (origin, document) = backend.get(key)?;
-        let Some(output) = self.read(key) else { return with_version(document.entry.clone(), &document.value) };
+        let State { documents, seen } = &mut *self.lock();
+        let (origin, document) = documents.get(key)?;
+        let seen = seen.entry(key.clone()).or_default();
+        let there = self.read(key);
+        let taken_away = there.is_none();
+        let Some(output) = there.or_else(|| seen.output.clone()) else {
+            return Some(seen.version(document.entry.clone(), &document.value, false));
+        };
         let ours = merge::ours_of(&output, &document.value);
         let object = merge::merge(&document.value, &ours);
-        if object != output
-            && self.may_write()
-            && let Err(error) = self.write(key, origin, &object)
-        {
-            warn!(
-                entry = format!("{}/{}", key.0, key.1),
-                "the output cannot be brought in line with {}: {error}",
-                origin.display()
-            );
+        let now = Instant::now();
+        let due = !taken_away || seen.written.is_none_or(|written| now.duration_since(written) >= PUT_BACK_EVERY);
+        if (taken_away || object != output) && due && self.may_write() {
+            match self.write(key, origin, &object) {
+                Ok(()) => seen.written = Some(now),
+                Err(error) => warn!(
+                    entry = title(&key.0, &key.1),
+                    "the output cannot be brought in line with {}: {error}",
+                    origin.display()
+                ),
+            }
         }
-        with_version(merge::live(document, &ours, &object)?, &object)
+        Some(seen.version(merge::live(document, &ours, &object)?, &object, true))
     }
 
     /// Performs an apply: merges it with the operator's text into the output file.
@@ -95,29 +185,70 @@ impl DirectoryBackend {
         let key = (apply.namespace.clone(), apply.name.clone());
         let current = self.live(&key).ok_or(ApplyError::Gone)?;
         if apply.resource_version() != current.metadata.resource_version.as_deref() {
+            // The output may have been taken away before anyone saw it, so that nothing but this tells of it.
+            self.doubted.lock().unwrap_or_else(PoisonError::into_inner).push(key);
+            self.doubt.notify_one();
             return Err(ApplyError::Stale);
         }
-        let backend = self.lock();
-        let (origin, document) = backend.get(&key).ok_or(ApplyError::Gone)?;
+        let State { documents, seen } = &mut *self.lock();
+        let (origin, document) = documents.get(&key).ok_or(ApplyError::Gone)?;
         let object = merge::merge(&document.value, &apply.body());
-        self.write(&key, origin, &object).map_err(|error| ApplyError::Forbidden {
-            detail: format!("{}: {error}", self.path(&key).display()),
-            remedy: "let this process write to the output directory".into(),
-        })?;
+        self.write(&key, origin, &object).map_err(|error| not_written(&self.path(&key), &error))?;
         let ours = merge::ours_of(&object, &document.value);
-        merge::live(document, &ours, &object).and_then(|entry| with_version(entry, &object)).ok_or(ApplyError::Gone)
+        let entry = merge::live(document, &ours, &object).ok_or(ApplyError::Gone)?;
+        let seen = seen.entry(key).or_default();
+        seen.written = Some(Instant::now());
+        Ok(seen.version(entry, &object, true))
+    }
+
+    /// Waits until entries have to be looked at again; tells which.
+    pub(super) async fn doubted(&self) -> Vec<Key> {
+        self.doubt.notified().await;
+        std::mem::take(&mut *self.doubted.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The entries whose output was there and is not.
+    pub(super) fn taken_away(&self) -> Vec<Key> {
+        let with_output = |(key, seen): (&Key, &Seen)| seen.output.is_some().then(|| key.clone());
+        let keys: Vec<_> = self.lock().seen.iter().filter_map(with_output).collect();
+        keys.into_iter().filter(|key| !self.path(key).exists()).collect()
+    }
+
+    /// All outputs that are there and ours: they carry our annotation, and the name of the file that they were made from.
+    pub(super) fn outputs(&self) -> Vec<Output> {
+        let files = std::fs::read_dir(&self.output).into_iter().flatten().flatten();
+        let mut outputs: Vec<_> = files.filter_map(|file| self.output_at(file.path())).collect();
+        outputs.sort_by(|a, b| a.path.cmp(&b.path));
+        outputs
+    }
+
+    fn output_at(&self, path: PathBuf) -> Option<Output> {
+        let key = self.key_of(&path)?;
+        let text = std::fs::read_to_string(&path).ok()?;
+        let origin = text.lines().next()?.strip_prefix(HEADER.0)?.strip_suffix(HEADER.1)?.into();
+        let object: Value = serde_saphyr::from_str(&text).ok()?;
+        is_ours(&object).then_some(Output { path, key, origin })
     }
 
     /// Takes an output away whose entry was deleted, if it is ours.
-    pub(super) fn remove(&self, key: &Key) {
+    pub(super) fn remove(&self, key: &Key) -> Removal {
         let path = self.path(key);
-        let ours = self.read(key).is_some_and(|object| {
-            object.pointer("/metadata/annotations").is_some_and(|all| all.get(REVISION).is_some())
-        });
-        if ours && !self.may_write() {
+        if !self.read(key).is_some_and(|object| is_ours(&object)) {
+            return Removal::Nothing;
+        }
+        if !self.may_write() {
             self.left.lock().unwrap_or_else(PoisonError::into_inner).push(key.clone());
-        } else if ours && let Err(error) = std::fs::remove_file(&path) {
-            warn!("{}: cannot be removed after its entry was deleted: {error}", path.display());
+            return Removal::Later;
+        }
+        match std::fs::remove_file(&path) {
+            Ok(()) => {
+                info!(entry = title(&key.0, &key.1), "{}: removed, as its entry is gone", path.display());
+                Removal::Removed
+            }
+            Err(error) => {
+                warn!("{}: cannot be removed after its entry was deleted: {error}", path.display());
+                Removal::Failed
+            }
         }
     }
 
@@ -125,7 +256,9 @@ impl DirectoryBackend {
     pub(super) fn catch_up(&self) {
         let left = std::mem::take(&mut *self.left.lock().unwrap_or_else(PoisonError::into_inner));
         let back: Vec<_> = self.keys();
-        left.iter().filter(|key| !back.contains(key)).for_each(|key| self.remove(key));
+        for key in left.iter().filter(|key| !back.contains(key)) {
+            self.remove(key);
+        }
     }
 
     /// Tells when outputs may be written again.
@@ -157,26 +290,72 @@ impl DirectoryBackend {
         let body = serde_saphyr::to_string(object).map_err(std::io::Error::other)?;
         // Readers run as other users; the umask still has its say.
         let readable = std::fs::Permissions::from_mode(0o644);
-        let mut file = tempfile::Builder::new().prefix(".writing-").permissions(readable).tempfile_in(&self.output)?;
-        writeln!(
-            file,
-            "# Written by polaris2istio from {}; edit that file, changes here are undone.",
-            origin.display()
-        )?;
+        let begin = || {
+            let mut builder = tempfile::Builder::new();
+            builder.prefix(".writing-").permissions(readable.clone()).tempfile_in(&self.output)
+        };
+        let mut file = match begin() {
+            // Someone took the directory away; what it is for has not changed.
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                std::fs::create_dir_all(&self.output)?;
+                begin()?
+            }
+            begun => begun?,
+        };
+        writeln!(file, "{}{}{}", HEADER.0, origin.display(), HEADER.1)?;
         file.write_all(body.as_bytes())?;
         file.persist(self.path(key))?;
         Ok(())
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<Key, (PathBuf, Document)>> {
-        self.documents.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Gives an entry a resource version, so that a stale view of it is noticed as it is with an API server.
-fn with_version(mut entry: ServiceEntry, object: &Value) -> Option<ServiceEntry> {
-    let mut hasher = DefaultHasher::new();
-    object.hash(&mut hasher);
-    entry.metadata.resource_version = Some(format!("{:016x}", hasher.finish()));
-    Some(entry)
+impl Seen {
+    /// Gives an entry a resource version, so that a stale view of it is noticed as it is with an API server.
+    fn version(&mut self, mut entry: ServiceEntry, object: &Value, output: bool) -> ServiceEntry {
+        let hash = hash(object);
+        self.output = output.then(|| object.clone());
+        if std::mem::replace(&mut self.hash, hash) != hash {
+            self.number += 1;
+        }
+        entry.metadata.resource_version = Some(format!("{hash:016x}-{}", self.number));
+        entry
+    }
+}
+
+/// Whether this program wrote an output: only what it has given endpoints once carries this.
+fn is_ours(object: &Value) -> bool {
+    object.pointer("/metadata/annotations").is_some_and(|all| all.get(REVISION).is_some())
+}
+
+/// Why an output is not there, by what the system says.
+fn not_written(path: &Path, error: &std::io::Error) -> ApplyError {
+    let shown = path.display();
+    match error.kind() {
+        ErrorKind::InvalidFilename => {
+            let bytes = path.file_name().map_or(0, |name| name.len());
+            let detail = format!(
+                "{shown}: a file's name of {bytes} bytes is too long for the file system; give the entry a shorter name"
+            );
+            ApplyError::Refused { detail }
+        }
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => ApplyError::Forbidden {
+            detail: format!("{shown}: {error}"),
+            remedy: "let this process write to the output directory".into(),
+        },
+        _ => ApplyError::Unavailable { detail: format!("{shown}: {error}") },
+    }
+}
+
+/// A path without symlinks, as far as it exists.
+fn real(path: &Path) -> PathBuf {
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let found = path.ancestors().find_map(|above| Some((above.canonicalize().ok()?, path.strip_prefix(above).ok()?)));
+    found.map_or_else(
+        || path.clone(),
+        |(above, below)| if below.as_os_str().is_empty() { above } else { above.join(below) },
+    )
 }

@@ -15,6 +15,7 @@ use tracing::{info, warn};
 use super::{EntryEvents, selector};
 use crate::istio::{GROUP, PLURAL, ServiceEntry, VERSIONS};
 use crate::kube_watch;
+use crate::log_once::LogOnce;
 
 /// Between two looks for Istio's CRD.
 const CRD_RETRY: Duration = Duration::from_secs(5);
@@ -32,10 +33,14 @@ impl KubernetesEntries {
         Self { client, resource, namespace }
     }
 
-    /// Follows them.
     pub fn events(self) -> EntryEvents {
-        let start =
-            Follower { source: self, strategy: Strategy::Streamed, watch: None, complete: false, trouble: None };
+        let start = Follower {
+            source: self,
+            strategy: Strategy::Streamed,
+            watch: None,
+            complete: false,
+            log: LogOnce::default(),
+        };
         stream::unfold(start, |mut follower| async move {
             let event = follower.next().await;
             Some((event, follower))
@@ -66,8 +71,7 @@ struct Follower {
     watch: Option<Watch>,
     /// Whether a whole list has been had by this strategy.
     complete: bool,
-    /// What went wrong last, so that it is said once.
-    trouble: Option<String>,
+    log: LogOnce,
 }
 
 impl Follower {
@@ -86,7 +90,7 @@ impl Follower {
         if matches!(event, watcher::Event::InitDone) {
             self.complete = true;
         }
-        if !matches!(event, watcher::Event::Init) && self.trouble.take().is_some() {
+        if !matches!(event, watcher::Event::Init) && self.log.clear() {
             info!(namespace = self.source.namespace, "the watch on ServiceEntries works again");
         }
         event.modify(ServiceEntry::condense)
@@ -99,9 +103,8 @@ impl Follower {
             return;
         }
         let text = explain(error, &self.source.namespace);
-        if self.trouble.as_ref() != Some(&text) {
+        if self.log.is_news("watch", &text) {
             warn!("{text}");
-            self.trouble = Some(text);
         }
     }
 }
@@ -139,7 +142,7 @@ fn explain(error: &watcher::Error, namespace: &str) -> String {
 
 /// Finds a version of ServiceEntry that the API server has, and waits for Istio's CRD where there is none.
 pub async fn served_version(client: &Client) -> ApiResource {
-    let mut said = String::new();
+    let mut log = LogOnce::default();
     loop {
         let missing = match ask_version(client).await {
             Ok(Some(resource)) => return resource,
@@ -150,9 +153,8 @@ pub async fn served_version(client: &Client) -> ApiResource {
                 format!("the API server cannot be asked for {GROUP}: {error}; check the kubeconfig and the network")
             }
         };
-        if said != missing {
+        if log.is_news("CRD", &missing) {
             warn!("{missing}; waiting for it");
-            said = missing;
         }
         sleep(CRD_RETRY).await;
     }

@@ -5,8 +5,10 @@
 mod backend;
 mod directory;
 mod document;
+mod files;
 mod kubernetes;
 mod merge;
+mod notes;
 
 use std::collections::BTreeMap;
 
@@ -15,7 +17,7 @@ use kube::runtime::watcher;
 
 pub use backend::{DirectoryBackend, OutputError};
 pub use directory::DirectoryEntries;
-pub use document::{Document, DocumentError};
+pub use document::{Contents, Document, DocumentError};
 pub use kubernetes::{KubernetesEntries, served_version};
 
 use crate::istio::ServiceEntry;
@@ -32,7 +34,7 @@ fn selector() -> String {
 }
 
 /// Whether an entry has our [`LABELS`].
-fn selected(entry: &ServiceEntry) -> bool {
+pub fn selected(entry: &ServiceEntry) -> bool {
     entry.metadata.labels.as_ref().is_some_and(are_ours)
 }
 

@@ -1,4 +1,4 @@
-//! What disappears: one port at one address. An endpoint with two ports can lose one of them.
+//! The unit of a disappearance: one port at one address. An endpoint with two ports can lose one of them.
 
 use std::collections::HashSet;
 
@@ -9,19 +9,19 @@ use crate::istio::Endpoint;
 /// A port at an address, as traffic finds it. The port's name is no part of it, nor weight, labels and locality.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct EndpointPort {
-    /// Canonical.
+    /// The address in its canonical form.
     pub(super) address: String,
-    /// None where the endpoint names no port, and takes the service's.
+    /// The number of the port; `None` if the endpoint names no port, and uses the service's.
     pub(super) port: Option<u32>,
 }
 
-/// An address in its one way of writing.
+/// The canonical form of an address.
 pub(super) fn canonical(address: &str) -> String {
     Address::read(address).map_or_else(|| address.to_owned(), |read| read.text().to_owned())
 }
 
-/// The places of an endpoint, in the order of its ports.
-pub(super) fn places(endpoint: &Endpoint) -> Vec<EndpointPort> {
+/// The endpoint ports of an endpoint, in the order of its ports.
+pub(super) fn endpoint_ports(endpoint: &Endpoint) -> Vec<EndpointPort> {
     let address = canonical(&endpoint.address);
     if endpoint.ports.is_empty() {
         return vec![EndpointPort { address, port: None }];
@@ -29,7 +29,7 @@ pub(super) fn places(endpoint: &Endpoint) -> Vec<EndpointPort> {
     endpoint.ports.iter().map(|(_, port)| EndpointPort { address: address.clone(), port: Some(*port) }).collect()
 }
 
-/// The places of all endpoints.
-pub(super) fn all_places(endpoints: &[Endpoint]) -> HashSet<EndpointPort> {
-    endpoints.iter().flat_map(places).collect()
+/// The endpoint ports of all endpoints.
+pub(super) fn all_endpoint_ports(endpoints: &[Endpoint]) -> HashSet<EndpointPort> {
+    endpoints.iter().flat_map(endpoint_ports).collect()
 }

@@ -1,18 +1,18 @@
-//! The guard of one entry: which of the endpoints that a module's answer does not have are kept, and for how long.
+//! The guard of one entry: it decides which of the endpoints that a module's answer lacks are held, and for how long.
 //!
-//! It compares the answer with what the entry was last given, place by place, and asks the registry's own list why a place
-//! is gone: someone took it out of service (it goes), it vanished from the list, or it is listed as fit and the module
+//! It compares the answer with the entry's last endpoints, port by port. The registry's own list tells why an endpoint port
+//! is gone: the operator took it out of service (it goes), it vanished from the list, or it is listed as fit and the module
 //! drops it. Time comes in as an argument.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::endpoint_port::{EndpointPort, all_places};
+use super::endpoint_port::{EndpointPort, all_endpoint_ports};
 use super::fleet::{Fleet, WINDOW as FLEET_WINDOW};
 use super::guard_input::{Decision, GuardInput, Release};
 use super::hold::{Hold, Kind, Reason};
-use super::listing::{Listing, Standing, Standings};
+use super::instance_states::{InstanceState, InstanceStates, listed_at};
 use super::loss::{Level, Loss};
 use super::merge::put_back;
 use super::operator_fingerprint::OperatorFingerprint;
@@ -20,6 +20,7 @@ use super::origin::Origins;
 use crate::annotation::{PROTOCOL, SOURCE};
 use crate::istio::{Endpoint, ServiceEntry};
 use crate::plan::Desired;
+use crate::registry::Content;
 
 /// Answers that must agree, beside the first, before a mass removal is believed.
 const AGREEING: u64 = 2;
@@ -27,23 +28,25 @@ const AGREEING: u64 = 2;
 /// The guard of one entry.
 #[derive(Debug, Default)]
 pub struct Guard {
-    /// What the entry was last given; it is brought back if someone clears it meanwhile.
+    /// The endpoints that the entry was last given. They are restored if another writer clears them meanwhile.
     kept: Option<Arc<[Endpoint]>>,
     held: HashMap<EndpointPort, Ground>,
-    /// Places that the module was let drop although they are listed as fit: a tenth and another tenth are two.
+    /// Endpoint ports that the module was allowed to drop although they are listed as fit: a tenth and another tenth are two.
     dropped: HashSet<EndpointPort>,
-    /// How many places there are, but for what is out of service; and how many of these are healthy.
-    listed: Option<Level>,
+    /// How many endpoint_ports there are, but for what is out of service; and how many of these are healthy.
+    present: Option<Level>,
     fit: Option<Level>,
     /// Since when the fleet counts a loss of half of them.
     half_lost: Option<Instant>,
     /// A fingerprint of what people did by the last decision that could be written.
-    deeds: Option<OperatorFingerprint>,
+    fingerprint: Option<OperatorFingerprint>,
     /// Of what is kept, as far as the module has told it.
     origins: Origins,
+    /// Where the registry last listed each instance, by its id.
+    listed: HashMap<String, EndpointPort>,
 }
 
-/// Why a place is held.
+/// The ground for holding an endpoint port.
 #[derive(Clone, Debug)]
 struct Ground {
     kind: Kind,
@@ -54,7 +57,7 @@ struct Ground {
     answers: u64,
 }
 
-/// The places that are gone from the module's answer, by what became of them.
+/// The endpoint ports that the module's answer lacks, by cause.
 #[derive(Default)]
 struct Gone {
     out_of_service: Vec<EndpointPort>,
@@ -65,86 +68,91 @@ struct Gone {
 }
 
 impl Guard {
-    /// Changes `desired` so that nothing disappears that is to be held.
-    pub fn decide(&mut self, desired: &mut Desired, seen: &GuardInput<'_>, fleet: &Fleet) -> Decision {
-        let base = self.kept.take().unwrap_or_else(|| seen.live.spec.endpoints.clone().into());
-        let known = self.deeds;
-        if seen.writable {
-            self.deeds = Some(OperatorFingerprint::of(seen));
+    /// Puts the held endpoints back into `desired`.
+    pub fn decide(&mut self, desired: &mut Desired, input: &GuardInput<'_>, fleet: &Fleet) -> Decision {
+        let base = self.kept.take().unwrap_or_else(|| input.live.spec.endpoints.clone().into());
+        let known = self.fingerprint;
+        if input.writable {
+            self.fingerprint = Some(OperatorFingerprint::of(input));
         }
-        let places = all_places(&base);
-        let from = rebound_from(desired, seen.live);
+        let endpoint_ports = all_endpoint_ports(&base);
+        let from = rebound_from(desired, input.live);
         let (held, on_purpose) = match &from {
-            Some(_) => (self.rebound(desired, places.iter(), seen), 0),
-            None => self.weigh(desired, &places, seen, known, fleet),
+            Some(_) => (self.hold_rebound(desired, endpoint_ports.iter(), input), 0),
+            None => self.find_held(desired, &endpoint_ports, input, known, fleet),
         };
+        if !input.content.instances().is_empty() {
+            self.listed = listed_at(input.content).into_iter().map(|(id, place)| (id.to_owned(), place)).collect();
+        }
         self.held = held;
         let asked = self.held.len();
         if asked > 0 {
-            put_back(&base, desired, &mut self.held, seen.live, seen.addresses);
+            put_back(&base, desired, &mut self.held, input.live, input.addresses);
             self.take_out(asked - self.held.len());
         }
         if let Some(from) = from.filter(|_| !self.held.is_empty()) {
             desired.annotations.insert(SOURCE.into(), from);
         }
         self.kept = Some(Arc::clone(&desired.endpoints));
-        self.remember(&seen.origins);
-        let holds = self.holds(places.len(), seen);
-        fleet.settle(&seen.live.title(), seen.service, holds.iter().any(|hold| hold.kind == Kind::Fleet));
-        let again = holds.iter().filter_map(|hold| Some(self.rest(hold.until?, seen))).min();
-        Decision { holds, on_purpose, misfits: asked - self.held.len(), again }
+        self.keep_origins(&input.origins);
+        let holds = self.holds(endpoint_ports.len(), input);
+        fleet.note_holding(&input.live.title(), input.service, holds.iter().any(|hold| hold.kind == Kind::Fleet));
+        let requeue_after = holds.iter().filter_map(|hold| Some(self.recheck_after(hold.until?, input))).min();
+        Decision { holds, on_purpose, misfits: asked - self.held.len(), requeue_after }
     }
 
-    /// Starts anew from what the entry holds: someone else wrote it meanwhile, or nobody did.
-    pub fn anew(&mut self) {
-        *self = Self { deeds: self.deeds, ..Self::default() };
+    /// Starts anew from the entry's present content, which another writer may have written.
+    pub fn restart(&mut self) {
+        *self = Self { fingerprint: self.fingerprint, ..Self::default() };
     }
 
-    /// The entry was pointed at another service: its endpoints replace the old ones when it has some.
-    fn rebound<'a>(
+    /// Holds the endpoints of an entry that was pointed at another service, until that has some.
+    fn hold_rebound<'a>(
         &mut self,
         desired: &Desired,
-        places: impl Iterator<Item = &'a EndpointPort>,
-        seen: &GuardInput<'_>,
+        endpoint_ports: impl Iterator<Item = &'a EndpointPort>,
+        input: &GuardInput<'_>,
     ) -> HashMap<EndpointPort, Ground> {
         self.dropped.clear();
-        (self.listed, self.fit) = (None, None);
-        if !desired.endpoints.is_empty() || seen.release == Some(Release::All) {
+        (self.present, self.fit) = (None, None);
+        if !desired.endpoints.is_empty() || input.release == Some(Release::All) {
             return HashMap::new();
         }
-        places.map(|place| (place.clone(), self.ground(place, Kind::Rebound, seen))).collect()
+        endpoint_ports
+            .map(|endpoint_port| (endpoint_port.clone(), self.ground(endpoint_port, Kind::Rebound, input)))
+            .collect()
     }
 
-    /// Finds what is gone, and what of it is held. Returns as well how many go on purpose.
-    fn weigh(
+    /// Finds the endpoint ports that are gone, and those of them that are held. Returns also the number that go on purpose.
+    fn find_held(
         &mut self,
         desired: &Desired,
-        places: &HashSet<EndpointPort>,
-        seen: &GuardInput<'_>,
+        endpoint_ports: &HashSet<EndpointPort>,
+        input: &GuardInput<'_>,
         known: Option<OperatorFingerprint>,
         fleet: &Fleet,
     ) -> (HashMap<EndpointPort, Ground>, usize) {
-        let present = all_places(&desired.endpoints);
-        let gone = self.sort(places, &present, seen);
-        if seen.release == Some(Release::All) {
+        let present = all_endpoint_ports(&desired.endpoints);
+        let gone = self.sort(endpoint_ports, &present, input);
+        if input.release == Some(Release::All) {
             self.dropped.clear();
-            (self.listed, self.fit) = (None, None);
-            return (HashMap::new(), places.difference(&present).count());
+            (self.present, self.fit) = (None, None);
+            return (HashMap::new(), endpoint_ports.difference(&present).count());
         }
         let Gone { out_of_service, not_asked_for, unhealthy, vanished, dropped } = gone;
-        let (unasked, mut held) = self.not_asked_for(not_asked_for, present.is_empty(), seen);
+        let (unasked, mut held) = self.not_asked_for(not_asked_for, present.is_empty(), input);
         let taken_out = out_of_service.len() + unasked;
         let counts = Counts {
-            places: places.len(),
+            endpoint_ports: endpoint_ports.len(),
             taken_out,
             unhealthy: self.fresh(&unhealthy),
             there: present.len() + dropped.len() + held.len(),
         };
-        let loss = self.count(&counts, seen, fleet);
-        held.extend(self.vanished(vanished, unhealthy, loss, seen, fleet));
+        let loss = self.count(&counts, input, fleet);
+        held.extend(self.hold_vanished(vanished, unhealthy, loss, input, fleet));
         let all = dropped.len();
-        let (wanted, dropped) = self.explained(dropped, known, seen.restored);
-        let dropped = self.module_drops(dropped, places.len(), seen);
+        let (wanted, dropped) = self.split_explained(dropped, known, input.restored);
+        let dropped = self.hold_dropped(dropped, endpoint_ports.len(), input);
         // What the module may drop is no loss of the registry's.
         self.take_out(all - dropped.len());
         held.extend(dropped);
@@ -154,44 +162,48 @@ impl Guard {
     /// What of it is on purpose, and what is held: an annotation that would take everything away may be a typo.
     fn not_asked_for(
         &self,
-        places: Vec<EndpointPort>,
+        endpoint_ports: Vec<EndpointPort>,
         all: bool,
-        seen: &GuardInput<'_>,
+        input: &GuardInput<'_>,
     ) -> (usize, HashMap<EndpointPort, Ground>) {
-        if all { (0, self.all(places, Kind::Annotation, seen)) } else { (places.len(), HashMap::new()) }
+        if all {
+            (0, self.grounds(endpoint_ports, Kind::Annotation, input))
+        } else {
+            (endpoint_ports.len(), HashMap::new())
+        }
     }
 
-    /// So many places go that the registry did not lose.
+    /// So many endpoint_ports go that the registry did not lose.
     fn take_out(&mut self, count: usize) {
-        self.listed.iter_mut().chain(&mut self.fit).for_each(|level| level.take_out(count));
+        self.present.iter_mut().chain(&mut self.fit).for_each(|level| level.take_out(count));
     }
 
     /// How many of these are not kept already because of the fleet's alarm.
-    fn fresh(&self, places: &[EndpointPort]) -> usize {
-        places.iter().filter(|place| self.is_held(place, Kind::Fleet).is_none()).count()
+    fn fresh(&self, endpoint_ports: &[EndpointPort]) -> usize {
+        endpoint_ports.iter().filter(|endpoint_port| self.is_held(endpoint_port, Kind::Fleet).is_none()).count()
     }
 
-    /// Takes in how many places there are now, and tells the fleet. Returns the loss of what was listed, if there is one.
-    fn count(&mut self, counts: &Counts, seen: &GuardInput<'_>, fleet: &Fleet) -> Option<Loss> {
+    /// Takes in how many endpoint_ports there are now, and tells the fleet. Returns the loss of what was listed, if there is one.
+    fn count(&mut self, counts: &Counts, input: &GuardInput<'_>, fleet: &Fleet) -> Option<Loss> {
         let holds = self.held.values().any(|ground| ground.kind.is_of_registry());
-        let listed = self.listed.get_or_insert_with(|| Level::of(counts.places, seen.now));
-        let fit = self.fit.get_or_insert_with(|| Level::of(counts.places, seen.now));
+        let listed = self.present.get_or_insert_with(|| Level::of(counts.endpoint_ports, input.now));
+        let fit = self.fit.get_or_insert_with(|| Level::of(counts.endpoint_ports, input.now));
         listed.take_out(counts.taken_out + counts.unhealthy);
         fit.take_out(counts.taken_out);
-        let loss = listed.count(counts.there, holds, seen.now);
-        let of_fleet = fit.count(counts.there, holds, seen.now);
+        let loss = listed.count(counts.there, holds, input.now);
+        let of_fleet = fit.count(counts.there, holds, input.now);
         let half = of_fleet.is_some_and(Loss::is_half);
         match self.half_lost {
             None if half => {
-                fleet.lost(seen.service, seen.now);
-                self.half_lost = Some(seen.now);
+                fleet.note_loss(input.service, input.now);
+                self.half_lost = Some(input.now);
             }
             Some(_) if !half => {
-                fleet.back(seen.service);
+                fleet.note_return(input.service);
                 self.half_lost = None;
             }
             // It has raised no alarm, so it is believed.
-            Some(since) if !holds && seen.now.duration_since(since) > FLEET_WINDOW => {
+            Some(since) if !holds && input.now.duration_since(since) > FLEET_WINDOW => {
                 fit.believe(counts.there);
                 self.half_lost = None;
             }
@@ -203,72 +215,93 @@ impl Guard {
         loss
     }
 
-    fn sort(&mut self, places: &HashSet<EndpointPort>, present: &HashSet<EndpointPort>, seen: &GuardInput<'_>) -> Gone {
+    fn sort(
+        &mut self,
+        endpoint_ports: &HashSet<EndpointPort>,
+        present: &HashSet<EndpointPort>,
+        input: &GuardInput<'_>,
+    ) -> Gone {
         let mut gone = Gone::default();
-        let missing: Vec<_> = places.difference(present).collect();
+        let missing: Vec<_> = endpoint_ports.difference(present).collect();
         if missing.is_empty() && self.dropped.is_empty() {
             return gone;
         }
-        let standings = seen.listing.standings(seen.live);
+        let states = InstanceStates::of_content(input.content, input.live);
         let mut dropped = std::mem::take(&mut self.dropped);
-        dropped.retain(|place| !present.contains(place) && self.standing(&standings, place) == Some(Standing::Fit));
+        dropped.retain(|endpoint_port| {
+            !present.contains(endpoint_port) && self.state(&states, endpoint_port) == Some(InstanceState::Fit)
+        });
         self.dropped = dropped;
-        for place in missing {
-            let sorted = match self.standing(&standings, place) {
+        let moved = self.moved(input.content);
+        for endpoint_port in missing {
+            let sorted = match self.state(&states, endpoint_port) {
+                // Nobody answers there any more, and nothing is lost.
+                None if moved.contains(endpoint_port) => &mut gone.out_of_service,
                 None => &mut gone.vanished,
-                Some(Standing::OutOfService) => &mut gone.out_of_service,
-                Some(Standing::NotAskedFor) => &mut gone.not_asked_for,
-                Some(Standing::Unhealthy) => &mut gone.unhealthy,
-                Some(Standing::Fit) => &mut gone.dropped,
+                Some(InstanceState::OutOfService) => &mut gone.out_of_service,
+                Some(InstanceState::NotAskedFor) => &mut gone.not_asked_for,
+                Some(InstanceState::Unhealthy) => &mut gone.unhealthy,
+                Some(InstanceState::Fit) => &mut gone.dropped,
             };
-            sorted.push(place.clone());
+            sorted.push(endpoint_port.clone());
         }
         gone
     }
 
-    /// How the instances at a place stand, or those that it stands for.
-    fn standing(&self, standings: &Standings, place: &EndpointPort) -> Option<Standing> {
-        let origins = self.origins.0.get(place).map_or(std::slice::from_ref(place), Vec::as_slice);
-        origins.iter().filter_map(|origin| standings.of(origin)).max()
+    /// The endpoint ports that instances have left for another port of their address.
+    fn moved(&self, content: &Content) -> HashSet<EndpointPort> {
+        let now = listed_at(content);
+        let left = |(id, place): (&String, &EndpointPort)| {
+            let new = now.get(id.as_str())?;
+            (new.address == place.address && new.port != place.port).then(|| place.clone())
+        };
+        self.listed.iter().filter_map(left).collect()
     }
 
-    /// Keeps the origins of what the entry has, and of what may still be counted as dropped.
-    fn remember(&mut self, told: &Origins) {
+    /// The state of the instances at an endpoint port, or of those that it stands for.
+    fn state(&self, states: &InstanceStates, endpoint_port: &EndpointPort) -> Option<InstanceState> {
+        let origins = self.origins.0.get(endpoint_port).map_or(std::slice::from_ref(endpoint_port), Vec::as_slice);
+        origins.iter().filter_map(|origin| states.of(origin)).max()
+    }
+
+    /// Keeps the origins of the entry's endpoints, and of those that may still count as dropped.
+    fn keep_origins(&mut self, told: &Origins) {
         if self.origins.0.is_empty() && told.0.is_empty() {
             return;
         }
         let Self { held, dropped, origins, .. } = self;
-        origins.0.retain(|place, _| held.contains_key(place) || dropped.contains(place));
-        origins.0.extend(told.0.iter().map(|(place, own)| (place.clone(), own.clone())));
+        origins.0.retain(|endpoint_port, _| held.contains_key(endpoint_port) || dropped.contains(endpoint_port));
+        origins.0.extend(told.0.iter().map(|(endpoint_port, own)| (endpoint_port.clone(), own.clone())));
     }
 
-    /// Which of the places that vanished from the registry's list, or are unhealthy, are held.
-    fn vanished(
+    /// Which of the endpoint_ports that vanished from the registry's list, or are unhealthy, are held.
+    fn hold_vanished(
         &mut self,
         vanished: Vec<EndpointPort>,
         unhealthy: Vec<EndpointPort>,
         loss: Option<Loss>,
-        seen: &GuardInput<'_>,
+        input: &GuardInput<'_>,
         fleet: &Fleet,
     ) -> HashMap<EndpointPort, Ground> {
-        let released =
-            |place: &EndpointPort| seen.release == Some(Release::Fleet) && self.is_held(place, Kind::Fleet).is_some();
+        let released = |endpoint_port: &EndpointPort| {
+            input.release == Some(Release::Fleet) && self.is_held(endpoint_port, Kind::Fleet).is_some()
+        };
         if fleet.alarm().is_some() {
             // What is replaced is no loss; the rest stays until it is listed again or a person releases it.
             let lost = if loss.is_some() { vanished } else { Vec::new() };
-            let lost = lost.into_iter().chain(unhealthy).filter(|place| !released(place));
-            return self.all(lost.collect(), Kind::Fleet, seen);
+            let lost = lost.into_iter().chain(unhealthy).filter(|endpoint_port| !released(endpoint_port));
+            return self.grounds(lost.collect(), Kind::Fleet, input);
         }
         let Some(loss) = loss else { return HashMap::new() };
-        let kind = if seen.listing.is_empty() { Kind::Empty } else { Kind::Removal };
-        let time = seen.settings.hold_of(loss.beyond_half());
-        let held: HashMap<_, _> = (vanished.into_iter().filter(|place| !released(place)))
-            .filter_map(|place| {
-                let earlier = self.held.get(&place).filter(|ground| ground.kind.is_of_registry());
+        let kind = if input.content.instances().is_empty() { Kind::Empty } else { Kind::Removal };
+        let time = input.settings.hold_of(loss.beyond_half());
+        let held: HashMap<_, _> = (vanished.into_iter().filter(|endpoint_port| !released(endpoint_port)))
+            .filter_map(|endpoint_port| {
+                let earlier = self.held.get(&endpoint_port).filter(|ground| ground.kind.is_of_registry());
                 let ground = match earlier {
                     Some(ground) if ground.kind != Kind::Fleet => ground.clone(),
                     _ if loss.is_mass() => {
-                        Ground { kind, since: seen.now, until: Some(seen.now), answers: seen.answers }
+                        Ground { kind, since: input.now, until: Some(input.now), answers: input.answers }
                     }
                     _ => return None,
                 };
@@ -276,20 +309,20 @@ impl Guard {
                 // What comes back shortens nothing for the others.
                 let until = ground.until.zip(until).map(|(earlier, until)| earlier.max(until));
                 let ground = Ground { kind, until, ..ground };
-                (!is_over(&ground, seen)).then_some((place, ground))
+                (!is_over(&ground, input)).then_some((endpoint_port, ground))
             })
             .collect();
         if held.is_empty()
-            && let Some(level) = &mut self.listed
+            && let Some(level) = &mut self.present
         {
             level.believe(loss.left);
         }
         held
     }
 
-    /// Takes out what the module drops because a person wants it so: he has promoted it, or has just changed the entry's
-    /// ports or annotations. Returns how many that are.
-    fn explained(
+    /// Splits off the endpoint ports that the module drops because an operator wants it so, having promoted the module or just
+    /// changed the entry's ports or annotations. Returns the number of these, and the others.
+    fn split_explained(
         &mut self,
         dropped: Vec<EndpointPort>,
         known: Option<OperatorFingerprint>,
@@ -299,92 +332,102 @@ impl Guard {
             self.dropped.clear();
             return (dropped.len(), Vec::new());
         }
-        let (Some(known), Some(deeds)) = (known, self.deeds) else { return (0, dropped) };
-        if deeds.promotions != known.promotions {
+        let (Some(known), Some(fingerprint)) = (known, self.fingerprint) else { return (0, dropped) };
+        if fingerprint.promotions != known.promotions {
             self.dropped.clear();
             return (dropped.len(), Vec::new());
         }
         // Another module is explained by nobody's annotation.
-        if deeds.entry == known.entry || deeds.module != known.module {
+        if fingerprint.entry == known.entry || fingerprint.module != known.module {
             return (0, dropped);
         }
-        // What was dropped before the change was not because of it.
+        // A drop before the change was not caused by it.
         let (earlier, fresh): (Vec<_>, Vec<_>) =
-            dropped.into_iter().partition(|place| self.is_held(place, Kind::Module).is_some());
+            dropped.into_iter().partition(|endpoint_port| self.is_held(endpoint_port, Kind::Module).is_some());
         (fresh.len(), earlier)
     }
 
-    /// Which of the places that the module drops, though they are listed as fit, are held.
-    fn module_drops(
+    /// Finds which of the endpoint ports that the module drops, though they are listed as fit, are held.
+    fn hold_dropped(
         &mut self,
         dropped: Vec<EndpointPort>,
         of: usize,
-        seen: &GuardInput<'_>,
+        input: &GuardInput<'_>,
     ) -> HashMap<EndpointPort, Ground> {
         let earlier = self.dropped.len();
-        let limit = seen.settings.module_removal_limit;
+        let limit = input.settings.module_removal_limit;
         if limit.is_passed(dropped.len() + earlier, of + earlier) {
-            return self.all(dropped, Kind::Module, seen);
+            return self.grounds(dropped, Kind::Module, input);
         }
         self.dropped.extend(dropped);
         HashMap::new()
     }
 
-    fn is_held(&self, place: &EndpointPort, kind: Kind) -> Option<&Ground> {
-        self.held.get(place).filter(|ground| ground.kind == kind)
+    fn is_held(&self, endpoint_port: &EndpointPort, kind: Kind) -> Option<&Ground> {
+        self.held.get(endpoint_port).filter(|ground| ground.kind == kind)
     }
 
-    /// The ground that a place is held on already, or one from now on.
-    fn ground(&self, place: &EndpointPort, kind: Kind, seen: &GuardInput<'_>) -> Ground {
-        let new = || Ground { kind, since: seen.now, until: None, answers: seen.answers };
-        self.is_held(place, kind).cloned().unwrap_or_else(new)
+    /// The ground that a endpoint_port is held on already, or one from now on.
+    fn ground(&self, endpoint_port: &EndpointPort, kind: Kind, input: &GuardInput<'_>) -> Ground {
+        let new = || Ground { kind, since: input.now, until: None, answers: input.answers };
+        self.is_held(endpoint_port, kind).cloned().unwrap_or_else(new)
     }
 
-    fn all(&self, places: Vec<EndpointPort>, kind: Kind, seen: &GuardInput<'_>) -> HashMap<EndpointPort, Ground> {
-        places.into_iter().map(|place| (place.clone(), self.ground(&place, kind, seen))).collect()
+    fn grounds(
+        &self,
+        endpoint_ports: Vec<EndpointPort>,
+        kind: Kind,
+        input: &GuardInput<'_>,
+    ) -> HashMap<EndpointPort, Ground> {
+        endpoint_ports
+            .into_iter()
+            .map(|endpoint_port| (endpoint_port.clone(), self.ground(&endpoint_port, kind, input)))
+            .collect()
     }
 
-    fn holds(&self, of: usize, seen: &GuardInput<'_>) -> Vec<Hold> {
+    fn holds(&self, of: usize, input: &GuardInput<'_>) -> Vec<Hold> {
         let kinds = [Kind::Empty, Kind::Removal, Kind::Fleet, Kind::Rebound, Kind::Module, Kind::Annotation];
-        kinds.into_iter().filter_map(|kind| self.hold(kind, of, seen)).collect()
+        kinds.into_iter().filter_map(|kind| self.hold(kind, of, input)).collect()
     }
 
-    fn hold(&self, kind: Kind, of: usize, seen: &GuardInput<'_>) -> Option<Hold> {
+    fn hold(&self, kind: Kind, of: usize, input: &GuardInput<'_>) -> Option<Hold> {
         let grounds = || self.held.values().filter(|ground| ground.kind == kind);
         let since = grounds().map(|ground| ground.since).min()?;
         let endpoints = grounds().count();
-        let reason = match (kind, seen.listing) {
-            (Kind::Empty, Listing::Missing) => Reason::Missing,
-            (Kind::Empty, Listing::Service(_)) => Reason::Empty,
+        let reason = match (kind, input.content) {
+            (Kind::Empty, Content::Missing) => Reason::Missing,
+            (Kind::Empty, Content::Listed(_)) => Reason::Empty,
             (Kind::Removal, _) => {
-                let loss = self.listed.as_ref().map_or(Loss { left: 0, best: of }, Level::present);
+                let loss = self.present.as_ref().map_or(Loss { left: 0, best: of }, Level::present);
                 Reason::Removal { gone: loss.gone(), of: loss.best }
             }
             (Kind::Fleet, _) => Reason::Fleet,
-            (Kind::Rebound, _) => Reason::Rebound { from: seen.live.annotation(SOURCE).unwrap_or_default().to_owned() },
+            (Kind::Rebound, _) => {
+                Reason::Rebound { from: input.live.annotation(SOURCE).unwrap_or_default().to_owned() }
+            }
             (Kind::Module, _) => Reason::Module { dropped: endpoints, of },
             (Kind::Annotation, _) => {
-                Reason::Annotation { asked: seen.live.annotation(PROTOCOL).unwrap_or_default().to_owned() }
+                Reason::Annotation { asked: input.live.annotation(PROTOCOL).unwrap_or_default().to_owned() }
             }
         };
         // The last of them; `None` sorts first, and means not by time.
-        let until = grounds().map(|ground| ground.until).try_fold(seen.now, |last, until| Some(last.max(until?)));
+        let until = grounds().map(|ground| ground.until).try_fold(input.now, |last, until| Some(last.max(until?)));
         Some(Hold { kind, reason, since, until, endpoints })
     }
 
     /// In what time to look again at a hold that ends then. Places of one hold end one after the other, and one whose time is
     /// over may wait for answers.
-    fn rest(&self, until: Instant, seen: &GuardInput<'_>) -> Duration {
+    fn rest(&self, until: Instant, input: &GuardInput<'_>) -> Duration {
         let ends = self.held.values().filter_map(|ground| ground.until);
-        let rest = ends.chain([until]).min().unwrap_or(until).saturating_duration_since(seen.now);
+        let rest = ends.chain([until]).min().unwrap_or(until).saturating_duration_since(input.now);
         if rest.is_zero() { WAIT_FOR_ANSWERS } else { rest }
     }
 }
 
-/// How many places there are, by what is to be counted.
+/// How many endpoint_ports there are, by what is to be counted.
 struct Counts {
     /// By the last decision, with what is held.
-    places: usize,
+    endpoint_ports: usize,
     /// Of these, taken out of service on purpose.
     taken_out: usize,
     /// Of these, unhealthy, and not so by an earlier decision.
@@ -397,13 +440,13 @@ struct Counts {
 const WAIT_FOR_ANSWERS: Duration = Duration::from_secs(2);
 
 /// Whether the registry has said it for long enough, and often enough. A hold of no time holds nothing.
-fn is_over(ground: &Ground, seen: &GuardInput<'_>) -> bool {
+fn is_over(ground: &Ground, input: &GuardInput<'_>) -> bool {
     let end = ground.until;
     end == Some(ground.since)
-        || end.is_some_and(|end| end <= seen.now) && seen.answers >= ground.answers.saturating_add(AGREEING)
+        || end.is_some_and(|end| end <= input.now) && input.answers >= ground.answers.saturating_add(AGREEING)
 }
 
-/// The service that the entry's endpoints come from, where that is another than the one it names.
+/// The service that the entry's endpoints come from; `None` if it is the one that the entry names.
 fn rebound_from(desired: &Desired, live: &ServiceEntry) -> Option<String> {
     let from = live.annotation(SOURCE)?;
     (desired.annotations.get(SOURCE).map(String::as_str) != Some(from)).then(|| from.to_owned())

@@ -1,6 +1,6 @@
 //! Many services that lose instances at once: that is a registry that lost its data, not a thousand deployments.
 //!
-//! One for all entries. While the alarm is on, every disappearance is held, without end.
+//! There is one fleet for all entries. While its alarm is on, every disappearance is held, without end.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -25,7 +25,7 @@ pub struct Fleet {
 /// An alarm that is on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Alarm {
-    /// When it was raised.
+    /// The time when it was raised.
     pub since: Instant,
     /// Services that had lost half of their endpoints, or all, by then.
     pub services: usize,
@@ -39,22 +39,22 @@ pub struct Alarm {
 struct State {
     followed: usize,
     lost: HashMap<String, Instant>,
-    /// The same by time, with some that came back or were lost again.
+    /// The losses by time, with some of services that came back or were lost again.
     order: VecDeque<(Instant, String)>,
     alarm: Option<Alarm>,
-    /// Services whose loss raised the alarm and that were not looked at since.
+    /// Services whose loss raised the alarm and that were not decided on since.
     awaited: HashSet<String>,
     /// Entries that hold because of the alarm.
     holding: HashSet<String>,
 }
 
 impl Fleet {
-    /// No alarm, until more than this share of services lose half.
+    /// A fleet that raises the alarm when more than this share of services lose half.
     pub fn new(limit: Percent) -> Self {
         Self { limit, state: Mutex::default() }
     }
 
-    /// How many services are followed from now on.
+    /// Sets the number of followed services.
     pub fn follow(&self, services: usize) {
         self.lock().followed = services;
     }
@@ -65,13 +65,13 @@ impl Fleet {
         state.alarm.map(|alarm| Alarm { holding: state.holding.len(), ..alarm })
     }
 
-    /// A person says that the losses are real, or holds start anew: no alarm, nothing counted.
+    /// Ends the alarm and forgets all losses: the operator says that they are real, or holds start anew.
     pub fn reset(&self) {
         let mut state = self.lock();
         *state = State { followed: state.followed, ..State::default() };
     }
 
-    /// An entry is gone.
+    /// Notes that an entry is gone.
     pub fn forget(&self, entry: &str) {
         let mut state = self.lock();
         state.holding.remove(entry);
@@ -80,7 +80,7 @@ impl Fleet {
     }
 
     /// Notes a loss of half of a service's endpoints, or all.
-    pub(super) fn lost(&self, service: &str, now: Instant) {
+    pub(super) fn note_loss(&self, service: &str, now: Instant) {
         let mut state = self.lock();
         state.expire(now);
         state.lost.insert(service.to_owned(), now);
@@ -95,13 +95,13 @@ impl Fleet {
         }
     }
 
-    /// Notes that a service lists again what it had lost.
-    pub(super) fn back(&self, service: &str) {
+    /// Notes that a service lists its lost instances again.
+    pub(super) fn note_return(&self, service: &str) {
         self.lock().lost.remove(service);
     }
 
     /// Notes whether an entry holds because of the alarm. The last one that does not ends it.
-    pub(super) fn settle(&self, entry: &str, service: &str, holds: bool) {
+    pub(super) fn note_holding(&self, entry: &str, service: &str, holds: bool) {
         let mut state = self.lock();
         state.awaited.remove(service);
         if holds {
@@ -150,7 +150,7 @@ mod tests {
         let (fleet, start) = fleet(followed);
         let mut raised = None;
         for (number, second) in seconds.iter().enumerate() {
-            fleet.lost(&format!("ns/{number}"), start + Duration::from_secs(*second));
+            fleet.note_loss(&format!("ns/{number}"), start + Duration::from_secs(*second));
             if raised.is_none() && fleet.alarm().is_some() {
                 raised = Some(number);
             }
@@ -175,15 +175,15 @@ mod tests {
     #[test]
     fn one_service_counts_once_and_not_when_it_is_back() {
         let (fleet, now) = fleet(10);
-        (0..9).for_each(|_| fleet.lost("ns/a", now));
+        (0..9).for_each(|_| fleet.note_loss("ns/a", now));
         assert_eq!(fleet.alarm(), None);
         for name in ["ns/b", "ns/c", "ns/d"] {
-            fleet.lost(name, now);
+            fleet.note_loss(name, now);
         }
-        fleet.back("ns/a");
-        fleet.lost("ns/e", now);
+        fleet.note_return("ns/a");
+        fleet.note_loss("ns/e", now);
         assert_eq!(fleet.alarm(), None);
-        fleet.lost("ns/a", now + Duration::from_secs(60));
+        fleet.note_loss("ns/a", now + Duration::from_secs(60));
         assert!(fleet.alarm().is_some());
     }
 
@@ -191,19 +191,19 @@ mod tests {
     fn the_last_entry_that_holds_ends_it() {
         let (fleet, now) = fleet(10);
         let names: Vec<_> = (0..5).map(|number| format!("ns/{number}")).collect();
-        names.iter().for_each(|name| fleet.lost(name, now));
+        names.iter().for_each(|name| fleet.note_loss(name, now));
         let alarm = Alarm { since: now, services: 5, followed: 10, holding: 0 };
         assert_eq!(fleet.alarm(), Some(alarm));
-        // One that is back at once does not end it while others were not looked at.
-        fleet.settle("e0", &names[0], false);
+        // One that is back at once does not end it while others were not decided on.
+        fleet.note_holding("e0", &names[0], false);
         assert_eq!(fleet.alarm(), Some(alarm));
-        names[1..].iter().for_each(|name| fleet.settle(name, name, true));
+        names[1..].iter().for_each(|name| fleet.note_holding(name, name, true));
         assert_eq!(fleet.alarm(), Some(Alarm { holding: 4, ..alarm }));
-        names[1..4].iter().for_each(|name| fleet.settle(name, name, false));
+        names[1..4].iter().for_each(|name| fleet.note_holding(name, name, false));
         assert_eq!(fleet.alarm(), Some(Alarm { holding: 1, ..alarm }));
         fleet.forget(&names[4]);
         assert_eq!(fleet.alarm(), None);
-        fleet.lost("ns/0", now);
+        fleet.note_loss("ns/0", now);
         assert_eq!(fleet.alarm(), None, "it counts anew");
     }
 }

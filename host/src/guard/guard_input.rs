@@ -1,62 +1,60 @@
-//! What a decision is made of, and what comes out of it.
+//! The input of the guard's decision, and its result.
 
 use std::time::{Duration, Instant};
 
 use super::hold::Hold;
-use super::listing::Listing;
 use super::origin::Origins;
 use super::settings::Settings;
 use crate::istio::ServiceEntry;
 use crate::plan::AddressRule;
+use crate::registry::Content;
 
-/// What is known when a decision is made.
+/// The input of a decision.
 pub struct GuardInput<'a> {
     /// The entry as it is.
     pub live: &'a ServiceEntry,
     /// `namespace/name` of the service.
     pub service: &'a str,
-    /// What the registry lists for it.
-    pub listing: Listing<'a>,
-    /// Which instances the module's endpoints stand for.
+    /// The registry's word on it.
+    pub content: &'a Content,
+    /// The instances that the module's endpoints stand for.
     pub origins: Origins,
-    /// How many sound answers it has given for the service, this one included.
+    /// The number of sound answers of the registry for the service, this one included.
     pub answers: u64,
-    /// What holds for this entry.
+    /// The settings for this entry.
     pub settings: Settings,
     /// Addresses that endpoints may have.
     pub addresses: &'a AddressRule,
-    /// What a person released since the last decision.
+    /// The operator's release since the last decision, if any.
     pub release: Option<Release>,
-    /// How often a person has promoted a module so far.
+    /// The number of promotions of modules so far.
     pub promotions: u64,
     /// The module that gave the answer, as a hash of its identity.
     pub module: u64,
     /// The module was just taken back: what it drops of what is listed as fit is known to be good.
     pub restored: bool,
-    /// Whether what is decided may be written. What a person did while it may not counts once it may.
+    /// Whether the decision may be written. An operator's doing while it may not counts once it may.
     pub writable: bool,
-    /// Now.
     pub now: Instant,
 }
 
-/// What a person lets go.
+/// The extent of an operator's release.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Release {
-    /// What is held because of the fleet's alarm.
+    /// The endpoints held because of the fleet's alarm.
     Fleet,
-    /// All that is held.
     All,
 }
 
-/// What was decided beside what the entry should hold.
+/// The decision, beside the endpoints that the entry should have.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Decision {
     /// The holds in force, one for each kind.
     pub holds: Vec<Hold>,
-    /// Places that go because someone took them out of service or released them: they go first.
+    /// The number of endpoint ports that go because an operator took them out of service or released them: they go first.
     pub on_purpose: usize,
-    /// Places that were to be held and do not fit the entry as it is now.
+    /// The number of endpoint ports that were to be held and do not fit the entry as it is now.
     pub misfits: usize,
-    /// When to look again, if nothing comes before.
-    pub again: Option<Duration>,
+    /// The time after which the entry is reconciled again, if nothing comes before.
+    pub requeue_after: Option<Duration>,
 }

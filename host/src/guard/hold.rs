@@ -1,14 +1,14 @@
-//! Why endpoints are held, and until when: what the log, the status and the metrics say of it.
+//! The reasons for holding endpoints, and the end: as the log, the status and the metrics tell them.
 
 use std::fmt;
 use std::time::Instant;
 
 use crate::annotation::PROTOCOL;
 
-/// A row of the guard.
+/// A kind of hold: one row of the guard's table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
-    /// The service lists nothing, where it listed some.
+    /// The service lists no instance, but listed some before.
     Empty,
     /// More than half of the instances vanished at once.
     Removal,
@@ -22,7 +22,7 @@ pub enum Kind {
     Annotation,
 }
 
-/// Why endpoints are held, with the figures.
+/// The reason for a hold, with the figures.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Reason {
     /// The registry answers that there is no such service.
@@ -31,7 +31,7 @@ pub enum Reason {
     Empty,
     /// So many of the most within ten minutes vanished from the list.
     Removal {
-        /// Places (an address with a port) that are gone, net.
+        /// Endpoint ports (an address with a port) that are gone, net.
         gone: usize,
         /// The most that there were.
         of: usize,
@@ -45,9 +45,9 @@ pub enum Reason {
     },
     /// The module gives no endpoint for instances that are listed as fit.
     Module {
-        /// Places that it drops.
+        /// Endpoint ports that it drops.
         dropped: usize,
-        /// Places that are published.
+        /// Endpoint ports that are published.
         of: usize,
     },
     /// The annotation `aeraki.net/protocol` asks for a protocol that no listed instance has.
@@ -60,15 +60,15 @@ pub enum Reason {
 /// Endpoints of one entry that are kept although the module's answer does not have them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hold {
-    /// The row of the guard.
+    /// The kind of hold.
     pub kind: Kind,
-    /// Why, with figures.
+    /// The reason, with figures.
     pub reason: Reason,
-    /// When it began.
+    /// The time when it began.
     pub since: Instant,
-    /// When they are let go, if the registry still agrees then; none means not by time.
+    /// The time when they are released, if the registry still agrees then; `None` if time does not release them.
     pub until: Option<Instant>,
-    /// How many are held, each an address with a port.
+    /// The number of held endpoint ports.
     pub endpoints: usize,
 }
 
@@ -78,7 +78,7 @@ impl Kind {
         matches!(self, Self::Empty | Self::Removal | Self::Fleet)
     }
 
-    /// One word, as metrics and the status have it.
+    /// The word for it in metrics and the status.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Empty => "empty",

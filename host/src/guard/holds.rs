@@ -1,4 +1,4 @@
-//! All holds of the process: for who shows them, and for a person who lets them go.
+//! All holds of the process: shown to the operator, who may release them.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -18,7 +18,7 @@ pub struct Holds {
     fleet: Fleet,
     entries: Mutex<BTreeMap<String, Slot>>,
     promotions: AtomicU64,
-    again: Notify,
+    requeue: Notify,
     told: Mutex<Option<Alarm>>,
 }
 
@@ -28,23 +28,22 @@ struct Slot {
     release: Option<Release>,
 }
 
-/// What the alarm did since it was asked last.
+/// The change of the alarm since it was last asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AlarmNews {
-    /// It was raised.
     Raised(Alarm),
-    /// It is over: all is listed again, or released.
+    /// It is over: all instances are listed again, or released.
     Over,
 }
 
 impl Holds {
-    /// None, with this `--fleet-limit`.
+    /// No holds, with this `--fleet-limit`.
     pub fn new(fleet_limit: Percent) -> Self {
         Self {
             fleet: Fleet::new(fleet_limit),
             entries: Mutex::default(),
             promotions: AtomicU64::default(),
-            again: Notify::new(),
+            requeue: Notify::new(),
             told: Mutex::default(),
         }
     }
@@ -66,31 +65,31 @@ impl Holds {
         self.fleet.alarm()
     }
 
-    /// Lets go what an entry, given as `namespace/name`, holds now. Returns whether it holds anything. What vanishes later
-    /// is held as ever.
+    /// Releases the present holds of an entry, given as `namespace/name`. Returns whether it has any. Endpoints that vanish
+    /// later are held as ever.
     pub fn release(&self, entry: &str) -> bool {
         let released = self.mark(Release::All, |name, slot| name == entry && !slot.holds.is_empty());
         released > 0
     }
 
-    /// Lets go what all entries hold now, and ends the fleet's alarm. Returns how many entries held something.
+    /// Releases the present holds of all entries, and ends the fleet's alarm. Returns the number of entries with holds.
     pub fn release_all(&self) -> usize {
         self.fleet.reset();
         self.mark(Release::All, |_, slot| !slot.holds.is_empty())
     }
 
-    /// Ends the fleet's alarm, and lets go what is held because of it; other holds stay. Returns how many entries that
-    /// concerns.
+    /// Ends the fleet's alarm, and releases the holds that it caused; other holds stay. Returns the number of entries
+    /// concerned.
     pub fn release_fleet(&self) -> usize {
         self.fleet.reset();
         self.mark(Release::Fleet, |_, slot| slot.holds.iter().any(|hold| hold.kind == Kind::Fleet))
     }
 
-    /// A person has looked at what a new module does and wants it so: what it drops with its next answer, entry by entry,
-    /// is not held. To be called before that module is asked first; what it drops later is held as ever.
+    /// Notes that the operator has seen the changes of a new module and wants them: the endpoints that it drops with its next
+    /// answer, entry by entry, are not held. To be called before that module is first asked. Later drops are held as ever.
     pub fn accept_module(&self) {
         self.promotions.fetch_add(1, Ordering::AcqRel);
-        self.again.notify_one();
+        self.requeue.notify_one();
     }
 
     fn mark(&self, release: Release, concerned: impl Fn(&str, &Slot) -> bool) -> usize {
@@ -98,7 +97,7 @@ impl Holds {
         let concerned = entries.iter_mut().filter(|(name, slot)| concerned(name, slot));
         let count = concerned.map(|(_, slot)| slot.release = slot.release.max(Some(release))).count();
         drop(entries);
-        self.again.notify_one();
+        self.requeue.notify_one();
         count
     }
 
@@ -110,17 +109,17 @@ impl Holds {
         self.promotions.load(Ordering::Acquire)
     }
 
-    /// Waits until all entries are to be looked at again.
-    pub(crate) async fn again(&self) {
-        self.again.notified().await;
+    /// Waits until all entries are to be reconciled again.
+    pub(crate) async fn requeued(&self) {
+        self.requeue.notified().await;
     }
 
-    /// What a person released of an entry since the last time.
+    /// Takes the operator's release of an entry since the last time.
     pub(crate) fn take_release(&self, entry: &str) -> Option<Release> {
         self.lock().get_mut(entry)?.release.take()
     }
 
-    /// Notes what an entry holds.
+    /// Notes the holds of an entry.
     pub(crate) fn note(&self, entry: &str, holds: &[Hold]) {
         let mut entries = self.lock();
         if !holds.is_empty() {
@@ -147,8 +146,8 @@ impl Holds {
         };
         *told = alarm;
         drop(told);
-        // Holds that would end by time end no more.
-        self.again.notify_one();
+        // Holds that would have ended by time do not any more.
+        self.requeue.notify_one();
         Some(news)
     }
 

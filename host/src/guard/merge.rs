@@ -1,14 +1,13 @@
-//! Puts held endpoints back beside the module's own, so that nothing moves that need not.
+//! Puts held endpoints back beside the module's own, without moving others.
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::endpoint_port::{EndpointPort, canonical, places};
+use super::endpoint_port::{EndpointPort, canonical, endpoint_ports};
 use crate::istio::{Endpoint, Resolution, ServiceEntry};
-use crate::plan::Desired;
-use crate::plan::{AddressRule, EndpointRule};
+use crate::plan::{AddressRule, Desired, EndpointRule};
 
-/// Adds the `held` places of `base` to `desired`, each after the endpoint that it stood after, and takes those out of
-/// `held` that do not fit the entry as it is now: a port that its operator took away, a name under STATIC.
+/// Adds the `held` endpoint ports of `base` to `desired`, each after the endpoint that it followed. Removes from `held`
+/// those that do not fit the entry as it is now: a port that its operator removed, a name under STATIC.
 pub(super) fn put_back<G>(
     base: &[Endpoint],
     desired: &mut Desired,
@@ -20,19 +19,19 @@ pub(super) fn put_back<G>(
     keep_what_they_need(parts.iter().flatten().map(|(_, part)| part), desired, live);
     {
         let rule = EndpointRule::new(desired, live, addresses);
-        let mut fits = |place: &EndpointPort, part: &Endpoint| {
+        let mut fits = |endpoint_port: &EndpointPort, part: &Endpoint| {
             let fits = rule.as_ref().is_ok_and(|rule| rule.accepts(part));
             if !fits {
-                held.remove(place);
+                held.remove(endpoint_port);
             }
             fits
         };
-        parts.iter_mut().for_each(|parts| parts.retain(|(place, part)| fits(place, part)));
+        parts.iter_mut().for_each(|parts| parts.retain(|(endpoint_port, part)| fits(endpoint_port, part)));
     }
     desired.endpoints = merge(base, parts, &desired.endpoints).into();
 }
 
-/// The held places of an endpoint, each as an endpoint of its own.
+/// The held ports of an endpoint, each as an endpoint of its own.
 fn split<G>(endpoint: &Endpoint, held: &HashMap<EndpointPort, G>) -> Vec<(EndpointPort, Endpoint)> {
     let address = canonical(&endpoint.address);
     let whole = EndpointPort { address: address.clone(), port: None };
@@ -40,14 +39,14 @@ fn split<G>(endpoint: &Endpoint, held: &HashMap<EndpointPort, G>) -> Vec<(Endpoi
         return held.contains_key(&whole).then(|| (whole, endpoint.clone())).into_iter().collect();
     }
     let one = |name: &str, port: u32| {
-        let place = EndpointPort { address: address.clone(), port: Some(port) };
+        let endpoint_port = EndpointPort { address: address.clone(), port: Some(port) };
         let part = || Endpoint { ports: [(name.to_owned(), port)].into_iter().collect(), ..endpoint.clone() };
-        held.contains_key(&place).then(|| (place, part()))
+        held.contains_key(&endpoint_port).then(|| (endpoint_port, part()))
     };
     endpoint.ports.iter().filter_map(|(name, port)| one(name, *port)).collect()
 }
 
-/// A module that is given no instances may give no ports and no resolution either; held endpoints keep theirs.
+/// Keeps the ports and the resolution of held endpoints: a module that is given no instances may give neither.
 fn keep_what_they_need<'a>(parts: impl Iterator<Item = &'a Endpoint>, desired: &mut Desired, live: &ServiceEntry) {
     if desired.endpoints.is_empty() && live.spec.resolution.is_some_and(|live| live != Resolution::None) {
         desired.resolution = None;
@@ -68,12 +67,12 @@ fn merge(base: &[Endpoint], parts: Vec<Vec<(EndpointPort, Endpoint)>>, desired: 
     let at: HashMap<EndpointPort, usize> = own
         .iter()
         .enumerate()
-        .flat_map(|(at, endpoint)| places(endpoint).into_iter().map(move |place| (place, at)))
+        .flat_map(|(at, endpoint)| endpoint_ports(endpoint).into_iter().map(move |endpoint_port| (endpoint_port, at)))
         .collect();
     let mut after: BTreeMap<Option<usize>, Vec<Endpoint>> = BTreeMap::new();
     let mut anchor = None;
     for (endpoint, parts) in base.iter().zip(parts) {
-        let same = places(endpoint).iter().find_map(|place| at.get(place)).copied();
+        let same = endpoint_ports(endpoint).iter().find_map(|endpoint_port| at.get(endpoint_port)).copied();
         let mut rest = Vec::new();
         for (_, part) in parts {
             match same.and_then(|at| own.get_mut(at)) {

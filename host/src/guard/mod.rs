@@ -1,7 +1,7 @@
-//! Between module and plan: what keeps a mesh whole whatever the registry or a module does.
+//! Stands between module and plan, and keeps a mesh whole whatever the registry or a module does.
 //!
-//! It holds back disappearances only, for a time that is injected, so that it can be tested without one. It is native,
-//! and holds for any module.
+//! It holds back disappearances only. The clock is injected, so that it can be tested without one. It is native, and applies
+//! to every module.
 
 mod endpoint_port;
 mod entry;
@@ -9,7 +9,7 @@ mod fleet;
 mod guard_input;
 mod hold;
 mod holds;
-mod listing;
+mod instance_states;
 mod loss;
 mod merge;
 mod operator_fingerprint;
@@ -23,6 +23,5 @@ pub use fleet::{Alarm, Fleet};
 pub use guard_input::{Decision, GuardInput, Release};
 pub use hold::{Hold, Kind, Reason};
 pub use holds::{AlarmNews, Holds};
-pub use listing::Listing;
 pub use origin::Origins;
 pub use settings::{HoldTime, Settings};

@@ -1,5 +1,5 @@
-//! Which instances an endpoint stands for, where its address or port is not theirs: a module may put a gateway's address in
-//! the place of an instance's. Without it, an instance that someone isolates would look like one that vanished.
+//! The instances that an endpoint stands for, if its address or port is not theirs: a module may put a gateway's address in
+//! the place of an instance's. Without this, an instance that the operator isolates would look like one that vanished.
 
 use std::collections::HashMap;
 
@@ -7,12 +7,12 @@ use polaris2istio_core::model::{Service, Update};
 
 use super::endpoint_port::{EndpointPort, canonical};
 
-/// The instances' own places, by the places that a module gave them; those that are the same are left out.
+/// The instances' own endpoint ports, by those that a module gave them; equal ones are left out.
 #[derive(Clone, Debug, Default)]
 pub struct Origins(pub(super) HashMap<EndpointPort, Vec<EndpointPort>>);
 
 impl Origins {
-    /// As the module says in its answer for a service.
+    /// The origins that the module tells in its answer for a service.
     pub fn of(update: &Update, service: &Service) -> Self {
         let mut origins = HashMap::new();
         for endpoint in &update.endpoints {

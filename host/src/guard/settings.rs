@@ -1,4 +1,4 @@
-//! How long and how much the guard holds back: by flags for all entries, by annotations for one.
+//! The times and limits of the guard: by flags for all entries, by annotations for one.
 
 use std::str::FromStr;
 use std::time::{Duration, Instant};
@@ -7,19 +7,19 @@ use crate::annotation::{EMPTY_HOLD, MODULE_REMOVAL_LIMIT, REMOVAL_HOLD};
 use crate::istio::ServiceEntry;
 use crate::percent::Percent;
 
-/// How long endpoints are held.
+/// The time for which endpoints are held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HoldTime {
-    /// Then they are let go; zero holds nothing.
+    /// They are released after this time; zero holds nothing.
     For(Duration),
     /// They stay until they are listed again or released.
     Never,
 }
 
-/// What holds for an entry.
+/// The settings of the guard for an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// `--empty-hold`: for a service that lists nothing any more.
+    /// `--empty-hold`: for a service that lists no instance any more.
     pub empty_hold: HoldTime,
     /// `--removal-hold`: for more than half of a service's instances that vanish at once.
     pub removal_hold: HoldTime,
@@ -42,7 +42,7 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// These settings with an entry's annotations in their place, and a line for each annotation that cannot be read.
+    /// These settings, overridden by an entry's annotations; with a line for each annotation that cannot be read.
     pub fn of_entry(mut self, entry: &ServiceEntry) -> (Self, Vec<String>) {
         let mut problems = Vec::new();
         read(entry, EMPTY_HOLD, "--empty-hold", &mut self.empty_hold, &mut problems);
@@ -85,7 +85,7 @@ fn read<T: FromStr<Err = String>>(
 }
 
 impl HoldTime {
-    /// When a hold that began at `since` ends; `None` if not by time.
+    /// The end of a hold that began at `since`; `None` if time does not end it.
     pub(super) fn end(self, since: Instant) -> Option<Instant> {
         match self {
             Self::For(time) => since.checked_add(time),

@@ -1,7 +1,7 @@
-//! Who declared the fields of a ServiceEntry that this controller writes, from `metadata.managedFields`.
+//! The managers that declared the fields of a ServiceEntry which this controller writes, from `metadata.managedFields`.
 //!
 //! Server-side apply records it (<https://kubernetes.io/docs/reference/using-api/server-side-apply/#field-management>);
-//! the plan needs it to leave alone what someone else wrote, and to know what it wrote itself.
+//! the plan needs it to leave alone the fields of others, and to know its own.
 
 use std::collections::BTreeSet;
 
@@ -11,22 +11,20 @@ use serde_json::Value;
 /// The field manager of this controller.
 pub const MANAGER: &str = "polaris2istio";
 
-/// Who declared what.
+/// The managers of an entry's fields.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ownership {
     claims: Vec<Claim>,
-    /// Ports that others declared without their name, and nobody else with it.
+    /// Ports of which others declared parts but none declared the name.
     partial_ports: BTreeSet<String>,
 }
 
-/// What one manager declared.
+/// The fields that one manager declared.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Claim {
-    /// The manager's name.
     pub manager: String,
     /// Whether it is this controller.
     pub ours: bool,
-    /// The entry's ports.
     pub ports: Ports,
     /// Fields right under `spec` other than ports (`endpoints`, `resolution` ...).
     pub spec: BTreeSet<String>,
@@ -37,7 +35,6 @@ pub struct Claim {
 /// The ports that a manager declared.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Ports {
-    /// None.
     #[default]
     None,
     /// The whole list, as an atomic field: by an API server with CRDs from before Istio 1.24.

@@ -1,4 +1,7 @@
 //! A small map kept as a sorted list: a tree takes half a kilobyte for its first key, and an endpoint has two.
+//!
+//! litemap is the same on a `Vec`, which holds room for four pairs where there is one, and it takes a list of pairs for a map and
+//! writes an empty map as a list, which no ServiceEntry may have.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -11,17 +14,17 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 pub struct Pairs<V>(Box<[(String, V)]>);
 
 impl<V> Pairs<V> {
-    /// How many there are.
+    /// The number of keys.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether there is none.
+    /// Whether there are no keys.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// All, by key.
+    /// All pairs, by key.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &V)> {
         self.0.iter().map(|(key, value)| (key.as_str(), value))
     }

@@ -13,28 +13,26 @@ use serde_json::Value;
 
 use super::ownership::Ownership;
 use super::pairs::Pairs;
+use crate::title::title;
 
 /// The API group of ServiceEntry.
 pub const GROUP: &str = "networking.istio.io";
 /// The versions that are understood, the preferred one first. They share one schema.
 pub const VERSIONS: [&str; 3] = ["v1", "v1beta1", "v1alpha3"];
-/// The kind.
 pub const KIND: &str = "ServiceEntry";
 /// The plural, as RBAC and URLs have it.
 pub const PLURAL: &str = "serviceentries";
 
-/// A ServiceEntry.
 #[derive(Clone, Debug, Default, Deserialize)]
 pub struct ServiceEntry {
     /// Kubernetes metadata; `managedFields` are condensed into [`Self::ownership`] and dropped.
     pub metadata: ObjectMeta,
-    /// What it says.
     #[serde(default, deserialize_with = "null_as_default")]
     pub spec: Spec,
-    /// What istiod says.
+    /// The status, which istiod writes.
     #[serde(default, deserialize_with = "null_as_default")]
     pub status: Status,
-    /// Who declared the fields that this controller writes.
+    /// The managers of the fields that this controller writes.
     #[serde(skip)]
     pub ownership: Ownership,
 }
@@ -55,10 +53,9 @@ pub struct Spec {
     /// Inside or outside of the mesh.
     #[serde(default)]
     pub location: Option<Location>,
-    /// How addresses are found; unset means NONE.
+    /// The way in which addresses are found; unset means NONE.
     #[serde(default)]
     pub resolution: Option<Resolution>,
-    /// Where instances are.
     #[serde(default, deserialize_with = "null_as_default")]
     pub endpoints: Vec<Endpoint>,
     /// Selects workloads by label, which excludes endpoints.
@@ -72,7 +69,7 @@ pub struct Spec {
 /// `status` of a ServiceEntry, which istiod writes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 pub struct Status {
-    /// Virtual IPs; empty where istiod has given up on them, none where it has said nothing.
+    /// Virtual IPs; empty if istiod has given up on them, `None` if it has written nothing.
     #[serde(default)]
     pub addresses: Option<Vec<HostAddress>>,
 }
@@ -88,7 +85,6 @@ pub struct HostAddress {
     pub value: String,
 }
 
-/// A service port.
 #[derive(Clone, Debug, Default, PartialEq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Port {
@@ -96,10 +92,10 @@ pub struct Port {
     pub name: String,
     /// 1 to 65535.
     pub number: u32,
-    /// Empty where it was left out.
+    /// The protocol; empty if it was left out.
     #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "String::is_empty")]
     pub protocol: String,
-    /// The endpoints' port where they name none.
+    /// The endpoints' port if they name none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target_port: Option<u32>,
 }
@@ -107,7 +103,7 @@ pub struct Port {
 /// An endpoint. Fields that this controller never writes are kept, so that a foreign one counts as a difference.
 #[derive(Clone, Debug, Default, PartialEq, Hash, Serialize, Deserialize)]
 pub struct Endpoint {
-    /// An IP address, or a name where the resolution is DNS.
+    /// An IP address, or a name if the resolution is DNS.
     #[serde(default, deserialize_with = "null_as_default")]
     pub address: String,
     /// Service port name -> port.
@@ -122,7 +118,7 @@ pub struct Endpoint {
     /// Share of the traffic; none counts 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weight: Option<u32>,
-    /// Whatever else is there (`network`, `serviceAccount`).
+    /// Other fields (`network`, `serviceAccount`).
     #[serde(flatten)]
     pub others: BTreeMap<String, Value>,
 }
@@ -171,7 +167,7 @@ impl ServiceEntry {
         }
     }
 
-    /// Takes from `managedFields` who declared what, and drops them: they are most of an object's memory.
+    /// Condenses `managedFields` into the ownership, and drops them: they are most of an object's memory.
     pub fn condense(&mut self) {
         if let Some(fields) = self.metadata.managed_fields.take() {
             self.ownership = Ownership::from_managed_fields(&fields);
@@ -181,7 +177,7 @@ impl ServiceEntry {
     /// `namespace/name`, as messages have it.
     pub fn title(&self) -> String {
         let part = |text: &Option<String>| text.clone().unwrap_or_default();
-        format!("{}/{}", part(&self.metadata.namespace), part(&self.metadata.name))
+        title(part(&self.metadata.namespace), part(&self.metadata.name))
     }
 
     /// The value of an annotation.
@@ -190,7 +186,7 @@ impl ServiceEntry {
     }
 }
 
-/// The API version is known only once the server was asked, so it travels as a value.
+/// The API version is known only once the server was asked, so it is passed as a value.
 impl kube::Resource for ServiceEntry {
     type DynamicType = ApiResource;
     type Scope = kube::core::DynamicResourceScope;
@@ -224,7 +220,7 @@ impl kube::Resource for ServiceEntry {
     }
 }
 
-/// An explicit `null` is what YAML gives for a key without a value.
+/// Reads an explicit `null` as the default: YAML gives it for a key without a value.
 fn null_as_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(from: D) -> Result<T, D::Error> {
     Ok(Option::deserialize(from)?.unwrap_or_default())
 }

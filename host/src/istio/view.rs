@@ -1,4 +1,4 @@
-//! A ServiceEntry as a module sees it, and a module's answer as a ServiceEntry has it.
+//! Converts a ServiceEntry into a module's view of it, and a module's answer into the fields of a ServiceEntry.
 
 use polaris2istio_core::model;
 
@@ -36,7 +36,7 @@ impl ServiceEntry {
     }
 
     fn port(&self, port: &Port) -> model::EntryPort {
-        // A port that someone else declared as well is his: two managers with equal values is how hands change.
+        // A port that another manager declared too is theirs: ownership passes on by two managers with equal values.
         let ours =
             self.ownership.ours_as_port(&port.name) && self.ownership.others_of_port(&port.name).next().is_none();
         model::EntryPort {
@@ -108,7 +108,7 @@ impl From<model::Endpoint> for Endpoint {
     }
 }
 
-/// Which instances it stands for is not known of an endpoint that an entry holds.
+/// An endpoint of an entry does not tell which instances it stands for.
 impl From<Endpoint> for model::Endpoint {
     fn from(endpoint: Endpoint) -> Self {
         Self {

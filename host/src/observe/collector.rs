@@ -1,4 +1,4 @@
-//! What is read when somebody asks for metrics: states, not events.
+//! Metrics that are read when somebody asks: states, not events.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,25 +12,14 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Unit;
 
-use super::View;
-use super::view::Reported;
+use super::view::{Reported, View};
+use super::words::{BLOCK_REASONS, STATES, state};
 use crate::controller::SyncStatus;
 use crate::telemetry::Condition;
-use crate::writes::BlockReason;
 
 /// Kinds of holds, each a series from the start.
 const HOLDS: [&str; 6] = ["empty", "removal", "fleet", "rebound", "module", "annotation"];
-/// What an entry can be in, each a series from the start.
-const STATES: [&str; 6] = ["done", "paused", "held", "failed", "waiting", "follows"];
-/// Reasons for which nothing is written.
-const SHUT: [(BlockReason, &str); 4] = [
-    (BlockReason::DryRun, "dry-run"),
-    (BlockReason::Paused, "paused"),
-    (BlockReason::Standby, "standby"),
-    (BlockReason::ModuleMissing, "module-missing"),
-];
-
-/// Reads a view.
+/// The metrics that are read from a view.
 pub struct Collected {
     view: View,
     per_entry: bool,
@@ -47,10 +36,11 @@ impl Collected {
     fn process(&self, encoder: &mut DescriptorEncoder) -> fmt::Result {
         let leads = i64::from(*self.view.leads.borrow());
         gauge(encoder, "leader", "Whether this process is the one that writes", [(vec![], leads)].into())?;
-        let shut = self.view.shut();
-        let reasons =
-            SHUT.iter().map(|(reason, word)| (vec![("reason", (*word).into())], i64::from(shut.contains(reason))));
-        gauge(encoder, "writes_shut", "Whether nothing is written for this reason", reasons.collect())?;
+        let blocked = self.view.blocked();
+        let reasons = BLOCK_REASONS
+            .iter()
+            .map(|(reason, word)| (vec![("reason", (*word).into())], i64::from(blocked.contains(reason))));
+        gauge(encoder, "writes_blocked", "Whether nothing is written for this reason", reasons.collect())?;
         let version = vec![("version", env!("CARGO_PKG_VERSION").to_owned())];
         info(encoder, "build", "The release", version)?;
         let active = self.view.modules.active();
@@ -64,7 +54,7 @@ impl Collected {
     }
 
     fn registry(&self, encoder: &mut DescriptorEncoder) -> fmt::Result {
-        let counts = self.view.stats.counts();
+        let counts = self.view.stats.figures();
         // A rate needs a first value; trouble has a series when there was some.
         let mut results: BTreeMap<&str, u64> = ["listed", "missing", "unchanged"].map(|result| (result, 0)).into();
         results.extend(counts.results.iter().map(|(result, count)| (*result, *count)));
@@ -99,7 +89,7 @@ impl Collected {
         let series = |label, counts: BTreeMap<&'static str, i64>| -> Series<i64> {
             counts.into_iter().map(|(value, count)| (vec![(label, value.into())], count)).collect()
         };
-        gauge(encoder, "entries", "ServiceEntries by how the last look at them ended", series("state", states))?;
+        gauge(encoder, "entries", "ServiceEntries by how their last reconciliation ended", series("state", states))?;
         gauge(
             encoder,
             "holds",
@@ -118,29 +108,12 @@ impl Collected {
         let each =
             entries.iter().map(|(entry, _, _)| (vec![("entry", entry.title())], entry.spec.endpoints.len() as i64));
         gauge(encoder, "entry_endpoints", "Endpoints of each ServiceEntry", each.collect())?;
-        // What another one writes, a standby does not know.
+        // A standby does not know what the leader writes.
         let each = entries.iter().filter(|_| leads).map(|(entry, _, report)| {
             (vec![("entry", entry.title())], i64::from(report.status == Some(SyncStatus::Synced)))
         });
-        gauge(encoder, "entry_in_line", "Whether the ServiceEntry is as it should be", each.collect())
+        gauge(encoder, "entry_in_sync", "Whether the ServiceEntry is as it should be", each.collect())
     }
-}
-
-/// The word for how a look ended. One who stands by writes nothing and holds nothing, so he cannot say that all is done.
-pub(super) fn state(status: Option<SyncStatus>, leads: bool) -> &'static str {
-    match status {
-        Some(SyncStatus::Synced | SyncStatus::Held) if !leads => "follows",
-        Some(SyncStatus::Synced) => "done",
-        Some(SyncStatus::Paused) => "paused",
-        Some(SyncStatus::Held) => "held",
-        Some(SyncStatus::Failed) => "failed",
-        None => "waiting",
-    }
-}
-
-/// The word for a reason for which nothing is written.
-pub(super) fn word(reason: BlockReason) -> &'static str {
-    SHUT.iter().find(|(one, _)| *one == reason).map_or("other", |(_, word)| word)
 }
 
 impl Collector for Collected {
@@ -184,23 +157,4 @@ fn counter(encoder: &mut DescriptorEncoder, name: &str, help: &str, series: Seri
 fn info(encoder: &mut DescriptorEncoder, name: &str, help: &str, labels: Vec<(&'static str, String)>) -> fmt::Result {
     let encoder = encoder.encode_descriptor(name, &format!("{help}."), None, MetricType::Info)?;
     Info::new(labels).encode(encoder)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_standby_claims_nothing_of_what_the_leader_does() {
-        let rows = [
-            (Some(SyncStatus::Synced), "done", "follows"),
-            (Some(SyncStatus::Held), "held", "follows"),
-            (Some(SyncStatus::Failed), "failed", "failed"),
-            (None, "waiting", "waiting"),
-        ];
-        for (status, leader, standby) in rows {
-            assert_eq!((state(status, true), state(status, false)), (leader, standby));
-            assert!(STATES.contains(&leader) && STATES.contains(&standby));
-        }
-    }
 }

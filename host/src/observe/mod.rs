@@ -7,6 +7,7 @@ mod process;
 mod server;
 mod status;
 mod view;
+mod words;
 
 pub use collector::Collected;
 pub use server::{HttpError, HttpServer, Opener};

@@ -1,5 +1,7 @@
-//! What the process costs the machine, under the names that all exporters have for it. Read from /proc when somebody asks;
+//! The costs of the process for the machine, under the names that all exporters have for it. Read from /proc when somebody asks;
 //! where that is not there, the series are not.
+//!
+//! The crate procfs reads the same, but brings three crates and another feature of rustix, for which wasmtime is compiled anew.
 
 use std::fmt;
 use std::fs;
@@ -18,7 +20,7 @@ const TICKS: f64 = 100.0;
 #[derive(Debug)]
 pub(super) struct Process;
 
-/// What /proc says.
+/// The figures of /proc.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Figures {
     cpu_seconds: f64,
@@ -29,7 +31,7 @@ struct Figures {
 }
 
 impl Figures {
-    /// None where a file is not as Linux has it.
+    /// `None` if a file is not as Linux has it.
     fn read(proc: &Path) -> Option<Self> {
         let text = |file: &str| fs::read_to_string(proc.join(file)).ok();
         let stat = text("self/stat")?;

@@ -9,10 +9,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue};
+use hyper::header::{ACCEPT, ALLOW, CONTENT_TYPE, HeaderMap, HeaderValue};
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use prometheus_client::encoding;
 use prometheus_client::registry::Registry;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
@@ -28,8 +29,10 @@ const CONNECTIONS: usize = 64;
 const HEAD_WITHIN: Duration = Duration::from_secs(15);
 /// How long a connection may last in all: a scraper opens another.
 const CONNECTION_WITHIN: Duration = Duration::from_secs(600);
-/// What metrics are written in.
+/// The format of metrics for those who ask for it.
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+/// The format for all others: every scraper reads it.
+const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// The port, where none is named.
 pub const PORT: u16 = 8080;
@@ -153,7 +156,7 @@ fn answer(site: Option<&Site>, request: &Request<Incoming>) -> Response<Full<Byt
         path => match (path, site) {
             ("/readyz" | "/metrics" | "/status", None) => text(StatusCode::SERVICE_UNAVAILABLE, "still starting\n"),
             ("/readyz", Some(site)) => site.readiness(),
-            ("/metrics", Some(site)) => site.metrics(),
+            ("/metrics", Some(site)) => site.metrics(wants_open_metrics(request.headers())),
             ("/status", Some(site)) => site.status(),
             _ => text(StatusCode::NOT_FOUND, "not found\n"),
         },
@@ -169,10 +172,15 @@ impl Site {
         text(StatusCode::SERVICE_UNAVAILABLE, reasons.join("\n") + "\n")
     }
 
-    fn metrics(&self) -> Response<Full<Bytes>> {
+    fn metrics(&self, open: bool) -> Response<Full<Bytes>> {
         let mut body = String::new();
-        match prometheus_client::encoding::text::encode(&mut body, &self.registry) {
-            Ok(()) => typed(text(StatusCode::OK, body), OPEN_METRICS),
+        let (encoded, kind) = if open {
+            (encoding::text::encode(&mut body, &self.registry), OPEN_METRICS)
+        } else {
+            (encoding::prometheus_text::encode(&mut body, &self.registry), PROMETHEUS)
+        };
+        match encoded {
+            Ok(()) => typed(text(StatusCode::OK, body), kind),
             Err(error) => text(StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")),
         }
     }
@@ -188,6 +196,16 @@ impl Site {
     }
 }
 
+/// Whether a scraper takes OpenMetrics. Those that do prefer it, whatever else they take.
+fn wants_open_metrics(headers: &HeaderMap) -> bool {
+    let takes = |range: &str| {
+        let mut parts = range.split(';').map(str::trim);
+        let named = parts.next().is_some_and(|kind| kind.eq_ignore_ascii_case("application/openmetrics-text"));
+        named && !parts.any(|part| part.strip_prefix("q=").is_some_and(|q| q.parse() == Ok(0.0)))
+    };
+    headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()).any(|value| value.split(',').any(takes))
+}
+
 fn text(status: StatusCode, body: impl Into<Bytes>) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(body.into()));
     *response.status_mut() = status;
@@ -197,4 +215,26 @@ fn text(status: StatusCode, body: impl Into<Bytes>) -> Response<Full<Bytes>> {
 fn typed(mut response: Response<Full<Bytes>>, kind: &'static str) -> Response<Full<Bytes>> {
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_format_is_the_one_that_is_asked_for() {
+        let prometheus = "application/openmetrics-text;version=1.0.0;q=0.6,text/plain;version=0.0.4;q=0.3,*/*;q=0.2";
+        for (accept, open) in [
+            (None, false),
+            (Some("*/*"), false),
+            (Some("text/plain"), false),
+            (Some("text/plain, application/openmetrics-text; q=0"), false),
+            (Some("Application/OpenMetrics-Text"), true),
+            (Some(prometheus), true),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.extend(accept.map(|accept| (ACCEPT, HeaderValue::from_static(accept))));
+            assert_eq!(wants_open_metrics(&headers), open, "{accept:?}");
+        }
+    }
 }

@@ -3,31 +3,32 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::collector::{state, word};
 use super::view::{Reported, View};
+use super::words::{block_reason, moment, state};
 use crate::guard::Hold;
 use crate::rollout::Paused;
+use crate::telemetry::Condition;
 
-/// All of it. Times are of this process's clock; nothing in it is secret.
+/// The status of one process. Times are of its own clock; nothing in it is secret.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Status {
     /// The release.
     pub version: String,
-    /// This process's name among the replicas; empty where there is no election.
+    /// This process's name among the replicas; empty without an election.
     pub identity: String,
     /// Whether this process writes.
     pub leads: bool,
-    /// Which one does; empty where that is not known.
+    /// Which one does; empty if that is not known.
     pub leader: String,
-    /// Why this process is not ready; empty where it is.
+    /// Why this process is not ready; empty if it is.
     pub unready: Vec<String>,
-    /// Why nothing is written; empty where that is not so.
-    pub shut: Vec<String>,
-    /// The pause, where there is one.
+    /// Why nothing is written; empty if writes go on.
+    pub writes_blocked: Vec<String>,
+    /// The pause, if there is one.
     pub paused: Option<Paused>,
     /// Entries that keep endpoints because too many services lost theirs at once; 0 without that alarm.
     pub fleet_holds: usize,
@@ -59,16 +60,16 @@ pub struct Server {
 pub struct EntryStatus {
     /// `namespace/name`.
     pub entry: String,
-    /// `namespace/name` in the registry; empty where the entry names none.
+    /// `namespace/name` in the registry; empty if the entry names none.
     pub service: String,
-    /// `done`, `paused` where a write waits for a person, `held`, `failed`, or `waiting` for the registry's first answer;
-    /// `follows` where another process writes, and knows whether the entry is done or held.
+    /// `synced`, `paused` if a write waits for the operator, `held`, `failed`, or `pending` until there is a first answer of the
+    /// registry or the entry's turn has come; `standby` if another process writes, and knows whether it is synced or held.
     pub state: String,
     /// Endpoints that it has.
     pub endpoints: usize,
-    /// What became of the instances.
+    /// The fate of the instances.
     pub instances: Instances,
-    /// The registry's revision of the last answer; empty where there is none.
+    /// The registry's revision of the last answer; empty if there is none.
     pub revision: String,
     /// The module that gave the last outcome.
     pub module: String,
@@ -78,17 +79,17 @@ pub struct EntryStatus {
     pub last_write: Option<LastWrite>,
     /// Endpoints that are kept.
     pub holds: Vec<Held>,
-    /// What is wrong.
+    /// All that is wrong.
     pub problems: Vec<Problem>,
 }
 
-/// What became of a service's instances.
+/// The fate of a service's instances.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Instances {
-    /// That the registry lists; none where it knows no such service.
+    /// Instances that the registry lists; `None` if it knows no such service.
     pub listed: Option<usize>,
-    /// That became no endpoint, by the code of the reason. `explain` names them.
+    /// Instances that became no endpoint, by the code of the reason. `explain` names them.
     pub left_out: BTreeMap<String, usize>,
 }
 
@@ -118,7 +119,7 @@ pub struct Held {
     pub endpoints: usize,
     /// When it began.
     pub since: Timestamp,
-    /// When it ends; none means not by time.
+    /// When it ends; `None` if not by time.
     pub until: Option<Timestamp>,
 }
 
@@ -133,9 +134,9 @@ pub struct Problem {
 }
 
 impl Status {
-    /// What a view shows now.
+    /// The status that a view shows now.
     pub fn of(view: &View) -> Self {
-        let counts = view.stats.counts();
+        let counts = view.stats.figures();
         let active = view.modules.active();
         let entries: Vec<_> = view.entries().iter().map(|reported| EntryStatus::of(view, reported)).collect();
         let mut by_state = BTreeMap::new();
@@ -153,7 +154,7 @@ impl Status {
             leads: *view.leads.borrow(),
             leader,
             unready: view.unready(),
-            shut: view.shut().into_iter().map(|reason| word(reason).into()).collect(),
+            writes_blocked: view.blocked().into_iter().map(|reason| block_reason(reason).into()).collect(),
             paused: view.state.borrow().paused.clone(),
             fleet_holds: view.holds.alarm().map_or(0, |alarm| alarm.holding),
             registry: counts.answered.iter().map(server).collect(),
@@ -180,7 +181,7 @@ impl EntryStatus {
             removed: written.change.removed,
             changed: written.change.changed,
         });
-        let problem = |(condition, text): (&crate::telemetry::Condition, &String)| Problem {
+        let problem = |(condition, text): (&Condition, &String)| Problem {
             condition: condition.word().into(),
             text: text.clone(),
         };
@@ -198,14 +199,4 @@ impl EntryStatus {
             problems: report.problems.iter().map(problem).collect(),
         }
     }
-}
-
-/// A moment of this machine's clock that nobody sets, as one of the clock on the wall. To milliseconds, as people read it.
-pub(super) fn moment(at: Instant) -> Timestamp {
-    let now = Instant::now();
-    let after = SignedDuration::try_from(at.saturating_duration_since(now)).unwrap_or_default();
-    let before = SignedDuration::try_from(now.saturating_duration_since(at)).unwrap_or_default();
-    let moment = Timestamp::now().saturating_add(after).and_then(|moment| moment.saturating_sub(before));
-    let moment = moment.unwrap_or_else(|_| Timestamp::now());
-    moment.round(jiff::Unit::Millisecond).unwrap_or(moment)
 }

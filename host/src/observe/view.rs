@@ -1,4 +1,4 @@
-//! All of a process that its observers read, when somebody asks.
+//! All parts of a process that its observers read, when somebody asks.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -6,31 +6,33 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-use super::status::moment;
-use crate::controller::{EntryReport, Handle, Trouble};
+use super::words::moment;
+use crate::controller::{EntryReport, Handle, Pending};
 use crate::guard::Holds;
 use crate::istio::ServiceEntry;
-use crate::registry::{PollFigures, PollStats, ServiceKey};
+use crate::registry::{PollFigures, PollStats, ServiceKey, Trouble};
 use crate::rollout::{ActiveModules, SharedState};
 use crate::telemetry::Condition;
 use crate::writes::{BlockReason, Gate};
 
+/// How long an entry waits before the status says what for: a few polls, since every new entry begins like that.
+const PENDING_SHOWN: Duration = Duration::from_secs(10);
+
 /// The parts that are read.
 #[derive(Clone)]
 pub struct View {
-    /// Entries and services.
     pub controller: Handle,
     /// Questions to the registry.
     pub stats: Arc<PollStats>,
-    /// After how long without an answer the registry counts as silent; none where answers come only when something changes.
+    /// After how long without an answer the registry counts as silent; `None` if answers come only when something changes.
     pub silent_after: Option<Duration>,
-    /// What the guard holds.
+    /// Endpoints that the guard holds.
     pub holds: Arc<Holds>,
-    /// What keeps writes back.
+    /// The gate that blocks writes.
     pub gate: Arc<Gate>,
     /// Whether this process leads.
     pub leads: watch::Receiver<bool>,
-    /// Who leads, where that is found by election; with this process's name.
+    /// The leader, if that is found by election; with this process's name.
     pub election: Option<(watch::Receiver<String>, String)>,
     /// A pause, and the modules.
     pub state: watch::Receiver<Arc<SharedState>>,
@@ -38,27 +40,27 @@ pub struct View {
     pub modules: Arc<ActiveModules>,
 }
 
-/// An entry with its service, and what the last look left.
+/// An entry with its service, and the report of its last reconciliation.
 pub(super) type Reported = (Arc<ServiceEntry>, Option<ServiceKey>, Arc<EntryReport>);
 
 impl View {
-    /// All entries, each with the trouble of its service among its problems: that changes without a look at the entry.
+    /// All entries, each with what time alone makes wrong with it: that changes without a reconciliation.
     pub(super) fn entries(&self) -> Vec<Reported> {
         let mut entries = self.controller.reports();
         for (_, service, report) in &mut entries {
-            if let Some(service) = service
-                && let Some(trouble) = self.controller.trouble(service)
-            {
-                let Trouble { error, since } = trouble;
-                let since = moment(since.into_std());
-                let words = format!("no sound answer for service {service} since {since}: {error}");
-                Arc::make_mut(report).problems.insert(Condition::Registry, words);
+            let trouble = service.as_ref().and_then(|service| Some((service, self.controller.trouble(service)?)));
+            if let Some((service, Trouble { error, since })) = trouble {
+                let text = format!("no sound answer for service {service} since {}: {error}", moment(since.into_std()));
+                Arc::make_mut(report).problems.insert(Condition::Registry, text);
+            } else if let Some(text) = report.pending.as_ref().and_then(|pending| overdue(pending, Instant::now())) {
+                Arc::make_mut(report).problems.insert(Condition::Pending, text);
             }
         }
         entries
     }
 
-    pub(super) fn shut(&self) -> BTreeSet<BlockReason> {
+    /// The reasons for which nothing is written.
+    pub(super) fn blocked(&self) -> BTreeSet<BlockReason> {
         self.gate.reasons(Instant::now())
     }
 
@@ -72,13 +74,13 @@ impl View {
             }
     }
 
-    /// Why this process is not ready to take over, or to go on; empty where it is. A standby can be ready.
+    /// Why this process is not ready to take over, or to go on; empty if it is. A standby can be ready.
     pub fn unready(&self) -> Vec<String> {
         let mut reasons = Vec::new();
         if !self.controller.synced() {
             reasons.push("the entries are not all known yet".into());
         }
-        let counts = self.stats.counts();
+        let counts = self.stats.figures();
         // Without an entry that names a service, nothing is asked.
         let asks = self.controller.reports().iter().any(|(_, service, _)| service.is_some());
         if asks && !self.answering(&counts) {
@@ -88,5 +90,32 @@ impl View {
             });
         }
         reasons
+    }
+}
+
+/// The reason for which an entry waits, once that takes longer than a few polls.
+fn overdue(pending: &Pending, now: Instant) -> Option<String> {
+    let Pending { since, reason } = pending;
+    (now.saturating_duration_since(*since) > PENDING_SHOWN).then(|| format!("waits since {}: {reason}", moment(*since)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::controller::PendingReason;
+
+    #[test]
+    fn an_entry_that_waits_for_long_says_what_for() {
+        let since = Instant::now();
+        for (reason, words) in [
+            (PendingReason::Answer, "the registry has given no answer"),
+            (PendingReason::Turn, "--swap-rate"),
+            (PendingReason::Write, "--write-rate"),
+        ] {
+            let pending = Pending { since, reason };
+            assert_eq!(overdue(&pending, since + PENDING_SHOWN), None);
+            let text = overdue(&pending, since + PENDING_SHOWN * 2).unwrap();
+            assert!(text.starts_with("waits since 2") && text.contains(words), "{text}");
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! One server-side apply: its body, and what it changes, for the log line.
+//! One server-side apply: its body, and its changes for the log line.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use crate::istio::{Endpoint, Pairs};
 
-/// What the sink is asked to do.
+/// The write that the sink is to perform.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Apply {
     /// Namespace of the entry.
@@ -19,19 +19,16 @@ pub struct Apply {
     pub(super) metadata: Value,
     /// The `spec` fields that are ours, but for endpoints.
     pub(super) spec: Map<String, Value>,
-    /// The endpoints, where the resolution allows the field. As JSON they are ten times as large, so they become that only
-    /// when they are sent: a thousand applies may be waiting for their turn.
+    /// The endpoints, if the resolution allows the field. As JSON they are ten times as large, so they become JSON only when
+    /// they are sent: a thousand applies may be waiting.
     pub(super) endpoints: Option<Arc<[Endpoint]>>,
-    /// What it changes.
     pub change: Change,
 }
 
 /// The difference that an apply makes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Change {
-    /// Endpoints that come.
     pub added: usize,
-    /// Endpoints that go.
     pub removed: usize,
     /// Endpoints of the same address and ports with other weight, labels or locality.
     pub changed: usize,
@@ -44,7 +41,7 @@ pub struct Change {
 pub struct Contested {
     /// Path of the field.
     pub field: String,
-    /// Who holds it.
+    /// The field manager that holds it.
     pub manager: String,
 }
 
@@ -69,7 +66,7 @@ impl Apply {
 }
 
 impl Change {
-    /// Compares endpoints by what makes them one: address and ports.
+    /// Compares endpoints by address and ports, which identify them.
     pub(super) fn of_endpoints(live: &[Endpoint], desired: &[Endpoint]) -> Self {
         let mut before: HashMap<(&str, &Pairs<u32>), Vec<&Endpoint>> = HashMap::new();
         for endpoint in live {

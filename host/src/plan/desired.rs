@@ -1,4 +1,4 @@
-//! What a ServiceEntry should hold, in the fields that this controller may write.
+//! The desired content of a ServiceEntry, in the fields that this controller may write.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,19 +7,20 @@ use polaris2istio_core::model::{Service, Update};
 
 use crate::annotation::SOURCE;
 use crate::istio::{Endpoint, Location, Port, Resolution};
+use crate::title::title;
 
 /// The content that an entry should have.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Desired {
-    /// None leaves what is there.
+    /// The resolution; `None` leaves the present one.
     pub resolution: Option<Resolution>,
-    /// None leaves what its operator wrote.
+    /// The location; `None` leaves the operator's.
     pub location: Option<Location>,
     /// The ports that the module derived.
     pub ports: Vec<Port>,
-    /// All endpoints, in order. Shared: what is remembered of an entry is the same list.
+    /// All endpoints, in order. Shared with the record of the entry's last content, which is the same list.
     pub endpoints: Arc<[Endpoint]>,
-    /// The module's annotations, and where the endpoints come from.
+    /// The module's annotations, and the one that names the endpoints' service.
     pub annotations: BTreeMap<String, String>,
     /// The registry's revision; written only along with something else.
     pub revision: String,
@@ -28,7 +29,7 @@ pub struct Desired {
 impl Desired {
     /// A module's answer for a service.
     pub fn of(update: Update, service: &Service) -> Self {
-        Self::new(update, format!("{}/{}", service.namespace, service.name), service.revision.clone())
+        Self::new(update, title(&service.namespace, &service.name), service.revision.clone())
     }
 
     /// A module's answer for a service, given as `namespace/name` with its revision.

@@ -1,9 +1,9 @@
-//! Why an apply was not performed: what decides whether and when it is tried again.
+//! The reasons why an apply was not performed; they decide whether and when it is tried again.
 
-/// What a sink says when it does not write.
+/// The errors of a sink.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ApplyError {
-    /// The entry changed since it was looked at; it is looked at again.
+    /// The entry changed since it was read; it is reconciled again.
     #[error("the entry changed meanwhile")]
     Stale,
     /// The entry was deleted, or deleted and created anew.
@@ -13,22 +13,18 @@ pub enum ApplyError {
     #[error(
         "refused for good: {detail}; it is tried again when the entry or the service changes, and every half minute"
     )]
-    Refused {
-        /// What the server said.
-        detail: String,
-    },
+    Refused { detail: String },
     /// This identity may not write.
     #[error("forbidden: {detail}; {remedy}")]
     Forbidden {
-        /// What was said.
         detail: String,
-        /// What to grant.
+        /// The rights to grant.
         remedy: String,
     },
     /// The server is out of reach or ill.
     #[error("not available: {detail}; retrying")]
     Unavailable {
-        /// What happened.
+        /// The cause, in words.
         detail: String,
     },
 }

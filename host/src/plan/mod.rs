@@ -43,9 +43,11 @@ pub fn plan(desired: &Desired, live: &ServiceEntry) -> Plan {
     draft.finish(annotations)
 }
 
-/// Whether the entry still holds what was written to it: nothing that is ours was changed by someone else.
-pub fn holds(desired: &Desired, live: &ServiceEntry) -> bool {
-    plan(desired, live).apply.is_none()
+impl Plan {
+    /// Whether nothing is to be written: the entry holds what it should.
+    pub fn is_empty(&self) -> bool {
+        self.apply.is_none()
+    }
 }
 
 struct Draft<'a> {

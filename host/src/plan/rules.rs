@@ -1,7 +1,7 @@
-//! What the API server, istiod's webhook and the design forbid, checked on every module's answer.
+//! The rules of the API server, of istiod's webhook and of the design, checked on every module's answer.
 //!
-//! The default rules never break one; a module that somebody wrote may, and its answer must cost one entry a diagnostic,
-//! not a refused request at every try.
+//! The default rules never break one. Another module may, and its answer must cost one entry a diagnostic, not a refused
+//! request at every try.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
@@ -15,7 +15,7 @@ use super::Desired;
 use crate::annotation::{MODULE_PREFIX, REVISION};
 use crate::istio::{Endpoint, Port, Resolution, ServiceEntry};
 
-/// Which addresses endpoints may have. The default rules are given the same as parameters.
+/// The addresses that endpoints may have. The default rules are given the same as parameters.
 pub type AddressRule = Parameters;
 
 /// All annotations of an object together, in bytes (Kubernetes' limit).
@@ -23,18 +23,21 @@ const ANNOTATIONS: usize = 256 << 10;
 /// A locality, in bytes (the CRD's limit).
 const LOCALITY: usize = 2048;
 
-/// A rule that an answer breaks.
+/// A rule that an entry breaks, whatever a module says, or the module's answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{field}: {detail}")]
+#[error("{} breaks a rule: {field}: {detail}", if *.of_entry { "the entry itself" } else { "the module's answer" })]
 pub struct Violation {
     /// Path of the field.
     pub field: String,
-    /// What is wrong with it.
+    /// The breach, in words.
     pub detail: String,
+    /// The entry is at fault, and no module can mend it.
+    pub of_entry: bool,
 }
 
-/// Checks what an entry should hold, beside what others declared on it.
+/// Checks the desired content of an entry, together with the fields that others declared on it.
 pub fn check(desired: &Desired, live: &ServiceEntry, addresses: &AddressRule) -> Result<(), Violation> {
+    check_declared(live)?;
     let resolution = desired.resolution.or(live.spec.resolution).unwrap_or(Resolution::None);
     let ports = service_ports(desired, live)?;
     check_shape(desired, live, resolution)?;
@@ -45,7 +48,8 @@ pub fn check(desired: &Desired, live: &ServiceEntry, addresses: &AddressRule) ->
     check_annotations(desired)
 }
 
-/// What an endpoint that is in an entry already must keep to, to stay there: whoever wrote it may have given it no weight.
+/// The rule for an endpoint that is in an entry already: it may stay without a weight, since another writer may have left
+/// that out.
 pub struct EndpointRule<'a> {
     resolution: Resolution,
     ports: BTreeMap<&'a str, &'a Port>,
@@ -53,7 +57,7 @@ pub struct EndpointRule<'a> {
 }
 
 impl<'a> EndpointRule<'a> {
-    /// For an entry with these contents, beside what others declared on it.
+    /// The rule for an entry with this content, together with the fields that others declared on it.
     ///
     /// # Errors
     /// Its ports break a rule themselves.
@@ -62,7 +66,7 @@ impl<'a> EndpointRule<'a> {
         Ok(Self { resolution, ports: service_ports(desired, live)?, addresses })
     }
 
-    /// Whether the entry may have it.
+    /// Whether the entry may have this endpoint.
     pub fn accepts(&self, endpoint: &Endpoint) -> bool {
         self.resolution != Resolution::None
             && check_address(&endpoint.address, self.resolution, self.addresses).is_ok()
@@ -71,7 +75,33 @@ impl<'a> EndpointRule<'a> {
 }
 
 fn violation(field: impl Into<String>, detail: impl Into<String>) -> Violation {
-    Violation { field: field.into(), detail: detail.into() }
+    Violation { field: field.into(), detail: detail.into(), of_entry: false }
+}
+
+/// Whether the ports that others declared can stand beside each other. Custom resources of older releases of Istio let two of
+/// one number through, and files are checked by nobody.
+fn check_declared(live: &ServiceEntry) -> Result<(), Violation> {
+    let declared = |port: &Port| live.ownership.others_of_port(&port.name).next().is_some();
+    let fault = |at: usize, part: &str, detail| {
+        Err(Violation { field: format!("spec.ports[{at}].{part}"), detail, of_entry: true })
+    };
+    let mut names = HashSet::new();
+    let mut numbers: BTreeMap<u32, &str> = BTreeMap::new();
+    for (at, port) in live.spec.ports.iter().enumerate().filter(|(_, port)| declared(port)) {
+        if !names.insert(port.name.as_str()) {
+            let detail = format!("`{}` is the name of another port too; give each port a name of its own", port.name);
+            return fault(at, "name", detail);
+        }
+        if let Some(other) = numbers.insert(port.number, &port.name) {
+            let (number, detail) = (port.number, "give each port a number of its own");
+            return fault(
+                at,
+                "number",
+                format!("port `{}` has number {number}, as port `{other}` has; {detail}", port.name),
+            );
+        }
+    }
+    Ok(())
 }
 
 fn check_shape(desired: &Desired, live: &ServiceEntry, resolution: Resolution) -> Result<(), Violation> {
@@ -116,7 +146,7 @@ fn service_ports<'a>(desired: &'a Desired, live: &'a ServiceEntry) -> Result<BTr
         if IstioProtocol::read(&port.protocol).is_none() {
             return Err(violation(field("protocol"), format!("`{}` is none that Istio accepts", port.protocol)));
         }
-        // What another manager declared stays as it is; ours of the same name is left out of the apply.
+        // A port that another manager declared stays as it is; ours of the same name is left out of the apply.
         ports.entry(&port.name).or_insert(port);
     }
     if ports.len() > limits::PORTS {
@@ -270,6 +300,41 @@ mod tests {
             let found = check(&wanted, &ServiceEntry::default(), &AddressRule::default());
             assert_eq!(found.as_ref().err().map(|found| found.field.as_str()), expected, "{found:?}");
         }
+    }
+
+    #[test]
+    fn two_ports_of_one_number_or_name_are_the_entrys_fault() {
+        let check = |ports: Value, expected: Option<&str>| {
+            let mut live: ServiceEntry =
+                serde_json::from_value(json!({"metadata": {}, "spec": {"ports": ports}})).unwrap();
+            let names = live.spec.ports.iter().map(|port| port.name.clone()).collect();
+            let claim = crate::istio::Claim {
+                manager: "an operator".into(),
+                ours: false,
+                ports: crate::istio::Ports::Named(names),
+                spec: Default::default(),
+                annotations: Default::default(),
+            };
+            live.ownership = crate::istio::Ownership::new(vec![claim]);
+            let mut wanted = desired(json!({"address": "10.0.0.1", "weight": 1}));
+            wanted.ports.clear();
+            let found = super::check(&wanted, &live, &AddressRule::default()).err().map(|found| found.to_string());
+            assert_eq!(found.as_deref(), expected);
+        };
+        let port = |name: &str, number: u32| json!({"name": name, "number": number, "protocol": "HTTP"});
+        check(json!([port("a", 1), port("b", 2)]), None);
+        check(
+            json!([port("a", 1), port("b", 1)]),
+            Some(
+                "the entry itself breaks a rule: spec.ports[1].number: port `b` has number 1, as port `a` has; give each port a number of its own",
+            ),
+        );
+        check(
+            json!([port("a", 1), port("b", 2), port("a", 3)]),
+            Some(
+                "the entry itself breaks a rule: spec.ports[2].name: `a` is the name of another port too; give each port a name of its own",
+            ),
+        );
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The plan by example: an entry, who owns what, and the apply that follows.
+//! The plan by example: an entry, the managers of its fields, and the apply that follows.
 
 use serde_json::{Value, json};
 

@@ -3,16 +3,19 @@
 //! It is lenient in what a server may leave unset and strict in what would mislead: an answer of another type has an empty
 //! list of instances, and taking it for a service without instances would clear endpoints.
 
+use std::sync::Arc;
+
 use polaris2istio_core::model::{Instance, Location, Service};
 
-use super::bounded::{Excess, Pairs};
-use super::wire::{self, EnumValue, ParseError, WireAnswer, WireInstance, WireLocation, WireService};
-use super::{RegistryError, ServiceKey};
+use super::pairs::{Excess, Pairs};
+use super::wire::{self, EnumValue, ParseError, WireAnswer, WireService};
+use super::wire_instance::{WireInstance, WireLocation};
+use super::{Content, RegistryError, ServiceKey};
 
-/// What a registered instance weighs where nothing is said; the registry stores the same.
+/// The weight of an instance that gives none; the registry stores the same.
 const DEFAULT_WEIGHT: u32 = 100;
 
-/// How much of a server's own words is repeated.
+/// The part of a server's own words that is repeated, in characters.
 const INFO_LIMIT: usize = 200;
 
 /// The largest answer, as text: fifteen thousand instances as Polaris writes them.
@@ -40,17 +43,8 @@ const OTHER_TYPES: [(&str, u64); 7] = [
 pub struct Answer {
     /// The service that the answer itself names.
     pub service: ServiceKey,
-    /// What it says of it.
+    /// Its content.
     pub content: Content,
-}
-
-/// What an answer says of a service.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Content {
-    /// It exists: instances sorted by id, metadata sorted by key.
-    Listed(Service),
-    /// There is no such service.
-    Missing,
 }
 
 /// Decodes an answer that stands by itself, such as a recorded file; `source` is what errors call it.
@@ -61,25 +55,21 @@ pub enum Content {
 /// "unchanged" one included, which holds nothing), or it is the registry's word that something went wrong.
 pub fn decode_answer(bytes: &[u8], source: &str) -> Result<Answer, RegistryError> {
     match decode(bytes, source)? {
-        Decoded::Listed(service) => Ok(Answer {
-            service: ServiceKey::new(&*service.namespace, &*service.name),
-            content: Content::Listed(service),
-        }),
-        Decoded::Missing(Some(service)) => Ok(Answer { service, content: Content::Missing }),
-        Decoded::Missing(None) => Err(not_instances(source, "it says that a service does not exist, but not which")),
+        Decoded::Answer(content, Some(service)) => Ok(Answer { service, content }),
+        Decoded::Answer(_, None) => Err(not_instances(source, "it says that a service does not exist, but not which")),
         Decoded::Unchanged => {
             Err(not_instances(source, "it says only that nothing changed (200001), so it holds no instances"))
         }
     }
 }
 
-/// What an answer says, before it is compared with what was asked.
+/// A decoded answer, before it is compared with the question.
 #[derive(Debug)]
 pub(super) enum Decoded {
-    Listed(Service),
+    /// Content, with the service that the answer names; what is listed always names one.
+    Answer(Content, Option<ServiceKey>),
+    /// The last answer stands.
     Unchanged,
-    /// With the service that the answer names, if it does.
-    Missing(Option<ServiceKey>),
 }
 
 /// Decodes an answer; `origin` is what errors call it.
@@ -89,9 +79,13 @@ pub(super) fn decode(bytes: &[u8], origin: &str) -> Result<Decoded, RegistryErro
         ParseError::Field { path, problem } => RegistryError::Field { origin: origin.to_owned(), field: path, problem },
     })?;
     match answer.code {
-        Some(200_000) => listed(answer, origin).map(Decoded::Listed),
+        Some(200_000) => {
+            let service = listed(answer, origin)?;
+            let key = ServiceKey::new(&*service.namespace, &*service.name);
+            Ok(Decoded::Answer(Content::Listed(Arc::new(service)), Some(key)))
+        }
         Some(200_001) => Ok(Decoded::Unchanged),
-        Some(400_202) => Ok(Decoded::Missing(named(answer.service.as_ref()))),
+        Some(400_202) => Ok(Decoded::Answer(Content::Missing, named(answer.service.as_ref()))),
         Some(code) => Err(trouble(code, answer.info.as_deref().unwrap_or_default(), origin)),
         None => Err(not_instances(origin, "field `code` is missing, so it is no answer of Polaris")),
     }
@@ -139,7 +133,14 @@ fn listed(answer: WireAnswer, origin: &str) -> Result<Service, RegistryError> {
     if [&key.namespace, &key.name, &revision].iter().any(|text| text.len() > NAME_LIMIT) {
         return Err(excess(Excess { what: "bytes in a service's namespace, name or revision", limit: NAME_LIMIT }));
     }
-    let listed = answer.instances.unwrap_or_default().0.map_err(excess)?;
+    // A list that is not there is no empty one: it is an answer of something else, and would clear endpoints.
+    let Some(listed) = answer.instances else {
+        return Err(not_instances(
+            origin,
+            "field `instances` is missing, where a service without any has an empty list",
+        ));
+    };
+    let listed = listed.0.map_err(excess)?;
     let mut instances = listed.into_iter().map(instance).collect::<Result<Vec<_>, _>>().map_err(excess)?;
     // The server's order is random. An id is unique, but a hand-written answer may break that, so the whole order counts.
     instances.sort_unstable_by(|a, b| {

@@ -6,13 +6,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tracing::{info, warn};
 
 use super::decode::ANSWER_LIMIT;
-use super::report_queue::ReportQueue;
-use super::{Answer, Content, PollMode, PollStats, Registry, RegistryError, Report, ServiceKey, Wanted, decode_answer};
+use super::subscriptions::Ticket;
+use super::{Answer, Content, PollStats, Registry, RegistryError, ReportQueue, ServiceKey, decode_answer};
 use crate::watch_dir::{DirError, DirNews, FileError, FileNews, WatchDir, WatchOptions};
 
 /// How often what lies in the directory counts as an answer anew: a file says what it says for as long as it is there.
@@ -82,60 +81,41 @@ impl From<DirError> for RegistryError {
 }
 
 impl Registry for DirectoryRegistry {
-    async fn follow(
-        mut self,
-        mut wanted: watch::Receiver<Wanted>,
-        mut pace: watch::Receiver<PollMode>,
-        reports: mpsc::Sender<Report>,
-    ) {
-        let mut state = State { source: self.source, stats: self.stats, ..State::default() };
-        let mut term = pace.borrow_and_update().term;
-        state.queue.repeat(term);
+    async fn follow(mut self, queue: ReportQueue) {
+        let mut state = State {
+            files: BTreeMap::new(),
+            failed: None,
+            queue,
+            term: 0,
+            source: self.source,
+            stats: self.stats,
+            doubled: BTreeMap::new(),
+        };
         // Before the directory was read, nothing can be said to be missing.
-        state.take(self.directory.next().await);
-        let first = wanted.borrow_and_update().clone();
-        state.want(&first);
+        state.read(self.directory.next().await);
+        state.heed_changes();
         let mut again = tokio::time::interval(ANSWERS_EVERY);
         again.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tokio::select! {
-                changed = wanted.changed() => match changed {
-                    Ok(()) => {
-                        let set = wanted.borrow_and_update().clone();
-                        state.want(&set);
-                    }
-                    Err(_) => return,
+                changed = state.queue.changed() => match changed {
+                    true => state.heed_changes(),
+                    false => return,
                 },
-                permit = reports.reserve(), if state.queue.has_reports() => match permit {
-                    Ok(permit) => {
-                        if let Some(report) = state.queue.next_report() {
-                            permit.send(report);
-                        }
-                    }
-                    Err(_) => return,
-                },
-                () = reports.closed() => return,
-                // Files cost nothing to follow: there is only one pace.
-                Ok(()) = pace.changed() => {
-                    let now = pace.borrow_and_update().term;
-                    if std::mem::replace(&mut term, now) != now {
-                        state.queue.repeat(now);
-                        state.tell_all();
-                    }
-                }
-                news = self.directory.next() => state.take(news),
+                news = self.directory.next() => state.read(news),
                 _ = again.tick() => state.queue.all_unchanged(),
             }
         }
     }
 }
 
-/// What is in the directory, and what of it was reported.
-#[derive(Default)]
+/// The content of the directory, and where it is reported.
 struct State {
     files: BTreeMap<PathBuf, AnswerFile>,
     failed: Option<Arc<RegistryError>>,
     queue: ReportQueue,
+    /// The term that all was told in.
+    term: u64,
     source: String,
     stats: Arc<PollStats>,
     /// Doubly given services that were complained of: service -> the files concerned.
@@ -149,31 +129,29 @@ struct AnswerFile {
 }
 
 impl State {
-    fn want(&mut self, wanted: &Wanted) {
-        let gone: Vec<ServiceKey> = self.queue.services().filter(|known| !wanted.contains(known)).cloned().collect();
-        for service in &gone {
-            self.queue.forget(service);
+    /// Tells new subscriptions what the directory says; in a new term, all of them. Files cost nothing to follow, so they are
+    /// followed equally often in every mode.
+    fn heed_changes(&mut self) {
+        let changes = self.queue.take_changes();
+        if std::mem::replace(&mut self.term, changes.mode.term) != changes.mode.term {
+            return self.tell_all();
         }
         let now = Instant::now();
-        for service in wanted.iter() {
-            if self.queue.want(service) {
-                self.tell(service, now);
+        for (service, ticket) in changes.services {
+            if let Some(ticket) = ticket {
+                self.tell(&service, ticket, now);
             }
         }
     }
 
-    fn take(&mut self, news: DirNews<Answer, RegistryError>) {
+    fn read(&mut self, news: DirNews<Answer, RegistryError>) {
         let now = Instant::now();
         match news {
             DirNews::Files(changes) => {
-                let touched = self.take_files(changes);
+                let touched = self.read_files(changes);
                 self.complain_of_doubles();
                 // While some file cannot be understood, any service without one may be its: so all are looked at.
-                let all: Vec<ServiceKey> =
-                    self.queue.services().filter(|service| touched.concerns(service)).cloned().collect();
-                for service in &all {
-                    self.tell(service, now);
-                }
+                self.tell_those(|service| touched.concerns(service));
             }
             DirNews::Failed(error) => {
                 let error = Arc::new(RegistryError::from(error));
@@ -191,15 +169,21 @@ impl State {
         }
     }
 
-    fn tell_all(&mut self) {
-        let (now, all) = (Instant::now(), self.queue.services().cloned().collect::<Vec<_>>());
-        for service in &all {
-            self.tell(service, now);
+    fn tell_all(&self) {
+        self.tell_those(|_| true);
+    }
+
+    fn tell_those(&self, concerned: impl Fn(&ServiceKey) -> bool) {
+        let now = Instant::now();
+        for (service, ticket) in self.queue.tickets() {
+            if concerned(&service) {
+                self.tell(&service, ticket, now);
+            }
         }
     }
 
-    /// Takes changed files in; returns the services whose news may have changed.
-    fn take_files(&mut self, changes: Vec<(PathBuf, FileNews<Answer, RegistryError>)>) -> Touched {
+    /// Reads changed files in; returns the services that may have other content now.
+    fn read_files(&mut self, changes: Vec<(PathBuf, FileNews<Answer, RegistryError>)>) -> Touched {
         let mut touched = Touched::default();
         for (path, news) in changes {
             let before = self.files.remove(&path);
@@ -224,28 +208,28 @@ impl State {
     }
 
     /// Reports what the directory says of a service now; the queue knows whether that is news.
-    fn tell(&mut self, service: &ServiceKey, now: Instant) {
+    fn tell(&self, service: &ServiceKey, ticket: Ticket, now: Instant) {
         if let Some(error) = &self.failed {
-            self.queue.failed_quietly(service, error, now);
+            self.queue.failed_quietly(service, ticket, error, now);
             return;
         }
         match self.files.values().find(|file| file.gives(service)) {
             Some(AnswerFile { failure: Some(error), .. }) => {
                 self.stats.failed(&self.source, error);
-                self.queue.failed_quietly(service, error, now);
+                self.queue.failed_quietly(service, ticket, error, now);
             }
             Some(AnswerFile { answer: Some(answer), .. }) => {
                 self.stats.answered(&self.source, "listed");
-                self.queue.answered(service, answer.content.clone(), now);
+                self.queue.answered(service, ticket, answer.content.clone(), now);
             }
             _ => match self.files.iter().find(|(_, file)| file.answer.is_none()) {
                 Some((path, _)) => {
                     let obscured = RegistryError::Obscured { service: service.clone(), file: path.clone() };
-                    self.queue.failed(service, &Arc::new(obscured), now);
+                    self.queue.failed(service, ticket, &Arc::new(obscured), now);
                 }
                 None => {
                     self.stats.answered(&self.source, "missing");
-                    self.queue.answered(service, Content::Missing, now);
+                    self.queue.answered(service, ticket, Content::Missing, now);
                 }
             },
         }
@@ -280,7 +264,7 @@ impl AnswerFile {
     }
 }
 
-/// The services whose news may have changed.
+/// The services that may have other content now.
 #[derive(Default)]
 struct Touched {
     all: bool,

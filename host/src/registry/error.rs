@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::ServiceKey;
 
-/// What went wrong with the registry. Every text names what it is about and what to do.
+/// An error of the registry's side. Every text names what it is about and what to do.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RegistryError {
@@ -17,9 +17,9 @@ pub enum RegistryError {
     Address {
         /// As it was given.
         address: String,
-        /// What is wrong with it.
+        /// The problem with it.
         problem: String,
-        /// What to write instead.
+        /// The text to write instead.
         remedy: String,
     },
     /// The gRPC port was given.
@@ -29,7 +29,6 @@ pub enum RegistryError {
     GrpcPort {
         /// As it was given.
         address: String,
-        /// Its host.
         host: String,
     },
     /// The access token cannot be used.
@@ -37,17 +36,16 @@ pub enum RegistryError {
     Token {
         /// The file, or the words for where it came from.
         origin: String,
-        /// What is wrong, without the token.
+        /// The problem, without the token.
         problem: String,
     },
     /// A file for TLS cannot be used.
     #[error("registry {what} from {path}: {problem}; give a file in PEM", path = path.display())]
     TlsFile {
-        /// What the file is for.
+        /// The purpose of the file.
         what: &'static str,
-        /// Which.
         path: PathBuf,
-        /// What is wrong, without what is in it.
+        /// The problem, without the content.
         problem: String,
     },
     /// TLS did not come about.
@@ -55,9 +53,8 @@ pub enum RegistryError {
         "registry at {address}: no TLS: {problem}; if an authority of your own made its certificate, name that by --polaris-ca-file, and if it wants a certificate of ours, give that by --polaris-cert-file and --polaris-key-file"
     )]
     Tls {
-        /// Where.
         address: String,
-        /// What the TLS library or the server says.
+        /// The words of the TLS library or the server.
         problem: String,
     },
     /// The HTTP client could not be made.
@@ -65,7 +62,7 @@ pub enum RegistryError {
         "the HTTP client for the registry could not be made: {problem}; this is a defect or a lack of resources on this machine"
     )]
     Client {
-        /// What the client says.
+        /// The client's words.
         problem: String,
     },
     /// The name in an address does not resolve.
@@ -77,7 +74,7 @@ pub enum RegistryError {
         address: String,
         /// The name in it.
         name: String,
-        /// What the resolver says.
+        /// The resolver's words.
         problem: String,
     },
     /// No connection could be made.
@@ -85,9 +82,8 @@ pub enum RegistryError {
         "registry at {address} cannot be reached: {problem}; check that Polaris runs there and that its HTTP port (8090 by default) is open to this machine"
     )]
     Unreachable {
-        /// Where.
         address: String,
-        /// What the system says.
+        /// The system's words.
         problem: String,
     },
     /// An answer did not come, or not all of it, in time.
@@ -95,9 +91,7 @@ pub enum RegistryError {
         "service {service}: the registry at {address} did not answer within {after:?}; check its load, or allow more time"
     )]
     TimedOut {
-        /// Asked for.
         service: ServiceKey,
-        /// Where.
         address: String,
         /// The time that was allowed.
         after: Duration,
@@ -107,11 +101,9 @@ pub enum RegistryError {
         "service {service}: the registry at {address} ended the connection before its answer was whole: {problem}; if only this service is concerned, look for it in the server's log"
     )]
     Dropped {
-        /// Asked for.
         service: ServiceKey,
-        /// Where.
         address: String,
-        /// What the client says.
+        /// The client's words.
         problem: String,
     },
     /// The server, or its store, is in trouble.
@@ -167,7 +159,7 @@ pub enum RegistryError {
     NotPolaris {
         /// Where the answer came from.
         origin: String,
-        /// What it did instead.
+        /// The thing that it did instead.
         problem: String,
     },
     /// An answer is larger than allowed.
@@ -177,7 +169,7 @@ pub enum RegistryError {
     TooLarge {
         /// Where the answer came from.
         origin: String,
-        /// What is allowed.
+        /// The limit.
         limit: usize,
     },
     /// An answer holds more of something than is kept.
@@ -187,7 +179,6 @@ pub enum RegistryError {
     TooMany {
         /// Where the answer came from.
         origin: String,
-        /// Of what.
         what: &'static str,
         /// How many are allowed.
         limit: usize,
@@ -199,7 +190,7 @@ pub enum RegistryError {
     TooMuch {
         /// Whose answer it was that did not fit.
         service: ServiceKey,
-        /// What is allowed, in bytes.
+        /// The limit, in bytes.
         limit: usize,
     },
     /// An answer is not JSON, or ends too early.
@@ -207,7 +198,7 @@ pub enum RegistryError {
     NotJson {
         /// Where the answer came from.
         origin: String,
-        /// What the parser says, with line and column.
+        /// The parser's words, with line and column.
         problem: String,
     },
     /// A field of an answer has a value that cannot be.
@@ -217,7 +208,7 @@ pub enum RegistryError {
         origin: String,
         /// Its path in the answer.
         field: String,
-        /// What is wrong with the value.
+        /// The problem with the value.
         problem: String,
     },
     /// An answer says nothing of a service's instances.
@@ -225,7 +216,7 @@ pub enum RegistryError {
     NotInstances {
         /// Where the answer came from.
         origin: String,
-        /// What it is instead.
+        /// The thing that it is instead.
         problem: String,
     },
     /// An answer is about another service than asked for.
@@ -235,35 +226,28 @@ pub enum RegistryError {
     WrongService {
         /// Where the answer came from.
         origin: String,
-        /// Asked for.
         asked: ServiceKey,
-        /// Answered.
         answered: ServiceKey,
     },
     /// The directory of answers cannot be read.
     #[error("directory of registry answers {path}: {problem}; {remedy}", path = path.display())]
     Directory {
-        /// Which.
         path: PathBuf,
-        /// What the system says.
+        /// The system's words.
         problem: String,
-        /// What to do.
         remedy: String,
     },
     /// A file of the directory cannot be read.
     #[error("registry answer {path}: {problem}; {remedy}", path = path.display())]
     File {
-        /// Which.
         path: PathBuf,
-        /// What the system says.
+        /// The system's words.
         problem: String,
-        /// What to do.
         remedy: String,
     },
     /// Two files hold an answer for one service.
     #[error("service {service} has answers in {first} and in {second}: the first stands; remove or rename one of them", first = first.display(), second = second.display())]
     TwoFiles {
-        /// Which service.
         service: ServiceKey,
         /// The file that counts.
         first: PathBuf,
@@ -273,7 +257,6 @@ pub enum RegistryError {
     /// No file gives the service, but one that cannot be understood may.
     #[error("service {service}: no file gives it, but {file} could not be understood and may be its; correct or remove that file", file = file.display())]
     Obscured {
-        /// Which service.
         service: ServiceKey,
         /// A file that could not be understood.
         file: PathBuf,

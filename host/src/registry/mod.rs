@@ -1,57 +1,55 @@
 //! The registry's side: what services exist, and which instances they have.
 //!
-//! It yields news of services and knows nothing of Istio or Kubernetes. One follower serves all services: a set of wanted
-//! services goes in, a stream of reports comes out, so that other ways of following (one stream for all, a doorbell) fit
-//! behind the same trait. Two kinds exist, [`HttpRegistry`] and [`DirectoryRegistry`]; they share one decoder.
+//! It yields what is heard of services and knows nothing of Istio or Kubernetes. One follower serves all services:
+//! subscriptions go in, a stream of reports comes out, so that other ways of following (one stream for all, a doorbell) fit
+//! behind the same trait. Between the two ends stands one owner of all that was heard: a [`ServiceCache`] to read and
+//! subscribe, a [`ReportQueue`] to follow with. Two kinds exist, [`HttpRegistry`] and [`DirectoryRegistry`]; they share one
+//! decoder.
 
-mod bounded;
+mod content;
 mod decode;
 mod directory;
 mod error;
 mod http;
+mod pairs;
 mod poll_mode;
 mod poll_stats;
 mod report_queue;
+mod service_cache;
 mod service_key;
-mod service_update;
+mod service_state;
 mod size;
+mod subscriptions;
 mod wire;
+mod wire_instance;
 
-use std::collections::BTreeSet;
 use std::future::Future;
 use std::sync::Arc;
 
-use tokio::sync::{mpsc, watch};
-
-pub use self::decode::{Answer, Content, decode_answer};
+pub use self::content::Content;
+pub use self::decode::{Answer, decode_answer};
 pub use self::directory::{DirectoryConfig, DirectoryRegistry};
 pub use self::error::RegistryError;
 pub use self::http::{Address, Addresses, HttpConfig, HttpRegistry, TlsFiles, TokenSource};
 pub use self::poll_mode::PollMode;
 pub use self::poll_stats::{PollFigures, PollStats};
+pub use self::report_queue::ReportQueue;
+pub use self::service_cache::{ServiceCache, Subscription};
 pub use self::service_key::ServiceKey;
-pub use self::service_update::{Confirmations, Report, ServiceUpdate};
-
-/// The services that someone wants to hear of; each change of the set is sent as a whole.
-pub type Wanted = Arc<BTreeSet<ServiceKey>>;
+pub use self::service_state::{LastAnswer, Report, ServiceState, Trouble};
 
 /// A way of following a registry.
 pub trait Registry: Send + 'static {
-    /// Follows the wanted services and reports what changes, until the sender of `wanted` is dropped, the receiver of
-    /// `reports` is gone, or the future is dropped.
+    /// Follows the services that are subscribed to and reports what changes, until the other end is dropped, or the future.
     ///
-    /// - A newly wanted service gets its first report as soon as possible; one that is no longer wanted is forgotten.
+    /// - A service gets its first report as soon as possible, under every new subscription; one that nobody subscribes to
+    ///   any more is forgotten.
     /// - Content equal to the last reported, under whatever revision, is not reported again.
-    /// - [`ServiceUpdate::Failed`] comes once for each kind of trouble, until the service recovers; then its last news are repeated.
-    /// - A slow receiver loses nothing that matters: what it has not taken yet is replaced by what is newer, service by
+    /// - A failure is reported once for each kind of trouble, until the service recovers; then its last content is repeated.
+    /// - A slow reader loses nothing that matters: what it has not taken yet is replaced by what is newer, service by
     ///   service.
-    /// - When the term of `pace` grows, every service is asked for anew, and what it then says is reported in any case.
-    fn follow(
-        self,
-        wanted: watch::Receiver<Wanted>,
-        pace: watch::Receiver<PollMode>,
-        reports: mpsc::Sender<Report>,
-    ) -> impl Future<Output = ()> + Send;
+    /// - When the term of [`PollMode`] grows, every service is asked for anew, and what it then says is reported in any case.
+    fn follow(self, queue: ReportQueue) -> impl Future<Output = ()> + Send;
 }
 
 /// Either kind of registry, for a caller that decides at run time.
@@ -74,15 +72,10 @@ impl AnyRegistry {
 }
 
 impl Registry for AnyRegistry {
-    async fn follow(
-        self,
-        wanted: watch::Receiver<Wanted>,
-        pace: watch::Receiver<PollMode>,
-        reports: mpsc::Sender<Report>,
-    ) {
+    async fn follow(self, queue: ReportQueue) {
         match self {
-            Self::Http(registry) => registry.follow(wanted, pace, reports).await,
-            Self::Directory(registry) => registry.follow(wanted, pace, reports).await,
+            Self::Http(registry) => registry.follow(queue).await,
+            Self::Directory(registry) => registry.follow(queue).await,
         }
     }
 }

@@ -1,6 +1,6 @@
-//! How eagerly a registry is followed, and from when on its answers count.
+//! The mode of following: how eagerly, and from when on answers count.
 
-/// How eagerly services are asked for. Set by whoever follows; a change takes effect at once.
+/// How eagerly services are asked for. The reader sets it; a change takes effect at once.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PollMode {
     /// Ask less often: nobody acts on the answers now.

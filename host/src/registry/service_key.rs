@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-/// What an empty namespace means to the registry.
+use crate::title::title;
+
+/// The namespace that the registry takes an empty one for.
 const DEFAULT_NAMESPACE: &str = "default";
 
 /// Names a service in the registry. Shown as `namespace/name`.
@@ -27,6 +29,6 @@ impl ServiceKey {
 
 impl fmt::Display for ServiceKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.namespace, self.name)
+        f.write_str(&title(&self.namespace, &self.name))
     }
 }

@@ -1,14 +1,14 @@
-//! What content takes in memory, roughly: so that all services together can be bounded.
+//! The memory that content takes, roughly: so that all services together can be bounded.
 
 use polaris2istio_core::model::{Instance, Service};
 
-/// What all services together may take. An instance as Polaris gives it takes some 1,200 bytes.
+/// The memory that all services together may take. An instance as Polaris gives it takes some 1,200 bytes.
 pub(super) const KEPT_LIMIT: usize = 128 << 20;
 
 /// An allocation's own cost.
 const ALLOCATION: usize = 16;
 
-/// What a service takes.
+/// The memory that a service takes.
 pub(super) fn size(service: &Service) -> usize {
     let instances: usize = service.instances.iter().map(of_instance).sum();
     size_of::<Service>() + pairs(&service.metadata) + instances

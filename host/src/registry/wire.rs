@@ -4,16 +4,17 @@
 //! Fields that no rule could want are not decoded at all, an instance's `service_token` among them. Casing is mixed on the
 //! wire; the names here follow it.
 
-use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::de::{self, Deserialize, Deserializer, IgnoredAny, Visitor};
 use serde::{Deserialize as DeriveDeserialize, Serialize};
 
 use super::ServiceKey;
-use super::bounded::{Instances, Pairs};
+use super::pairs::Pairs;
+use super::wire_instance::Instances;
+use crate::text::{self, NotText};
 
-/// How much is said of what is wrong with a field.
+/// The longest text on a wrong field, in characters.
 const WORDS: usize = 200;
 
 /// The body of a request for a service's instances.
@@ -44,7 +45,6 @@ pub(super) fn request_body(service: &ServiceKey, revision: &str) -> Vec<u8> {
     serde_json::to_vec(&request).unwrap_or_default()
 }
 
-/// An answer.
 #[derive(Debug, DeriveDeserialize)]
 pub(super) struct WireAnswer {
     pub(super) code: Option<u32>,
@@ -62,33 +62,6 @@ pub(super) struct WireService {
     pub(super) name: Option<String>,
     pub(super) revision: Option<String>,
     pub(super) metadata: Option<Pairs>,
-}
-
-/// Text pairs, sorted by key.
-pub(super) type Metadata = BTreeMap<String, Option<String>>;
-
-/// One instance.
-#[derive(Debug, DeriveDeserialize)]
-pub(super) struct WireInstance {
-    pub(super) id: Option<String>,
-    pub(super) host: Option<String>,
-    pub(super) port: Option<u32>,
-    pub(super) protocol: Option<String>,
-    pub(super) version: Option<String>,
-    pub(super) priority: Option<u32>,
-    pub(super) weight: Option<u32>,
-    pub(super) healthy: Option<bool>,
-    pub(super) isolate: Option<bool>,
-    pub(super) location: Option<WireLocation>,
-    pub(super) metadata: Option<Pairs>,
-}
-
-/// Where an instance runs.
-#[derive(Debug, DeriveDeserialize)]
-pub(super) struct WireLocation {
-    pub(super) region: Option<String>,
-    pub(super) zone: Option<String>,
-    pub(super) campus: Option<String>,
 }
 
 /// A value of an enum, which comes as a name or as a number; any value is taken.
@@ -138,7 +111,11 @@ impl<'de> Deserialize<'de> for EnumValue {
 /// Decodes an answer. On failure it is read once more, to find out which field is to blame: the path costs time that a
 /// sound answer should not pay.
 pub(super) fn parse(bytes: &[u8]) -> Result<WireAnswer, ParseError> {
-    serde_json::from_slice(bytes).map_err(|error| locate(bytes, error))
+    let bytes = text::without_mark(bytes);
+    serde_json::from_slice(bytes).map_err(|error| match text::read(bytes) {
+        Err(problem @ NotText::Utf16) => ParseError::Syntax(format!("it is {problem}")),
+        _ => locate(bytes, error),
+    })
 }
 
 /// Why an answer could not be decoded.
@@ -162,7 +139,7 @@ fn locate(bytes: &[u8], error: serde_json::Error) -> ParseError {
     }
 }
 
-/// What may repeat a value or a key of the answer, which may be as long as the answer: its beginning and its end.
+/// The beginning and the end of a text that may repeat a value or a key of the answer, and so be as long as the answer.
 fn shortened(text: impl fmt::Display) -> String {
     let text = text.to_string();
     let half = WORDS / 2;

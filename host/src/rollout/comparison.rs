@@ -1,4 +1,4 @@
-//! What becomes of one case under another module.
+//! The difference that another module makes to one case.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{EndpointChange, JudgedOutcome};
 use crate::istio::{Location, Resolution};
 
-/// How a case fares.
+/// The result of comparing one case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Status {
@@ -16,29 +16,26 @@ pub enum Status {
     Unchanged,
     /// It would hold something else.
     Changed,
-    /// B rejects what A converts.
+    /// B rejects the case, and A converts it.
     NewlyRejected,
-    /// B fails, or gives what the host refuses.
+    /// B fails, or the host refuses its outcome.
     Failed,
 }
 
 /// One case, compared. Diagnostics and content revisions do not count: the entry does not hold them.
 #[derive(Debug, Serialize)]
 pub struct Comparison {
-    /// What was compared, by name.
+    /// The name of the case.
     pub case: String,
-    /// How it fares.
     pub status: Status,
-    /// Endpoints that differ.
     pub endpoints: EndpointChange,
     /// Other fields that differ, as `spec.resolution STATIC -> DNS`.
     pub fields: Vec<String>,
-    /// Why B rejects or fails, or why A did.
+    /// The reasons why B rejects or fails, or why A did.
     pub reasons: Vec<String>,
 }
 
 impl Status {
-    /// In words.
     pub fn words(self) -> &'static str {
         match self {
             Self::Unchanged => "unchanged",
@@ -50,40 +47,42 @@ impl Status {
 }
 
 impl Comparison {
-    /// Compares what two modules say.
+    /// Compares the outcomes of two modules.
     pub fn of(case: String, a: JudgedOutcome, b: JudgedOutcome) -> Self {
         let mut found =
             Self { case, status: Status::Unchanged, endpoints: Default::default(), fields: vec![], reasons: vec![] };
         found.status = match (a, b) {
-            (_, JudgedOutcome::Failed(reason)) => found.because(Status::Failed, [reason]),
+            (_, JudgedOutcome::Failed(reason)) => found.give_reasons(Status::Failed, [reason]),
             (JudgedOutcome::Rejected(_), JudgedOutcome::Rejected(_)) => Status::Unchanged,
-            (JudgedOutcome::Update(_), JudgedOutcome::Rejected(errors)) => found.because(Status::NewlyRejected, errors),
+            (JudgedOutcome::Update(_), JudgedOutcome::Rejected(errors)) => {
+                found.give_reasons(Status::NewlyRejected, errors)
+            }
             (JudgedOutcome::Failed(reason), JudgedOutcome::Rejected(errors)) => {
-                found.because(Status::NewlyRejected, errors.into_iter().chain([format!("A failed: {reason}")]))
+                found.give_reasons(Status::NewlyRejected, errors.into_iter().chain([format!("A failed: {reason}")]))
             }
             (JudgedOutcome::Update(a), JudgedOutcome::Update(b)) => found.compare(&a, &b),
-            // What the entry holds is not known then, so all that B says is new.
+            // The content of the entry is unknown then, so everything that B gives is new.
             (JudgedOutcome::Rejected(errors), JudgedOutcome::Update(b)) => {
                 found.compare(&nothing(), &b);
-                found.because(Status::Changed, errors.into_iter().map(|error| format!("A rejected: {error}")))
+                found.give_reasons(Status::Changed, errors.into_iter().map(|error| format!("A rejected: {error}")))
             }
             (JudgedOutcome::Failed(reason), JudgedOutcome::Update(b)) => {
                 found.compare(&nothing(), &b);
-                found.because(Status::Changed, [format!("A failed: {reason}")])
+                found.give_reasons(Status::Changed, [format!("A failed: {reason}")])
             }
         };
         found
     }
 
-    fn because(&mut self, status: Status, reasons: impl IntoIterator<Item = String>) -> Status {
+    fn give_reasons(&mut self, status: Status, reasons: impl IntoIterator<Item = String>) -> Status {
         self.reasons.extend(reasons);
         status
     }
 
     fn compare(&mut self, a: &Update, b: &Update) -> Status {
         self.endpoints = EndpointChange::of(&a.endpoints, &b.endpoints);
-        self.field("spec.resolution", a.resolution.map(Resolution::from), b.resolution.map(Resolution::from));
-        self.field("spec.location", a.location.map(Location::from), b.location.map(Location::from));
+        self.compare_field("spec.resolution", a.resolution.map(Resolution::from), b.resolution.map(Resolution::from));
+        self.compare_field("spec.location", a.location.map(Location::from), b.location.map(Location::from));
         let ports = |update: &Update| -> BTreeMap<String, String> {
             let target = |port: Option<u32>| port.map(|port| format!(" -> {port}")).unwrap_or_default();
             let port = |port: &Port| {
@@ -94,24 +93,24 @@ impl Comparison {
             };
             update.ports.iter().map(port).collect()
         };
-        self.map(&ports(a), &ports(b));
+        self.compare_maps(&ports(a), &ports(b));
         let annotations = |update: &Update| -> BTreeMap<String, String> {
             let named = |(key, value): &(String, String)| (format!("metadata.annotations[{key}]"), value.clone());
             update.annotations.iter().map(named).collect()
         };
-        self.map(&annotations(a), &annotations(b));
+        self.compare_maps(&annotations(a), &annotations(b));
         if self.endpoints.is_empty() && self.fields.is_empty() { Status::Unchanged } else { Status::Changed }
     }
 
     /// A field that an update may leave as it is.
-    fn field(&mut self, name: &str, a: Option<impl Serialize>, b: Option<impl Serialize>) {
+    fn compare_field(&mut self, name: &str, a: Option<impl Serialize>, b: Option<impl Serialize>) {
         let (a, b) = (words(a), words(b));
         if a != b {
             self.fields.push(format!("{name}: {a} -> {b}"));
         }
     }
 
-    fn map(&mut self, a: &BTreeMap<String, String>, b: &BTreeMap<String, String>) {
+    fn compare_maps(&mut self, a: &BTreeMap<String, String>, b: &BTreeMap<String, String>) {
         let keys: std::collections::BTreeSet<_> = a.keys().chain(b.keys()).collect();
         for key in keys {
             match (a.get(key), b.get(key)) {

@@ -1,7 +1,7 @@
-//! Takes modules as their source gives them, and people's commands; it alone changes which modules are in use.
+//! Receives modules from their source, and commands from the operator; it alone changes which modules are in use.
 //!
-//! Until a change everything happens beside the active module, which goes on whatever becomes of a candidate. The leader
-//! decides and writes it down; other replicas follow what is written.
+//! Until a change everything happens beside the active module, which goes on whatever happens to a candidate. The leader
+//! decides and writes its decision down; other replicas follow what is written.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,47 +15,44 @@ use tracing::{error, info, warn};
 use super::loader::Loader;
 use super::module_set::ModuleSet;
 use super::module_state::{ModuleRecord, ModuleState};
-use super::start::merged;
 use super::{ActiveModules, Command, Engine, Policy};
-use crate::converter::Identity;
-use crate::converter::{LoadedModule, Parameters, ParametersFollower};
+use crate::converter::{Identity, LoadedModule, Parameters, ParametersFollower};
 use crate::source::{Follower, ModuleBytes, SourceNews};
 
-/// A command, and where its answer goes.
+/// A command, and the sender for its answer.
 pub type Request = (Command, oneshot::Sender<Result<Value, String>>);
 
-/// When something that failed for now is tried again.
+/// The wait before something that failed for now is tried again.
 pub(super) const AGAIN: Duration = Duration::from_secs(5);
 
-/// Changes modules.
 pub struct RolloutController {
-    pub(super) live: Arc<ActiveModules>,
+    pub(super) modules: Arc<ActiveModules>,
     pub(super) loader: Loader,
     source: Follower,
     flags: Parameters,
     file: Option<ParametersFollower>,
     pub(super) policy: Policy,
-    /// The active module is one that nobody approved: the approved one is lost.
+    /// Whether the approved module is lost, so that the active one is not approved.
     pub(super) lost: bool,
     pub(super) leads: watch::Receiver<bool>,
     requests: mpsc::Receiver<Request>,
     pub(super) engine: Option<Arc<dyn Engine>>,
-    /// What the source has.
+    /// The module that the source has.
     pub(super) offered: Option<ModuleBytes>,
-    /// What is set for it.
+    /// The parameters that are set for it.
     pub(super) parameters: Parameters,
     /// The candidate that was compared last.
     pub(super) candidate: Option<Arc<LoadedModule>>,
-    /// When to look at the offer again.
+    /// The time to evaluate the offered module again.
     pub(super) again: Option<Instant>,
-    /// Why the module was rolled back, until that is written down.
+    /// The reason for a roll-back that is not written down yet.
     pub(super) unwritten: Option<String>,
 }
 
 impl RolloutController {
     #[allow(clippy::too_many_arguments, reason = "made in one place, of parts that belong to nobody else")]
     pub(super) fn new(
-        live: Arc<ActiveModules>,
+        modules: Arc<ActiveModules>,
         loader: Loader,
         source: Follower,
         flags: Parameters,
@@ -65,9 +62,9 @@ impl RolloutController {
         leads: watch::Receiver<bool>,
         requests: mpsc::Receiver<Request>,
     ) -> Self {
-        let parameters = live.active().identity().parameters();
+        let parameters = modules.active().identity().parameters();
         Self {
-            live,
+            modules,
             loader,
             source,
             flags,
@@ -92,36 +89,36 @@ impl RolloutController {
         if self.file.is_none() {
             self.parameters = merged(&self.flags, None);
         }
-        let live = Arc::clone(&self.live);
+        let modules = Arc::clone(&self.modules);
         let mut state = self.loader.keeper.document();
         loop {
             let due = self.due();
             tokio::select! {
-                news = self.source.next() => self.news(news).await,
+                news = self.source.next() => self.handle_news(news).await,
                 file = next(&mut self.file) => {
                     self.parameters = merged(&self.flags, Some(&file));
-                    self.consider().await;
+                    self.evaluate().await;
                 }
                 Some((command, reply)) = self.requests.recv() => {
-                    // Who asked may be gone.
-                    let _ = reply.send(self.obey(command).await);
+                    // The caller may be gone.
+                    let _ = reply.send(self.carry_out(command).await);
                 }
-                () = live.struck_out() => self.struck_out().await,
-                () = sleep_until(due) => self.is_due().await,
-                Ok(()) = state.changed() => self.follow().await,
+                () = modules.until_struck_out() => self.roll_back_failing().await,
+                () = sleep_until(due) => self.handle_due().await,
+                Ok(()) = state.changed() => self.follow_leader().await,
                 Ok(()) = self.leads.changed() => {
-                    self.follow().await;
-                    self.consider().await;
+                    self.follow_leader().await;
+                    self.evaluate().await;
                 }
             }
         }
     }
 
-    async fn news(&mut self, news: SourceNews) {
+    async fn handle_news(&mut self, news: SourceNews) {
         match news {
             SourceNews::Module(candidate) => {
                 self.offered = Some(candidate);
-                self.consider().await;
+                self.evaluate().await;
             }
             SourceNews::Failed(error) => warn!("{error}; the module in use goes on"),
             SourceNews::Recovered => info!("the module's source can be read again"),
@@ -129,87 +126,87 @@ impl RolloutController {
     }
 
     fn due(&self) -> Option<Instant> {
-        let canary = self.ledger().canary.map(|canary| {
+        let canary = self.module_state().canary.map(|canary| {
             let left = canary.until.duration_since(Timestamp::now());
             Instant::now() + Duration::try_from(left).unwrap_or_default()
         });
-        // What failed for now is not tried before its time, whatever is due.
+        // A step that failed for now is not tried before its time, whatever is due.
         self.again.or(canary.filter(|_| *self.leads.borrow()))
     }
 
-    async fn is_due(&mut self) {
+    async fn handle_due(&mut self) {
         if let Err(error) = self.write_roll_back().await {
-            return warn!("a roll-back is not written down yet: {error}");
+            return warn!("roll-back not recorded yet: {error}");
         }
-        let ended = self.ledger().canary.filter(|canary| canary.until <= Timestamp::now());
-        let rules = self.live.lineup().canary.as_ref().map(|(rules, _)| Arc::clone(rules));
-        match (ended, rules) {
-            (Some(canary), Some(rules)) if **rules.identity() == canary.rules.identity => {
+        let ended = self.module_state().canary.filter(|canary| canary.until <= Timestamp::now());
+        let module = self.modules.module_set().canary.as_ref().map(|(module, _)| Arc::clone(module));
+        match (ended, module) {
+            (Some(canary), Some(module)) if **module.identity() == canary.module.identity => {
                 let detail = format!("its trial on {} of the entries is over", canary.share);
-                if self.switch(rules, detail).await.is_err() {
+                if self.switch(module, detail).await.is_err() {
                     self.again = Some(Instant::now() + AGAIN);
                 }
             }
-            _ => self.consider().await,
+            _ => self.evaluate().await,
         }
     }
 
-    /// The newest module fails too often: back, without asking anybody.
-    async fn struck_out(&mut self) {
+    /// Rolls back the newest module, which fails too often, without asking the operator.
+    async fn roll_back_failing(&mut self) {
         if !*self.leads.borrow() {
             return;
         }
         let reason = "it failed, or rejected what the one before converts, too often";
         if let Err(problem) = self.roll_back(reason).await {
-            error!("the active module fails too often, and it cannot be taken back: {problem}");
+            error!("the active module fails too often, and it cannot be rolled back: {problem}");
         }
     }
 
-    /// Takes over what the leader decided.
-    async fn follow(&mut self) {
-        let ledger = self.ledger();
-        let Some(active) = &ledger.active else { return };
-        let lineup = self.live.lineup();
-        let canary = ledger.canary.as_ref().map(|canary| &canary.rules.identity);
-        let present = lineup.canary.as_ref().map(|(rules, _)| &**rules.identity());
-        let same = **lineup.active.identity() == active.identity && present == canary;
-        // A leader without an approved module decides by itself; and what it undid stays undone until that is written down.
+    /// Follows the leader's decision.
+    async fn follow_leader(&mut self) {
+        let state = self.module_state();
+        let Some(active) = &state.active else { return };
+        let set = self.modules.module_set();
+        let canary = state.canary.as_ref().map(|canary| &canary.module.identity);
+        let present = set.canary.as_ref().map(|(module, _)| &**module.identity());
+        let same = **set.active.identity() == active.identity && present == canary;
+        // A leader without an approved module decides by itself. A roll-back of its own stays in force until it is written down.
         let decides = *self.leads.borrow() && (self.lost || self.unwritten.is_some());
         if decides || (same && !self.lost) {
             return;
         }
-        let Some(rules) = self.get(&active.identity).await else {
+        let Some(module) = self.find_or_load(&active.identity).await else {
             error!(module = %active.identity, "the active module is not to be had here: this replica cannot write");
-            return self.missing(true);
+            return self.set_module_missing(true);
         };
-        let canary = match &ledger.canary {
-            Some(canary) => self.get(&canary.rules.identity).await.map(|rules| (rules, canary.share)),
+        let canary = match &state.canary {
+            Some(canary) => self.find_or_load(&canary.module.identity).await.map(|module| (module, canary.share)),
             None => None,
         };
-        let previous = (rules.identity() != lineup.active.identity())
-            .then(|| (Arc::clone(&lineup.active), std::time::Instant::now() + self.policy.probation));
-        let previous = previous.or_else(|| lineup.previous.clone());
+        let previous = (module.identity() != set.active.identity())
+            .then(|| (Arc::clone(&set.active), std::time::Instant::now() + self.policy.probation));
+        let previous = previous.or_else(|| set.previous.clone());
         let previous = previous.filter(|_| !self.lost);
-        self.live.install(ModuleSet { canary, previous, ..ModuleSet::of(rules) });
+        self.modules.install(ModuleSet { canary, previous, ..ModuleSet::of(module) });
         self.lost = false;
-        self.missing(false);
+        self.set_module_missing(false);
         self.requeue_all();
     }
 
-    /// A module that is in use, offered or kept.
-    pub(super) async fn get(&self, identity: &Identity) -> Option<Arc<LoadedModule>> {
-        let lineup = self.live.lineup();
-        if let Some(rules) = lineup.find(identity) {
-            return Some(Arc::clone(rules));
+    /// Finds a module that is in use, offered or kept, and loads it.
+    pub(super) async fn find_or_load(&self, identity: &Identity) -> Option<Arc<LoadedModule>> {
+        let set = self.modules.module_set();
+        if let Some(module) = set.find(identity) {
+            return Some(Arc::clone(module));
         }
         let offered = self.offered.clone().filter(|offered| offered.digest == identity.module);
         match offered {
-            Some(offered) => super::loader::compile(&lineup.active, offered, identity.parameters()).await.ok(),
-            None => self.loader.load(identity, &lineup.active).await,
+            Some(offered) => super::loader::compile(&set.active, offered, identity.parameters()).await.ok(),
+            None => self.loader.load(identity, &set.active).await,
         }
     }
 
-    pub(super) fn ledger(&self) -> ModuleState {
+    pub(super) fn module_state(&self) -> ModuleState {
         self.loader.keeper.document().borrow().module.clone()
     }
 
@@ -219,23 +216,31 @@ impl RolloutController {
         }
     }
 
-    pub(super) fn missing(&self, missing: bool) {
+    pub(super) fn set_module_missing(&self, missing: bool) {
         if let Some(engine) = &self.engine {
             engine.module_missing(missing);
         }
     }
 }
 
-/// A module as it is written down.
-pub(super) fn named(rules: &LoadedModule, since: Timestamp) -> ModuleRecord {
-    let info = rules.info();
+/// The record of a module in the shared state.
+pub(super) fn record(module: &LoadedModule, since: Timestamp) -> ModuleRecord {
+    let info = module.info();
     ModuleRecord {
-        identity: (**rules.identity()).clone(),
+        identity: (**module.identity()).clone(),
         name: info.name.clone(),
         version: info.version.clone(),
-        origin: rules.origin().into(),
+        origin: module.origin().into(),
         since,
     }
+}
+
+/// Merges parameters: those given by flags, the host's own among them, count before those of the file.
+pub(super) fn merged(flags: &Parameters, file: Option<&Parameters>) -> Parameters {
+    let own = file.into_iter().flatten().filter(|(key, _)| !flags.iter().any(|(known, _)| known == key));
+    let mut all: Parameters = flags.iter().chain(own).cloned().collect();
+    all.sort();
+    all
 }
 
 async fn next(file: &mut Option<ParametersFollower>) -> Parameters {

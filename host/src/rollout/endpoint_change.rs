@@ -1,25 +1,22 @@
-//! The difference of two lists of endpoints, as people speak of it: what comes, what goes, what is altered.
+//! The difference of two lists of endpoints, in words for the operator: added, removed, altered.
 
 use std::collections::BTreeMap;
 
 use polaris2istio_core::model::Endpoint;
 use serde::Serialize;
 
-/// Endpoints that differ. Which instances one stands for does not count.
+/// Endpoints that differ. The instances that an endpoint stands for do not count.
 #[derive(Debug, Default, Serialize)]
 pub struct EndpointChange {
-    /// Those that come.
     pub added: Vec<Endpoint>,
-    /// Those that go.
     pub removed: Vec<Endpoint>,
-    /// Those of the same address and port numbers with something else about them.
+    /// Endpoints of the same address and port numbers that differ in something else.
     pub altered: Vec<Altered>,
 }
 
-/// One endpoint, as it is and as it would be.
+/// An endpoint that changes, as it is and as it would be.
 #[derive(Debug, Serialize)]
 pub struct Altered {
-    /// As it is.
     pub before: Endpoint,
     /// As it would be.
     pub after: Endpoint,
@@ -46,7 +43,6 @@ impl EndpointChange {
         change
     }
 
-    /// Whether nothing differs.
     pub fn is_empty(&self) -> bool {
         self.added.is_empty() && self.removed.is_empty() && self.altered.is_empty()
     }
@@ -66,7 +62,7 @@ fn differ(a: &Endpoint, b: &Endpoint) -> bool {
 }
 
 impl Altered {
-    /// What differs, as `weight 100 -> 10`.
+    /// The differences, as `weight 100 -> 10`.
     pub fn parts(&self) -> String {
         let Self { before, after } = self;
         let mut parts = Vec::new();

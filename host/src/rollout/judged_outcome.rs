@@ -1,45 +1,44 @@
-//! What a module makes of an entry that holds nothing of its doing yet, after the host's own checks.
+//! The outcome of a module for an entry that holds nothing of its making yet, after the host's own checks.
 
 use polaris2istio_core::model::{Outcome, Request, Severity, Update, Verdict};
 
-use crate::converter::breach;
-use crate::converter::{CallError, LoadedModule};
+use crate::converter::{CallError, LoadedModule, breach};
 use crate::istio::ServiceEntry;
 use crate::plan::AddressRule;
 
-/// A module's answer, as it would fare.
+/// A module's answer, with the host's judgement.
 #[derive(Debug)]
 pub enum JudgedOutcome {
     /// It would be written.
     Update(Update),
     /// The entry would be left as it is; with the errors.
     Rejected(Vec<String>),
-    /// The entry would be left as it is, through a fault of the module; with the reason, which is the module's own or the
-    /// host's, that would refuse what it gave.
+    /// The entry would be left as it is, through a fault of the module. The reason is the module's own, or that of the host,
+    /// which would refuse the outcome.
     Failed(String),
 }
 
 impl JudgedOutcome {
-    /// Asks a module, more than once, since a part of the contract shows only then.
-    pub fn of(converter: &LoadedModule, request: &Request, live: &ServiceEntry, addresses: &AddressRule) -> Self {
-        Self::checked(converter, request, converter.ask(request), live, addresses)
+    /// Asks a module. It asks more than once, since a part of the contract shows only then.
+    pub fn of(module: &LoadedModule, request: &Request, live: &ServiceEntry, addresses: &AddressRule) -> Self {
+        Self::checked(module, request, module.ask(request), live, addresses)
     }
 
-    /// The same for a module that gave its first answer already.
+    /// Judges a module that gave its first answer already.
     pub(super) fn checked(
-        converter: &LoadedModule,
+        module: &LoadedModule,
         request: &Request,
         answer: Result<Outcome, CallError>,
         live: &ServiceEntry,
         addresses: &AddressRule,
     ) -> Self {
-        match answer.as_ref().ok().and_then(|outcome| breach(converter, request, outcome, live, addresses)) {
+        match answer.as_ref().ok().and_then(|outcome| breach(module, request, outcome, live, addresses)) {
             Some(breach) => Self::Failed(format!("breaks the contract: {breach}")),
             None => Self::judged(answer),
         }
     }
 
-    /// The answer itself, where it is known to keep the contract.
+    /// The answer itself, if it is known to keep the contract.
     pub(super) fn judged(answer: Result<Outcome, CallError>) -> Self {
         let outcome = match answer {
             Ok(outcome) => outcome,

@@ -1,20 +1,19 @@
-//! Finds modules that were in use, and compiles candidates, beside the calls that run.
+//! Finds modules that were in use, and compiles candidates, beside the running calls.
 
 use std::sync::Arc;
 
 use tracing::warn;
 
 use super::SharedState;
-use crate::converter::Identity;
-use crate::converter::{LoadError, LoadedModule, Parameters};
+use crate::converter::{Identity, LoadError, LoadedModule, Parameters};
 use crate::digest::Digest;
 use crate::source::{Cache, ModuleBytes};
 use crate::state::Keeper;
 
-/// How much lower than others the thread's priority is that compiles and compares: a change must not delay what runs.
+/// The nice value of the thread that compiles and compares: a change of modules must not delay the running calls.
 const NICE: i32 = 10;
 
-/// The ways to a module.
+/// The places in which modules are found.
 pub(super) struct Loader {
     pub(super) keeper: Arc<Keeper<SharedState>>,
     pub(super) cache: Option<Cache>,
@@ -22,7 +21,7 @@ pub(super) struct Loader {
 }
 
 impl Loader {
-    /// A module that was in use: from this binary, the cache or the shared state.
+    /// Finds a module that was in use: in this binary, the cache or the shared state.
     pub(super) async fn find(&self, digest: Digest) -> Option<ModuleBytes> {
         let embedded = ModuleBytes::embedded();
         if embedded.digest == digest {
@@ -36,11 +35,11 @@ impl Loader {
         Some(ModuleBytes::new(bytes, format!("kept {digest}")))
     }
 
-    /// A module of an identity, compiled for the sandbox of another one; none where it is not to be had or unfit by now.
+    /// Finds a module and compiles it for the sandbox of another one. `None` if it is not found, or unfit by now.
     pub(super) async fn load(&self, identity: &Identity, beside: &Arc<LoadedModule>) -> Option<Arc<LoadedModule>> {
-        let candidate = self.find(identity.module).await?;
-        match compile(beside, candidate, identity.parameters()).await {
-            Ok(rules) => Some(rules),
+        let bytes = self.find(identity.module).await?;
+        match compile(beside, bytes, identity.parameters()).await {
+            Ok(module) => Some(module),
             Err(error) => {
                 warn!("a module that was in use cannot be loaded any more: {error}");
                 None
@@ -48,37 +47,37 @@ impl Loader {
         }
     }
 
-    /// Keeps a module that is about to be used, for the next start.
-    pub(super) fn keep(&self, rules: &LoadedModule) {
-        let candidate = rules.candidate();
+    /// Keeps a module in the cache for the next start.
+    pub(super) fn keep(&self, module: &LoadedModule) {
+        let bytes = module.bytes();
         if let Some(cache) = &self.cache
-            && let Err(error) = cache.keep_module(candidate.digest, &candidate.bytes)
+            && let Err(error) = cache.keep_module(bytes.digest, &bytes.bytes)
         {
             warn!("module cache: {error}; after a restart the module has to come from its source");
         }
     }
 }
 
-/// Checks and compiles a candidate beside the calls that run, on a thread of low priority.
+/// Checks and compiles a module beside the running calls, on a thread of low priority.
 ///
 /// # Errors
 ///
 /// It is no module of ours.
 pub async fn compile(
     beside: &Arc<LoadedModule>,
-    candidate: ModuleBytes,
+    bytes: ModuleBytes,
     parameters: Parameters,
 ) -> Result<Arc<LoadedModule>, LoadError> {
     let beside = Arc::clone(beside);
-    let compiled = aside(move || beside.beside(&candidate, parameters)).await;
+    let compiled = aside(move || beside.beside(&bytes, parameters)).await;
     compiled.unwrap_or_else(|detail| Err(LoadError::Sandbox { detail })).map(Arc::new)
 }
 
-/// Does work on a thread of its own with a low priority.
+/// Runs work on a thread of its own with a low priority.
 pub(super) async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, String> {
     let (sender, receiver) = tokio::sync::oneshot::channel();
     let thread = move || {
-        // On Linux a thread has a priority of its own. Where it cannot be lowered, the work is done all the same.
+        // On Linux a thread has a priority of its own. If it cannot be lowered, the work is done all the same.
         let _ = rustix::process::nice(NICE);
         let _ = sender.send(work());
     };

@@ -1,10 +1,11 @@
-//! Changes the module while everything runs: a candidate is compared with the active module over every entry, taken or
-//! left for a person to decide, tried on a share of the entries where that is wanted, and taken back when it fails.
+//! Changes the module while everything runs: a candidate is compared with the active module over every entry. It becomes
+//! active or is left to the operator, is tried on a share of the entries if that is wanted, and is rolled back if it fails.
 //!
 //! The engine knows none of this: it sees one [`ActiveModules::convert`].
 
 mod active_modules;
-mod commands;
+mod carry_out;
+mod command;
 mod comparison;
 mod controller;
 mod endpoint_change;
@@ -19,7 +20,7 @@ mod shadow;
 mod shared_state;
 mod start;
 
-pub use commands::Command;
+pub use command::Command;
 pub use comparison::{Comparison, Status};
 pub use endpoint_change::{Altered, EndpointChange, line};
 

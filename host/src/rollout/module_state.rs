@@ -1,5 +1,5 @@
-//! What is known of modules beyond one process: which one is active, which ones were refused, and what happened. All
-//! replicas read it, and the leader alone changes it.
+//! The state of modules beyond one process: the active one, the refused ones, and the history. All replicas read it, and
+//! the leader alone changes it.
 
 use std::collections::VecDeque;
 
@@ -28,30 +28,30 @@ pub struct ModuleState {
     /// Is tried on a share of the entries.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub canary: Option<Canary>,
-    /// Waits for a person. One that cannot be read is compared anew.
+    /// Waits for the operator. A record that cannot be read is left out, and the candidate compared anew.
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "lenient::option")]
     pub candidate: Option<PendingApproval>,
-    /// Are not taken up again by themselves.
+    /// Modules that are not proposed again by themselves.
     pub refused: Vec<Refused>,
-    /// The last that happened, the oldest first.
+    /// The last events, the oldest first.
     #[serde(deserialize_with = "lenient::list")]
     pub history: VecDeque<ModuleEvent>,
 }
 
-/// A module with its parameters, for machines and people.
+/// A module with its parameters, for programs and the operator.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ModuleRecord {
-    /// What it is known by.
+    /// The identity of the module.
     #[serde(flatten)]
     pub identity: Identity,
     /// Its name, as it says.
     pub name: String,
     /// Its version, as it says.
     pub version: String,
-    /// Where it came from.
+    /// The origin of its bytes.
     pub origin: String,
-    /// When it became what it is.
+    /// The time since which it has its present role.
     pub since: Timestamp,
 }
 
@@ -59,73 +59,65 @@ pub struct ModuleRecord {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Canary {
-    /// Which.
     #[serde(flatten)]
-    pub rules: ModuleRecord,
+    pub module: ModuleRecord,
     /// Its share of the entries.
     pub share: Percent,
-    /// When it gets all.
+    /// The time when it gets all entries.
     pub until: Timestamp,
 }
 
-/// A module that waits for a person.
+/// A module that waits for the operator's decision.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PendingApproval {
-    /// Which.
     #[serde(flatten)]
-    pub rules: ModuleRecord,
-    /// Why it was not taken.
+    pub module: ModuleRecord,
+    /// The reasons why it was not made active.
     pub objections: Vec<String>,
-    /// What it would change.
+    /// The changes that it would make.
     pub report: Report,
 }
 
-/// A module that is not taken up again by itself.
+/// A module that is not proposed again by itself.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Refused {
-    /// Which.
     #[serde(flatten)]
     pub identity: Identity,
-    /// Why.
     pub reason: String,
-    /// When.
     pub at: Timestamp,
 }
 
-/// Something that happened.
+/// An event in the life of a module.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ModuleEvent {
-    /// When.
     pub at: Timestamp,
-    /// What.
     pub what: ModuleEventKind,
-    /// To which module.
     #[serde(flatten)]
     pub identity: Identity,
-    /// Where that came from.
+    /// The origin of that module's bytes.
     pub origin: String,
-    /// Why, or what it changed.
+    /// The reason, or the changes.
     pub detail: String,
 }
 
-/// What can happen to a module.
+/// The kinds of events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ModuleEventKind {
-    /// It is the first.
+    /// It is the first module.
     Installed,
-    /// It waits for a person.
+    /// It waits for the operator.
     Waits,
     /// It is tried on a share of the entries.
     Canary,
     /// It became the active one.
     Switched,
-    /// It was left for the one before.
+    /// It was rolled back to the previous one.
     RolledBack,
-    /// A person does not want it.
+    /// The operator rejected it.
     Rejected,
     /// It cannot be loaded.
     Unfit,
@@ -134,7 +126,7 @@ pub enum ModuleEventKind {
 }
 
 impl ModuleState {
-    /// Notes something.
+    /// Adds an event to the history.
     pub(super) fn note(
         &mut self,
         what: ModuleEventKind,
@@ -149,45 +141,50 @@ impl ModuleState {
         }
     }
 
-    fn note_named(&mut self, what: ModuleEventKind, rules: &ModuleRecord, detail: String, at: Timestamp) {
-        self.note(what, rules.identity.clone(), rules.origin.clone(), detail, at);
+    fn note_record(&mut self, what: ModuleEventKind, module: &ModuleRecord, detail: String, at: Timestamp) {
+        self.note(what, module.identity.clone(), module.origin.clone(), detail, at);
     }
 
-    /// Notes the very first module.
-    pub(super) fn install(&mut self, rules: ModuleRecord) {
-        self.note_named(ModuleEventKind::Installed, &rules, String::new(), rules.since);
-        self.active = Some(rules);
+    /// Records the very first module.
+    pub(super) fn install(&mut self, module: ModuleRecord) {
+        self.note_record(ModuleEventKind::Installed, &module, String::new(), module.since);
+        self.active = Some(module);
     }
 
     /// Makes a module the active one.
-    pub(super) fn switch(&mut self, rules: ModuleRecord, detail: String) {
-        self.note_named(ModuleEventKind::Switched, &rules, detail, rules.since);
-        self.pardon(&rules.identity);
+    pub(super) fn switch(&mut self, module: ModuleRecord, detail: String) {
+        self.note_record(ModuleEventKind::Switched, &module, detail, module.since);
+        self.pardon(&module.identity);
         (self.candidate, self.canary) = (None, None);
-        self.previous = self.active.replace(rules);
+        self.previous = self.active.replace(module);
     }
 
     /// Puts a module on trial.
-    pub(super) fn try_out(&mut self, canary: Canary, detail: String) {
-        self.note_named(ModuleEventKind::Canary, &canary.rules, detail, canary.rules.since);
+    pub(super) fn start_canary(&mut self, canary: Canary, detail: String) {
+        self.note_record(ModuleEventKind::Canary, &canary.module, detail, canary.module.since);
         self.candidate = None;
         self.canary = Some(canary);
     }
 
-    /// Lets a module wait for a person.
-    pub(super) fn wait(&mut self, waiting: PendingApproval) {
-        let known = self.candidate.as_ref().is_some_and(|known| known.rules.identity == waiting.rules.identity);
+    /// Lets a module wait for the operator.
+    pub(super) fn await_approval(&mut self, pending: PendingApproval) {
+        let known = self.candidate.as_ref().is_some_and(|known| known.module.identity == pending.module.identity);
         if !known {
-            self.note_named(ModuleEventKind::Waits, &waiting.rules, waiting.objections.join("; "), waiting.rules.since);
+            self.note_record(
+                ModuleEventKind::Waits,
+                &pending.module,
+                pending.objections.join("; "),
+                pending.module.since,
+            );
         }
-        self.candidate = Some(waiting);
+        self.candidate = Some(pending);
     }
 
-    /// Leaves the canary, or else the active module for the one before. Returns which was left, and whether there was one to
-    /// leave.
+    /// Leaves the canary, or else the active module for the previous one. Returns the module that was left; `None` if there
+    /// was none to leave.
     pub(super) fn roll_back(&mut self, reason: &str, at: Timestamp) -> Option<ModuleRecord> {
         let left = match self.canary.take() {
-            Some(canary) => canary.rules,
+            Some(canary) => canary.module,
             None => {
                 let previous = self.previous.take()?;
                 self.active.replace(ModuleRecord { since: at, ..previous })?
@@ -197,32 +194,32 @@ impl ModuleState {
         Some(left)
     }
 
-    /// Drops the candidate, or the canary, as a person wishes.
+    /// Drops the candidate, or the canary, by the operator's wish.
     pub(super) fn reject(&mut self, reason: &str, at: Timestamp) -> Option<ModuleRecord> {
-        let candidate = self.candidate.take().map(|waiting| waiting.rules);
-        let rules = candidate.or_else(|| self.canary.take().map(|canary| canary.rules))?;
-        self.refuse(&rules, ModuleEventKind::Rejected, reason, at);
-        Some(rules)
+        let candidate = self.candidate.take().map(|pending| pending.module);
+        let module = candidate.or_else(|| self.canary.take().map(|canary| canary.module))?;
+        self.refuse(&module, ModuleEventKind::Rejected, reason, at);
+        Some(module)
     }
 
-    /// Forgets a candidate or canary that its source does not have any more.
+    /// Drops a candidate or canary that its source does not have any more.
     pub(super) fn withdraw(&mut self, at: Timestamp) {
-        let candidate = self.candidate.take().map(|waiting| waiting.rules);
-        let canary = self.canary.take().map(|canary| canary.rules);
-        for rules in candidate.into_iter().chain(canary) {
-            self.note_named(ModuleEventKind::Withdrawn, &rules, String::new(), at);
+        let candidate = self.candidate.take().map(|pending| pending.module);
+        let canary = self.canary.take().map(|canary| canary.module);
+        for module in candidate.into_iter().chain(canary) {
+            self.note_record(ModuleEventKind::Withdrawn, &module, String::new(), at);
         }
     }
 
-    /// Why a module is not taken up by itself, if it is not.
+    /// The refusal of a module; `None` if it was not refused.
     pub(super) fn refusal(&self, identity: &Identity) -> Option<&Refused> {
         self.refused.iter().find(|refused| refused.identity == *identity)
     }
 
-    fn refuse(&mut self, rules: &ModuleRecord, what: ModuleEventKind, reason: &str, at: Timestamp) {
-        self.note_named(what, rules, reason.into(), at);
-        self.pardon(&rules.identity);
-        self.refused.push(Refused { identity: rules.identity.clone(), reason: reason.into(), at });
+    fn refuse(&mut self, module: &ModuleRecord, what: ModuleEventKind, reason: &str, at: Timestamp) {
+        self.note_record(what, module, reason.into(), at);
+        self.pardon(&module.identity);
+        self.refused.push(Refused { identity: module.identity.clone(), reason: reason.into(), at });
         if self.refused.len() > REFUSED {
             self.refused.remove(0);
         }

@@ -1,4 +1,4 @@
-//! Whether a candidate may become the active module by itself.
+//! Decides whether a candidate may become the active module by itself.
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -6,43 +6,43 @@ use std::time::Duration;
 use super::Report;
 use crate::percent::Percent;
 
-/// How modules are changed.
+/// The rules for changing modules.
 #[derive(Clone, Debug)]
 pub struct Policy {
-    /// Who decides, and on how much at first.
+    /// The way of deciding, and the share of entries to begin with.
     pub decision: Decision,
-    /// The largest share of all endpoints that may go without a person being asked.
+    /// The largest share of all endpoints that may go without the operator being asked.
     pub most_removed: Percent,
-    /// How long a canary is tried before it gets all entries.
+    /// The time for which a canary is tried before it gets all entries.
     pub canary_time: Duration,
-    /// Calls of a new module that may fail, or reject what the one before accepts, before it is taken back.
+    /// The calls of a new module that may fail, or reject an entry that the previous one accepts, before it is rolled back.
     pub most_failures: u32,
-    /// How long a new module is held to what the one before did.
+    /// The time for which a new module is compared with the previous one.
     pub probation: Duration,
 }
 
-/// Who decides.
+/// The way of deciding on a candidate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decision {
-    /// The report, within limits; a person where it passes them.
+    /// By the report while it is within the limits, else by the operator.
     Auto,
-    /// Always a person.
+    /// Always by the operator.
     Review,
     /// As [`Self::Auto`], but on this share of the entries first.
     Canary(Percent),
 }
 
-/// Why a candidate waits.
+/// The reasons why a candidate waits.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Objections {
-    /// Those that a person has to weigh.
+    /// Reasons that the operator has to weigh.
     pub(super) standing: Vec<String>,
-    /// Those that may be over by themselves: then the comparison is made again.
+    /// Reasons that may pass by themselves: then the comparison is made again.
     pub(super) passing: Vec<String>,
 }
 
 impl Policy {
-    /// Why a person has to decide; nothing where the candidate may be taken.
+    /// The reasons why the operator has to decide; none if the candidate may become active by itself.
     pub(super) fn objections(&self, report: &Report) -> Objections {
         let Report { entries, rejected, failed, endpoints, removed, uncompared, .. } = report;
         let mut standing = Vec::new();

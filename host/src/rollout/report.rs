@@ -1,4 +1,4 @@
-//! What a candidate would change, over all entries: what a person reads before he lets it.
+//! The changes that a candidate would make over all entries: the report that the operator reads before promoting it.
 
 use std::fmt;
 
@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{Comparison, Status};
 
-/// Entries that are named in a report: one of ten thousand is read by nobody, and has to fit into a ConfigMap.
+/// The most entries that a report names: ten thousand would be too many to read, and the report has to fit into a
+/// ConfigMap.
 const NAMED: usize = 10;
 
 /// The comparison of two modules over all entries.
@@ -15,7 +16,7 @@ const NAMED: usize = 10;
 pub struct Report {
     /// Entries that were compared.
     pub entries: usize,
-    /// Entries that could not be, or not yet.
+    /// Entries that could not be compared, or not yet.
     pub uncompared: usize,
     /// Entries that would hold the same.
     pub unchanged: usize,
@@ -41,13 +42,12 @@ pub struct Report {
     pub candidate_call_us: u64,
 }
 
-/// What a candidate would change on one entry.
+/// The changes that a candidate would make to one entry.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct EntryChange {
     /// `namespace/name`.
     pub entry: String,
-    /// How it fares.
     pub status: Status,
     /// Endpoints that would come.
     pub added: usize,
@@ -55,12 +55,12 @@ pub struct EntryChange {
     pub removed: usize,
     /// Endpoints that would be other than they are.
     pub altered: usize,
-    /// Other fields that differ, and why the candidate gives nothing where it does not.
+    /// Other fields that differ, and the reasons if the candidate gives no outcome.
     pub notes: Vec<String>,
 }
 
 impl Report {
-    /// Adds one entry that holds so many endpoints now.
+    /// Adds one entry, with the number of endpoints that it holds now.
     pub(super) fn add(&mut self, comparison: Comparison, endpoints: usize) {
         self.entries += 1;
         self.endpoints += endpoints;
@@ -84,11 +84,11 @@ impl Report {
         self.removed += change.removed;
         self.altered += change.altered;
         if status != Status::Unchanged {
-            self.name(change);
+            self.list_largest(change);
         }
     }
 
-    fn name(&mut self, change: EntryChange) {
+    fn list_largest(&mut self, change: EntryChange) {
         let size = |change: &EntryChange| {
             let gives_nothing = matches!(change.status, Status::Failed | Status::NewlyRejected);
             (gives_nothing, change.removed, change.added + change.altered)
@@ -99,7 +99,7 @@ impl Report {
     }
 }
 
-/// In one line, for a log.
+/// The report in one line, for a log.
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { entries, uncompared, unchanged, changed, rejected, failed, .. } = self;

@@ -11,61 +11,60 @@ use crate::converter::LoadedModule;
 use crate::istio::ServiceEntry;
 use crate::plan::AddressRule;
 
-/// A candidate that fails this often is not tried any further: each try of one that hangs takes its whole time-out.
+/// The failures after which a candidate is not tried any further: each try of one that hangs takes its whole time-out.
 const FAILURES: usize = 10;
-/// A comparison ends in this time, whatever it has seen by then.
+/// The longest time of a comparison, whatever it has seen by then.
 const LONGEST: Duration = Duration::from_secs(120);
 
-/// What a change of modules needs of the engine.
+/// The services that a change of modules needs of the engine.
 pub trait Engine: Send + Sync {
     /// All entries as they are now.
-    fn subjects(&self) -> EntrySnapshots;
-    /// Looks at all entries anew.
+    fn entry_snapshots(&self) -> EntrySnapshots;
+    /// Reconciles all entries anew.
     fn requeue_all(&self);
-    /// A person has looked at what the next module does, and wants it so.
+    /// Notes that the operator has seen the changes of the next module, and wants them.
     fn promoted(&self);
-    /// Lets writes go, or stops them: the module that would give them is not approved.
+    /// Lets writes go on, or stops them because the module that would give them is not approved.
     fn module_missing(&self, missing: bool);
 }
 
-/// All entries.
 #[derive(Clone, Default)]
 pub struct EntrySnapshots {
-    /// Those whose service is known.
+    /// Entries whose service is known.
     pub known: Vec<EntrySnapshot>,
-    /// Others, of which more will be known soon.
+    /// The number of other entries, whose services may be known soon.
     pub unknown: usize,
     /// The addresses that endpoints may have.
     pub addresses: AddressRule,
 }
 
-/// An entry and what its service lists.
+/// An entry with the instances of its service.
 #[derive(Clone)]
 pub struct EntrySnapshot {
     /// The entry as it is.
     pub live: Arc<ServiceEntry>,
-    /// What the registry listed last.
+    /// The registry's last answer.
     pub service: Arc<Service>,
 }
 
-/// Compares a candidate with the active module or, where that is lost, with what the entries hold. It blocks; each
-/// comparison of an entry takes one slot of the sandbox.
+/// Compares a candidate with the active module or, if that is lost, with the content of the entries. It blocks. Each
+/// comparison of an entry uses one slot of the sandbox.
 pub(super) fn shadow(
     runtime: &Handle,
     active: Option<&LoadedModule>,
     candidate: &LoadedModule,
-    subjects: &EntrySnapshots,
+    snapshots: &EntrySnapshots,
 ) -> Report {
     let start = Instant::now();
-    let mut report = Report { uncompared: subjects.unknown, ..Report::default() };
+    let mut report = Report { uncompared: snapshots.unknown, ..Report::default() };
     let mut times = (Duration::ZERO, Duration::ZERO);
-    for (at, subject) in subjects.known.iter().enumerate() {
+    for (at, snapshot) in snapshots.known.iter().enumerate() {
         if report.failed >= FAILURES || start.elapsed() > LONGEST {
-            report.uncompared += subjects.known.len() - at;
+            report.uncompared += snapshots.known.len() - at;
             break;
         }
         let Ok(_slot) = runtime.block_on(candidate.slot()) else { break };
-        if let Some((comparison, endpoints)) = compare(active, candidate, subject, &subjects.addresses, &mut times) {
+        if let Some((comparison, endpoints)) = compare(active, candidate, snapshot, &snapshots.addresses, &mut times) {
             report.add(comparison, endpoints);
         }
     }
@@ -74,25 +73,26 @@ pub(super) fn shadow(
     report
 }
 
-/// One entry, with the number of endpoints that it has now; nothing for one that no module is ever asked for.
+/// The comparison of one entry, with the number of endpoints that it has now; `None` for an entry for which no module is
+/// ever asked.
 fn compare(
     active: Option<&LoadedModule>,
     candidate: &LoadedModule,
-    subject: &EntrySnapshot,
+    snapshot: &EntrySnapshot,
     addresses: &AddressRule,
     times: &mut (Duration, Duration),
 ) -> Option<(Comparison, usize)> {
-    let live = &subject.live;
+    let live = &snapshot.live;
     let mut request = Request {
-        service: (*subject.service).clone(),
+        service: (*snapshot.service).clone(),
         entry: live.view().ok()?,
         parameters: Vec::new(),
         published: None,
     };
-    let mut timed = |rules: &LoadedModule, time: &mut Duration| {
-        request.parameters = rules.identity().parameters();
+    let mut timed = |module: &LoadedModule, time: &mut Duration| {
+        request.parameters = module.identity().parameters();
         let begun = Instant::now();
-        let answer = rules.ask(&request);
+        let answer = module.ask(&request);
         *time += begun.elapsed();
         answer
     };
@@ -104,7 +104,7 @@ fn compare(
     Some((Comparison::of(live.title(), before, after), endpoints))
 }
 
-/// What an entry holds, as far as that can be told without the module that gave it: its endpoints.
+/// The content of an entry, as far as it can be told without the module that gave it: its endpoints.
 fn held(live: &ServiceEntry, after: &JudgedOutcome) -> JudgedOutcome {
     let endpoints = live.spec.endpoints.iter().map(|endpoint| endpoint.clone().into()).collect();
     match after {

@@ -6,16 +6,15 @@ use serde_json::Value;
 use super::{Command, ModuleState};
 use crate::lenient;
 
-/// All that is shared.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct SharedState {
-    /// Which modules are in use, and what happened to others.
+    /// The modules in use, and the history of others.
     pub module: ModuleState,
     /// Nothing is written while this is set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub paused: Option<Paused>,
-    /// A command that a replica was given and the leader is to carry out.
+    /// A command that a replica received and the leader is to carry out.
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "lenient::option")]
     pub request: Option<CommandRequest>,
     /// The leader's answer to the last one.
@@ -27,9 +26,8 @@ pub struct SharedState {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Paused {
-    /// Since when.
     pub since: jiff::Timestamp,
-    /// Why, in the words of who did it.
+    /// The reason, in the words of the operator.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub reason: String,
 }
@@ -45,9 +43,8 @@ impl std::fmt::Display for Paused {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CommandRequest {
-    /// Tells it from others.
+    /// Distinguishes it from other commands.
     pub id: u64,
-    /// What is to be done.
     pub command: Forwarded,
 }
 
@@ -55,9 +52,7 @@ pub struct CommandRequest {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CommandResponse {
-    /// To which command.
     pub id: u64,
-    /// What came of it.
     pub reply: Reply,
 }
 
@@ -65,19 +60,19 @@ pub struct CommandResponse {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Forwarded {
-    /// Something about the candidate or the active module.
+    /// A command about the candidate or the active module.
     Module(Command),
-    /// Let go what an entry holds, given as `namespace/name`, or what all hold.
+    /// Release the holds of one entry, given as `namespace/name`, or of all.
     Release(Option<String>),
 }
 
-/// What came of a command.
+/// The result of a command.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Reply {
-    /// It was done; with what there is to say.
+    /// It was carried out; with its result.
     Done(Value),
-    /// It was not, and why.
+    /// It was refused; with the reason.
     Refused(String),
 }
 

@@ -1,5 +1,5 @@
-//! What is in use from the start: what was in use before, where that is to be had. A module that is new at its source goes
-//! through a change like any other, and so does the embedded module of a new release.
+//! Decides which module is in use from the start: the one that was in use before, if it can be found. A module that is new
+//! at its source goes through a change like any other, and so does the embedded module of a new release.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -8,39 +8,38 @@ use jiff::Timestamp;
 use tokio::sync::{mpsc, watch};
 use tracing::{error, warn};
 
-use super::controller::{Request, RolloutController, named};
+use super::controller::{Request, RolloutController, merged, record};
 use super::loader::Loader;
 use super::module_set::ModuleSet;
 use super::module_state::ModuleRecord;
 use super::{ActiveModules, Policy, SharedState};
-use crate::converter::Identity;
-use crate::converter::{Limits, LoadError, LoadedModule, Parameters, ParametersFile};
+use crate::converter::{Identity, Limits, LoadError, LoadedModule, Parameters, ParametersFile};
 use crate::source::{Cache, ModuleBytes, Settings, Source, SourceError, fetch, follow};
 use crate::state::{Keeper, StateError};
 
-/// All that a change of modules depends on.
+/// The settings of a change of modules.
+#[derive(Clone)]
 pub struct Setup {
-    /// Where modules come from.
+    /// The source of modules.
     pub source: Source,
-    /// How to get at them.
+    /// The settings of that source.
     pub settings: Settings,
-    /// What a call may use.
+    /// The limits of a call.
     pub limits: Limits,
-    /// Parameters by flags.
+    /// Parameters given by flags.
     pub parameters: Parameters,
-    /// More of them, in a file that is followed.
+    /// A followed file with more of them.
     pub parameters_file: Option<PathBuf>,
-    /// Who decides.
+    /// The rules for changing modules.
     pub policy: Policy,
 }
 
-/// Why there is no module to begin with.
+/// The reasons why there is no module to begin with.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// Its source has none.
+    /// The source has none.
     #[error(transparent)]
     Source(#[from] SourceError),
-    /// It is unfit.
     #[error(transparent)]
     Load(#[from] LoadError),
     /// Parameters cannot be read.
@@ -48,29 +47,24 @@ pub enum StartError {
     Parameters(String),
     /// The cache cannot be used.
     #[error("module cache {path}: {source}; give --module-cache a directory that this process can write")]
-    Cache {
-        /// The directory.
-        path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
+    Cache { path: PathBuf, source: std::io::Error },
     /// The shared state cannot be used.
     #[error(transparent)]
     State(#[from] StateError),
 }
 
-/// What the source has, with the parameters that are set for it.
+/// The module that the source has, with the parameters that are set for it.
 struct Wanted {
-    candidate: ModuleBytes,
+    bytes: ModuleBytes,
     parameters: Parameters,
 }
 
 impl Setup {
-    /// Decides what is in use, and returns what converts and what changes it.
+    /// Decides which module is in use. Returns the modules, and the controller that changes them.
     ///
     /// # Errors
     ///
-    /// Neither the module that was in use nor the configured one is to be had: then nothing can be written.
+    /// Neither the module that was in use nor the configured one can be found: then nothing can be written.
     pub async fn open(
         self,
         keeper: Arc<Keeper<SharedState>>,
@@ -89,30 +83,30 @@ impl Setup {
         let parameters = merged(&self.parameters, file.as_ref());
         let wanted = self.wanted(parameters.clone()).await;
         let (active, lost) = self.first(&loader, wanted).await?;
-        let ledger = keeper.document().borrow().module.clone();
+        let state = keeper.document().borrow().module.clone();
         if !lost {
-            let (rules, ModuleBytes { digest, bytes, .. }) =
-                (named(&active, Timestamp::now()), active.candidate().clone());
+            let (module, ModuleBytes { digest, bytes, .. }) =
+                (record(&active, Timestamp::now()), active.bytes().clone());
             let carry = keeper.update_patiently(|state, blobs| {
                 if state.module.active.is_none() {
-                    state.module.install(rules.clone());
+                    state.module.install(module.clone());
                 }
                 blobs.insert(digest, bytes.clone());
             });
             carry.await?;
         }
         loader.keep(&active);
-        let live = Arc::new(ActiveModules::new(Arc::clone(&active), self.policy.most_failures));
-        if let Some(canary) = ledger.canary.filter(|_| !lost)
-            && let Some(rules) = loader.load(&canary.rules.identity, &active).await
+        let modules = Arc::new(ActiveModules::new(Arc::clone(&active), self.policy.most_failures));
+        if let Some(canary) = state.canary.filter(|_| !lost)
+            && let Some(module) = loader.load(&canary.module.identity, &active).await
         {
             // Its entries must not go back and forth over a restart.
-            live.install(ModuleSet { canary: Some((rules, canary.share)), ..ModuleSet::of(active) });
+            modules.install(ModuleSet { canary: Some((module, canary.share)), ..ModuleSet::of(active) });
         }
         let source = follow(self.source.clone(), self.settings.clone());
         let file = self.parameters_file.map(|path| ParametersFile::follow(&path));
-        let swapper = RolloutController::new(
-            Arc::clone(&live),
+        let controller = RolloutController::new(
+            Arc::clone(&modules),
             loader,
             source,
             self.parameters,
@@ -122,62 +116,53 @@ impl Setup {
             leads,
             requests,
         );
-        Ok((live, swapper))
+        Ok((modules, controller))
     }
 
     async fn wanted(&self, parameters: Parameters) -> Result<Wanted, SourceError> {
-        Ok(Wanted { candidate: fetch(&self.source, &self.settings).await?, parameters })
+        Ok(Wanted { bytes: fetch(&self.source, &self.settings).await?, parameters })
     }
 
-    /// The module to begin with, and whether it is one that nobody has approved, since the approved one is lost.
+    /// The module to begin with, and whether the approved one is lost, so that this one is not approved.
     async fn first(
         &self,
         loader: &Loader,
         wanted: Result<Wanted, SourceError>,
     ) -> Result<(Arc<LoadedModule>, bool), StartError> {
-        let new = |candidate: &ModuleBytes, parameters| {
-            LoadedModule::new(candidate, self.limits.clone(), parameters).map(Arc::new)
-        };
+        let new =
+            |bytes: &ModuleBytes, parameters| LoadedModule::new(bytes, self.limits.clone(), parameters).map(Arc::new);
         let active = loader.keeper.document().borrow().module.active.clone();
         let Some(ModuleRecord { identity, .. }) = active else {
-            let Wanted { candidate, parameters } = wanted?;
-            return Ok((new(&candidate, parameters)?, false));
+            let Wanted { bytes, parameters } = wanted?;
+            return Ok((new(&bytes, parameters)?, false));
         };
-        if let Ok(Wanted { candidate, parameters }) = &wanted
-            && Identity::new(candidate.digest, parameters) == identity
+        if let Ok(Wanted { bytes, parameters }) = &wanted
+            && Identity::new(bytes.digest, parameters) == identity
         {
-            return Ok((new(candidate, parameters.clone())?, false));
+            return Ok((new(bytes, parameters.clone())?, false));
         }
         let kept = match &wanted {
             // Other parameters of the same module.
-            Ok(Wanted { candidate, .. }) if candidate.digest == identity.module => Some(candidate.clone()),
+            Ok(Wanted { bytes, .. }) if bytes.digest == identity.module => Some(bytes.clone()),
             _ => loader.find(identity.module).await,
         };
         if let Some(kept) = kept {
             match new(&kept, identity.parameters()) {
-                Ok(rules) => {
+                Ok(module) => {
                     if let Err(error) = &wanted {
                         warn!("{error}; the module that was in use goes on: {identity}");
                     }
-                    return Ok((rules, false));
+                    return Ok((module, false));
                 }
                 Err(error) => error!("the module that was in use cannot be loaded any more: {error}"),
             }
         }
-        let Wanted { candidate, parameters } = wanted?;
+        let Wanted { bytes, parameters } = wanted?;
         error!(
             lost = %identity,
-            found = %candidate.digest,
+            found = %bytes.digest,
             "the module that was in use is not to be had, and its source has another one: nothing is written until that is approved; set --module-cache to a directory that outlives a restart"
         );
-        Ok((new(&candidate, parameters)?, true))
+        Ok((new(&bytes, parameters)?, true))
     }
-}
-
-/// Parameters by flags count before those of the file, and those that the host sets before all.
-pub(super) fn merged(flags: &Parameters, file: Option<&Parameters>) -> Parameters {
-    let own = file.into_iter().flatten().filter(|(key, _)| !flags.iter().any(|(known, _)| known == key));
-    let mut all: Parameters = flags.iter().chain(own).cloned().collect();
-    all.sort();
-    all
 }

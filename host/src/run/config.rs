@@ -1,4 +1,4 @@
-//! What a run depends on.
+//! The configuration of a run.
 
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
@@ -16,15 +16,13 @@ use crate::rollout::Setup;
 pub struct Config {
     /// Where services come from.
     pub registry: AnyRegistry,
-    /// Where entries are.
     pub target: Target,
     /// The namespace whose entries are served.
     pub namespace: String,
-    /// The modules.
     pub modules: Setup,
     /// Entries a second that another module may change.
     pub swap_rate: NonZeroU32,
-    /// Where what outlives this process is kept.
+    /// Where state that outlives this process is kept.
     pub state: StatePlace,
     /// Where commands are taken.
     pub socket: Option<PathBuf>,
@@ -32,9 +30,9 @@ pub struct Config {
     pub http: HttpPlace,
     /// Give every entry metrics of its own.
     pub metrics_per_entry: bool,
-    /// After how long without an answer the registry counts as silent; none where it answers only with news.
+    /// After how long without an answer the registry counts as silent; `None` if it answers only with news.
     pub silent_after: Option<Duration>,
-    /// How one of several replicas is found that writes; none where this process writes in any case.
+    /// How one of several replicas is elected that writes; `None` if this process writes in any case.
     pub election: Option<ElectionConfig>,
     /// Addresses that endpoints may have.
     pub addresses: AddressRule,
@@ -42,11 +40,11 @@ pub struct Config {
     pub guard: GuardSettings,
     /// Writes a second, of all entries together.
     pub write_rate: NonZeroU32,
-    /// What is published in the cluster's DNS.
+    /// Names that are published in the cluster's DNS.
     pub names: dns::Settings,
     /// Whether istiod is made to allocate again what it gave up.
     pub repair_vip: bool,
-    /// Stop when every entry was looked at.
+    /// Stop when every entry was reconciled.
     pub once: bool,
     /// Show what would be written, and write nothing.
     pub dry_run: bool,
@@ -55,7 +53,6 @@ pub struct Config {
 /// Where metrics, probes and the status are served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HttpPlace {
-    /// Nowhere.
     Nowhere,
     /// At the usual port, if that is free.
     Usual,
@@ -81,13 +78,9 @@ pub enum Target {
 pub enum StatePlace {
     /// Nowhere: every start begins anew.
     Nowhere,
-    /// In a file.
     File(PathBuf),
-    /// In a ConfigMap.
     ConfigMap {
-        /// Its namespace.
         namespace: String,
-        /// Its name.
         name: String,
     },
 }

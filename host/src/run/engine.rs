@@ -8,7 +8,7 @@ use crate::guard::Holds;
 use crate::rollout::{Engine, EntrySnapshot, EntrySnapshots};
 use crate::writes::{BlockReason, Gate};
 
-/// What a change of modules sees of the controller.
+/// The controller as a change of modules sees it.
 pub(super) struct EngineHandle {
     pub(super) controller: Handle,
     pub(super) gate: Arc<Gate>,
@@ -16,7 +16,7 @@ pub(super) struct EngineHandle {
 }
 
 impl Engine for EngineHandle {
-    fn subjects(&self) -> EntrySnapshots {
+    fn entry_snapshots(&self) -> EntrySnapshots {
         let snapshot = self.controller.snapshot();
         let known = snapshot.entries.into_iter().map(|(live, service)| EntrySnapshot { live, service }).collect();
         EntrySnapshots { known, unknown: snapshot.unknown, addresses: self.controller.addresses().clone() }

@@ -1,26 +1,93 @@
-//! Opens what lies outside of the process: the cluster or the directories, and the shared state.
+//! Opens what is shared with other processes: the cluster or the directories, the shared state, and the modules.
 
 use std::sync::Arc;
 use std::time::Instant;
 
 use futures::future::BoxFuture;
 use kube::api::ApiResource;
-use reqwest::header::{HeaderValue, USER_AGENT};
+use tokio::sync::{mpsc, watch};
 use tracing::info;
 
+use super::connect::connect;
 use super::{Config, RunError, StatePlace, Target};
 use crate::dns;
+use crate::election::LeaderElector;
 use crate::entries::{DirectoryBackend, DirectoryEntries, EntryEvents, KubernetesEntries, served_version};
 use crate::istio::{ServiceEntry, VERSIONS};
-use crate::redact;
-use crate::rollout::SharedState;
+use crate::rollout::{ActiveModules, Request, RolloutController, SharedState};
 use crate::sink::{KubernetesSink, Sink};
 use crate::state::{ConfigMapStore, FileStore, Keeper, Store};
-use crate::writes::Gate;
-use crate::writes::WriteRateLimiter;
+use crate::writes::{BlockReason, Gate, WriteRateLimiter};
 
-/// Reads shared state.
-pub(super) async fn open_state(place: &StatePlace) -> Result<Keeper<SharedState>, RunError> {
+/// Commands that may wait for the rollout.
+const COMMANDS: usize = 8;
+
+/// All that a run shares with other processes.
+pub(super) struct Opened {
+    pub(super) gate: Arc<Gate>,
+    pub(super) leadership: Leadership,
+    pub(super) keeper: Arc<Keeper<SharedState>>,
+    pub(super) backend: Backend,
+    pub(super) modules: Arc<ActiveModules>,
+    pub(super) rollout: RolloutController,
+    /// Commands to the rollout.
+    pub(super) commands: mpsc::Sender<Request>,
+}
+
+/// Which of several replicas writes.
+pub(super) struct Leadership {
+    /// `None` if this process writes in any case.
+    pub(super) elector: Option<Arc<LeaderElector>>,
+    pub(super) leads: watch::Sender<bool>,
+    pub(super) led: watch::Receiver<bool>,
+}
+
+/// Where entries are read and written.
+pub(super) struct Backend {
+    pub(super) events: EntryEvents,
+    pub(super) resource: ApiResource,
+    pub(super) sink: Sink,
+    pub(super) client: Option<kube::Client>,
+    /// Keeps the names, if there is a cluster.
+    pub(super) names: Option<BoxFuture<'static, ()>>,
+}
+
+/// Opens all; it may wait long for a cluster.
+pub(super) async fn open(config: &Config) -> Result<Opened, RunError> {
+    let gate = Arc::new(Gate::default());
+    if config.dry_run {
+        gate.block(BlockReason::DryRun);
+    }
+    let leadership = open_leadership(config, &gate).await?;
+    let backend = open_backend(config, &gate).await?;
+    // What others share is not for a dry run to change; it begins with the modules of its own flags.
+    let place = if config.dry_run { &StatePlace::Nowhere } else { &config.state };
+    let keeper = Arc::new(open_state(place).await?);
+    let (commands, requests) = mpsc::channel(COMMANDS);
+    let setup = config.modules.clone();
+    let (modules, rollout) = setup.open(Arc::clone(&keeper), leadership.led.clone(), requests).await?;
+    let active = modules.active();
+    let module = active.info();
+    info!(
+        module = %active.identity(), name = module.name, version = module.version, from = active.origin(),
+        "conversion module loaded"
+    );
+    Ok(Opened { gate, leadership, keeper, backend, modules, rollout, commands })
+}
+
+async fn open_leadership(config: &Config, gate: &Arc<Gate>) -> Result<Leadership, RunError> {
+    let (leads, led) = watch::channel(true);
+    let elector = match &config.election {
+        Some(election) => {
+            let client = connect(Some(&election.identity)).await?;
+            Some(Arc::new(LeaderElector::new(client, election.clone(), Arc::clone(gate), leads.clone())))
+        }
+        None => None,
+    };
+    Ok(Leadership { elector, leads, led })
+}
+
+async fn open_state(place: &StatePlace) -> Result<Keeper<SharedState>, RunError> {
     let store = match place {
         StatePlace::Nowhere => Store::Memory,
         StatePlace::File(path) => Store::File(FileStore::new(path)),
@@ -31,17 +98,7 @@ pub(super) async fn open_state(place: &StatePlace) -> Result<Keeper<SharedState>
     Ok(Keeper::open(store).await?)
 }
 
-/// The side of the entries.
-pub(super) struct Opened {
-    pub(super) events: EntryEvents,
-    pub(super) resource: ApiResource,
-    pub(super) sink: Sink,
-    pub(super) client: Option<kube::Client>,
-    /// Keeps the names, where there is a cluster.
-    pub(super) names: Option<BoxFuture<'static, ()>>,
-}
-
-pub(super) async fn open(config: &Config, gate: &Arc<Gate>) -> Result<Opened, RunError> {
+async fn open_backend(config: &Config, gate: &Arc<Gate>) -> Result<Backend, RunError> {
     let namespace = config.namespace.clone();
     match &config.target {
         Target::Kubernetes => {
@@ -51,19 +108,19 @@ pub(super) async fn open(config: &Config, gate: &Arc<Gate>) -> Result<Opened, Ru
             let events = KubernetesEntries::new(client.clone(), resource.clone(), namespace).events();
             let (events, names) = keep_names(config, gate, &client, &resource, events);
             let sink = Sink::Kubernetes(Box::new(KubernetesSink::new(client.clone(), resource.clone())));
-            Ok(Opened { events, resource, sink, client: Some(client), names })
+            Ok(Backend { events, resource, sink, client: Some(client), names })
         }
         Target::Directory { entries, output } => {
-            let backend = Arc::new(DirectoryBackend::new(output, Arc::clone(gate))?);
+            let backend = Arc::new(DirectoryBackend::new(entries, output, Arc::clone(gate))?);
             info!(namespace, entries = %entries.display(), output = %output.display(), "serving the ServiceEntries of a directory");
             let events = DirectoryEntries::new(entries, Arc::clone(&backend), namespace)?.events();
             let resource = ServiceEntry::resource(VERSIONS[0]);
-            Ok(Opened { events, resource, sink: Sink::Directory(backend), client: None, names: None })
+            Ok(Backend { events, resource, sink: Sink::Directory(backend), client: None, names: None })
         }
     }
 }
 
-/// Starts what keeps names and tells of lost virtual IPs, beside the controller and from the same watch.
+/// Makes what keeps names and tells of lost virtual IPs, beside the controller and from the same watch.
 fn keep_names(
     config: &Config,
     gate: &Arc<Gate>,
@@ -82,25 +139,8 @@ fn keep_names(
         settings: config.names.clone(),
         repair: config.repair_vip,
         may_write: Arc::new(move || gate.check(Instant::now()).is_ok()),
-        budget: WriteRateLimiter::new(config.write_rate),
+        rate_limiter: WriteRateLimiter::new(config.write_rate),
     };
     let keeper = dns::DnsController::new(client.clone(), options);
     (events, Some(Box::pin(keeper.run(bearers))))
-}
-
-/// A client, which says who it is where there are several of us.
-pub(super) async fn connect(identity: Option<&str>) -> Result<kube::Client, RunError> {
-    let mut config =
-        kube::Config::infer().await.map_err(|error| RunError::Kubeconfig(redact::addresses(&error.to_string())))?;
-    // The library takes a proxy from the environment as well: one is used only where the kubeconfig itself names it, by HTTP.
-    let environment = ["HTTPS_PROXY", "https_proxy"].map(std::env::var);
-    if config.proxy_url.as_ref().is_some_and(|proxy| environment.iter().flatten().any(|set| *proxy == **set)) {
-        config.proxy_url = None;
-    }
-    // So that an audit log tells us from others.
-    const NAME: &str = concat!("polaris2istio/", env!("CARGO_PKG_VERSION"));
-    let agent = identity.and_then(|identity| HeaderValue::from_str(&format!("{NAME} ({identity})")).ok());
-    let agent = agent.unwrap_or(HeaderValue::from_static(NAME));
-    config.headers.push((USER_AGENT, agent));
-    kube::Client::try_from(config).map_err(|error| RunError::Client(redact::addresses(&error.to_string())))
 }

@@ -1,4 +1,4 @@
-//! A pause, which a person gives all replicas by the shared state.
+//! A pause, which the operator gives all replicas by the shared state.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use crate::rollout::SharedState;
 use crate::state::Keeper;
 use crate::writes::{BlockReason, Gate};
 
-/// Stops all writes while the shared state says so.
+/// Blocks all writes while the shared state says so.
 pub(super) async fn pause(keeper: Arc<Keeper<SharedState>>, gate: Arc<Gate>) {
     let mut state = keeper.document();
     loop {

@@ -1,4 +1,4 @@
-//! A source as people write it: `embedded`, a path, or a reference to a registry.
+//! A source as an operator writes it: `embedded`, a path, or a reference to a registry.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use super::{Reference, SourceError};
 
-/// Where a module comes from.
+/// The source of a module.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
     /// The default rules in this binary. Written `embedded`.
@@ -44,7 +44,7 @@ impl FromStr for Source {
             return if path.is_empty() { Err(bad("it names no directory")) } else { Ok(Self::Directory(path.into())) };
         }
         if let Some((scheme, _)) = text.split_once("://") {
-            // What follows a foreign scheme may hold a password, so it is not repeated.
+            // The rest after a foreign scheme may hold a password, so it is not repeated.
             return Err(SourceError::Address {
                 text: format!("{scheme}://…"),
                 problem: "modules do not come that way".into(),

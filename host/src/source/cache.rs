@@ -18,7 +18,7 @@ use std::time::SystemTime;
 use super::Reference;
 use crate::digest::Digest;
 
-/// How many of each kind stay: the active module, the last good one, and some to choose from.
+/// The number of each kind that stays: the active module, the last good one, and some to choose from.
 const KEPT: usize = 8;
 
 /// No manifest and no tag's record is larger.
@@ -36,7 +36,8 @@ pub struct Cache {
 }
 
 impl Cache {
-    /// Opens a cache, made where it is not there yet. It has one writer: what an earlier process left unfinished is removed.
+    /// Opens a cache, and makes its directory if there is none. It has one writer: files that an earlier process left
+    /// unfinished are removed.
     ///
     /// # Errors
     ///
@@ -48,7 +49,7 @@ impl Cache {
             for entry in fs::read_dir(&directory)? {
                 let entry = entry?;
                 if entry.file_name().to_str().is_some_and(|name| name.starts_with(UNFINISHED)) {
-                    // Should it stay, it is in nobody's way.
+                    // A file that cannot be removed does no harm.
                     let _ = fs::remove_file(entry.path());
                 }
             }
@@ -56,7 +57,7 @@ impl Cache {
         Ok(Self { directory: directory.into() })
     }
 
-    /// A module, if it is there, whole and of at most `limit` bytes.
+    /// A module; `None` if it is missing, not whole, or of more than `limit` bytes.
     pub fn module(&self, digest: Digest, limit: u64) -> Option<Vec<u8>> {
         read(&self.module_path(digest), digest, limit)
     }
@@ -111,19 +112,19 @@ impl Cache {
     }
 }
 
-/// Reads a content and compares it with its digest; what differs is removed.
+/// Reads a content and compares it with its digest. A file that differs is removed.
 fn read(path: &Path, digest: Digest, limit: u64) -> Option<Vec<u8>> {
     let bytes = bounded(path, limit).ok()?;
     if bytes.len() as u64 > limit {
-        // Too large for this caller, which says nothing of what it is.
+        // Too large for this caller; another one may allow more, so the file stays.
         return None;
     }
     if Digest::of(&bytes) == digest {
-        // Where the time of use cannot be noted, the time of writing counts.
+        // If the time of use cannot be noted, the time of writing counts.
         let _ = File::options().append(true).open(path).and_then(|file| file.set_modified(SystemTime::now()));
         return Some(bytes);
     }
-    // Should it stay, it is compared again.
+    // A file that cannot be removed is compared again next time.
     let _ = fs::remove_file(path);
     None
 }
@@ -170,7 +171,7 @@ mod tests {
         assert_eq!(cache.module(digest, LIMIT).unwrap(), b"module");
         assert_eq!(cache.module(digest, 6).unwrap(), b"module");
         assert_eq!(cache.module(digest, 5), None);
-        // The limit of one caller is none of another's.
+        // The limit of one caller does not bind another.
         assert!(cache.module(digest, LIMIT).is_some());
         assert_eq!(cache.module(Digest::of(b"other"), LIMIT), None);
     }

@@ -1,53 +1,52 @@
-//! Decides what of a source's state is news: a content once, a trouble once, its end once.
-
-use std::collections::BTreeSet;
+//! Tells each change of a source once: a new content, a trouble, and the end of a trouble.
 
 use tokio::sync::mpsc;
 
-use super::{ModuleBytes, SourceError, SourceNews};
+use super::source_news::SourceNews;
+use super::{ModuleBytes, SourceError};
 use crate::digest::Digest;
+use crate::log_once::LogOnce;
 
-/// A source with more kinds of trouble than this at once is not described any better by more of them.
+/// The most kinds of trouble told at once: more of them describe a source no better.
 const TROUBLES: usize = 32;
 
-/// Tells a [`Follower`](super::Follower) its news.
+/// Sends a follower its news.
 pub(super) struct ChangeNotifier {
     news: mpsc::Sender<SourceNews>,
     digest: Option<Digest>,
-    /// The texts told since all was well.
-    troubles: BTreeSet<String>,
+    /// By the text: each is told once until all is well.
+    troubles: LogOnce<String>,
 }
 
 impl ChangeNotifier {
     pub(super) fn new(news: mpsc::Sender<SourceNews>) -> Self {
-        Self { news, digest: None, troubles: BTreeSet::new() }
+        Self { news, digest: None, troubles: LogOnce::default() }
     }
 
-    /// The source has this now.
-    pub(super) async fn has(&mut self, candidate: ModuleBytes) {
-        self.is_well().await;
-        if self.digest != Some(candidate.digest) {
-            self.digest = Some(candidate.digest);
-            self.tell(SourceNews::Module(candidate)).await;
+    /// Notes that the source has this content now.
+    pub(super) async fn note_content(&mut self, module: ModuleBytes) {
+        self.note_recovery().await;
+        if self.digest != Some(module.digest) {
+            self.digest = Some(module.digest);
+            self.send(SourceNews::Module(module)).await;
         }
     }
 
-    /// The source has what it had.
-    pub(super) async fn is_well(&mut self) {
-        if !self.troubles.is_empty() {
-            self.troubles.clear();
-            self.tell(SourceNews::Recovered).await;
+    /// Notes that the source has the content that it had.
+    pub(super) async fn note_recovery(&mut self) {
+        if self.troubles.clear() {
+            self.send(SourceNews::Recovered).await;
         }
     }
 
-    /// The source has a trouble.
-    pub(super) async fn fails(&mut self, error: SourceError) {
-        if self.troubles.len() < TROUBLES && self.troubles.insert(error.to_string()) {
-            self.tell(SourceNews::Failed(error)).await;
+    /// Notes a trouble of the source.
+    pub(super) async fn note_failure(&mut self, error: SourceError) {
+        if self.troubles.len() < TROUBLES && self.troubles.is_news(error.to_string(), ()) {
+            self.send(SourceNews::Failed(error)).await;
         }
     }
 
-    async fn tell(&self, news: SourceNews) {
+    async fn send(&self, news: SourceNews) {
         // Without a receiver the follower is gone, and this task is about to be.
         let _ = self.news.send(news).await;
     }
@@ -64,19 +63,19 @@ mod tests {
     #[tokio::test]
     async fn each_thing_is_told_once() {
         let (sender, mut receiver) = mpsc::channel(100);
-        let mut teller = ChangeNotifier::new(sender);
+        let mut notifier = ChangeNotifier::new(sender);
         let [a, b] = [b"a", b"b"].map(|bytes| ModuleBytes::new(bytes.to_vec(), "x".into()));
-        teller.fails(error("down")).await;
-        teller.fails(error("slow")).await;
-        teller.fails(error("down")).await;
-        teller.has(a.clone()).await;
-        teller.has(a.clone()).await;
-        teller.is_well().await;
-        teller.fails(error("down")).await;
-        teller.is_well().await;
-        teller.has(a.clone()).await;
-        teller.has(b.clone()).await;
-        drop(teller);
+        notifier.note_failure(error("down")).await;
+        notifier.note_failure(error("slow")).await;
+        notifier.note_failure(error("down")).await;
+        notifier.note_content(a.clone()).await;
+        notifier.note_content(a.clone()).await;
+        notifier.note_recovery().await;
+        notifier.note_failure(error("down")).await;
+        notifier.note_recovery().await;
+        notifier.note_content(a.clone()).await;
+        notifier.note_content(b.clone()).await;
+        drop(notifier);
         let mut told = Vec::new();
         while let Some(news) = receiver.recv().await {
             told.push(news);
@@ -96,11 +95,11 @@ mod tests {
     #[tokio::test]
     async fn troubles_without_end_are_not_told_without_end() {
         let (sender, mut receiver) = mpsc::channel(2 * TROUBLES);
-        let mut teller = ChangeNotifier::new(sender);
+        let mut notifier = ChangeNotifier::new(sender);
         for number in 0..2 * TROUBLES {
-            teller.fails(error(&number.to_string())).await;
+            notifier.note_failure(error(&number.to_string())).await;
         }
-        drop(teller);
+        drop(notifier);
         let mut told = 0;
         while receiver.recv().await.is_some() {
             told += 1;

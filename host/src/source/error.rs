@@ -1,21 +1,22 @@
-//! Why a source has no module to give. Each text names the place, what is wrong and what to do; none holds a secret.
+//! The reasons why a source has no module to give. Each text names the place, the problem and the remedy; none holds a
+//! secret.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::digest::Digest;
 
-/// What is wrong with a source.
+/// A trouble of a source.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SourceError {
     /// A text that names no source.
     #[error("module source `{text}`: {problem}; {remedy}")]
     Address {
-        /// The text, or what of it can be shown.
+        /// The text, or the part of it that can be shown.
         text: String,
-        /// What is wrong with it.
+        /// The problem, in words.
         problem: String,
-        /// What to write instead.
+        /// A form that is accepted.
         remedy: &'static str,
     },
     /// A path that cannot be read.
@@ -23,21 +24,16 @@ pub enum SourceError {
     File {
         /// The file or directory.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The problem, in words.
         problem: String,
-        /// What to do.
         remedy: &'static str,
     },
     /// A directory without a module in it.
     #[error("module directory {path}: no file in it is named *.wasm; put the module there, in a ConfigMap as a key of binaryData such as module.wasm", path = path.display())]
-    NoModule {
-        /// The directory.
-        path: PathBuf,
-    },
+    NoModule { path: PathBuf },
     /// A directory with several modules in it.
     #[error("module directory {path}: {} are there, and only one can be the module; remove the others, or name one as file:{path}/{first}", names.join(", "), path = path.display(), first = names.first().map_or("NAME", String::as_str))]
     SeveralModules {
-        /// The directory.
         path: PathBuf,
         /// The names of the files, sorted.
         names: Vec<String>,
@@ -48,9 +44,9 @@ pub enum SourceError {
         size.map_or_else(|| format!("over {limit}"), |size| size.to_string())
     )]
     TooLarge {
-        /// Where it was to come from.
+        /// The place it was to come from.
         origin: String,
-        /// Bytes that it has or says it has, where that is known.
+        /// The bytes that it has or says it has, if that is known.
         size: Option<u64>,
         /// Bytes that it may have.
         limit: u64,
@@ -58,13 +54,11 @@ pub enum SourceError {
     /// A registry that cannot be talked to.
     #[error("module {reference}: no connection to the registry at {host}: {problem}; {remedy}")]
     Unreachable {
-        /// Which module.
         reference: String,
-        /// Who was to be connected with.
+        /// The host that was to be reached.
         host: String,
-        /// What happened.
+        /// The cause, in words.
         problem: String,
-        /// What to do.
         remedy: &'static str,
     },
     /// A registry that takes too long.
@@ -72,11 +66,10 @@ pub enum SourceError {
         "module {reference}: the registry did not deliver the {what} within {after:?}; see how it fares, or raise --oci-timeout"
     )]
     TimedOut {
-        /// Which module.
         reference: String,
-        /// What was asked for.
+        /// The part that was asked for.
         what: &'static str,
-        /// How long it had.
+        /// The time that it had.
         after: Duration,
     },
     /// A connection that ended too early.
@@ -84,29 +77,24 @@ pub enum SourceError {
         "module {reference}: the connection broke while the {what} was on its way: {problem}; see how the registry fares"
     )]
     Dropped {
-        /// Which module.
         reference: String,
-        /// What was asked for.
+        /// The part that was asked for.
         what: &'static str,
-        /// What happened.
+        /// The cause, in words.
         problem: String,
     },
-    /// Access was denied.
     #[error(
         "module {reference}: the registry denies access to the {what} (HTTP {status}{code}) {credentials}; {remedy}"
     )]
     Denied {
-        /// Which module.
         reference: String,
-        /// What was asked for.
+        /// The part that was asked for.
         what: &'static str,
-        /// The HTTP status.
         status: u16,
         /// The registry's own error code with a comma before it, or nothing.
         code: String,
-        /// With which credentials it was asked, without the secret.
+        /// The credentials that were presented, without the secret.
         credentials: String,
-        /// What to do.
         remedy: &'static str,
     },
     /// The registry does not have it.
@@ -114,9 +102,8 @@ pub enum SourceError {
         "module {reference}: the registry has no such {what} (HTTP 404{code}); check repository, tag and digest, and that it was pushed (private repositories may say the same to strangers)"
     )]
     Missing {
-        /// Which module.
         reference: String,
-        /// What was asked for.
+        /// The part that was asked for.
         what: &'static str,
         /// The registry's own error code with a comma before it, or nothing.
         code: String,
@@ -124,79 +111,67 @@ pub enum SourceError {
     /// Any other answer that is no success.
     #[error("module {reference}: asked for the {what}, the registry answers HTTP {status}{code}; {remedy}")]
     Status {
-        /// Which module.
         reference: String,
-        /// What was asked for.
+        /// The part that was asked for.
         what: &'static str,
-        /// The HTTP status.
         status: u16,
         /// The registry's own error code with a comma before it, or nothing.
         code: String,
-        /// What to do.
         remedy: &'static str,
     },
     /// An answer that breaks the rules of registries.
     #[error("module {reference}: the registry's answer is unfit: {field}: {problem}; {remedy}")]
     Answer {
-        /// Which module.
         reference: String,
-        /// Which part of the answer.
+        /// The part of the answer that is unfit.
         field: String,
-        /// What is wrong with it.
+        /// The problem, in words.
         problem: String,
-        /// What to do.
         remedy: &'static str,
     },
-    /// Bytes that are not what their name says.
+    /// Bytes that differ from their digest.
     #[error(
         "module {reference}: the {what} should have the digest {wanted} but has {found}, so it was altered or cut on its way and is not used; try another mirror or proxy, or push it again"
     )]
     WrongDigest {
-        /// Which module.
         reference: String,
-        /// What was asked for.
+        /// The part that was asked for.
         what: &'static str,
         /// The digest asked for.
         wanted: Digest,
-        /// The digest of what came.
+        /// The digest of the received bytes.
         found: Digest,
     },
     /// An artifact that is no module.
     #[error("module {reference}: an artifact of another kind: {field} {problem}; {remedy}")]
     Kind {
-        /// Which module.
         reference: String,
-        /// Which field of the manifest says so.
+        /// The field of the manifest that says so.
         field: &'static str,
-        /// What it says.
         problem: String,
-        /// What to do.
         remedy: &'static str,
     },
     /// The file with the credentials.
     #[error("registry credentials {path}: {problem}; {remedy}", path = path.display())]
     DockerConfig {
-        /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The problem, in words.
         problem: String,
-        /// What to do.
         remedy: &'static str,
     },
     /// The certificates to trust.
     #[error("registry certificates {path}: {problem}; give a file of certificates in PEM by --oci-ca-file", path = path.display())]
     Authority {
-        /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The problem, in words.
         problem: String,
     },
     /// The client itself could not be set up, or its task ended early.
     #[error("module {origin}: cannot be fetched here: {problem}; this is a fault of this program")]
     Client {
-        /// Where it was to come from.
+        /// The place it was to come from.
         origin: String,
-        /// What happened.
+        /// The cause, in words.
         problem: String,
     },
 }

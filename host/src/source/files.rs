@@ -1,7 +1,7 @@
 //! A module in a file, or in a directory such as a mounted ConfigMap.
 //!
 //! In both cases a directory is watched: kubelet and careful writers replace files by renaming, which a watch of the file
-//! itself would not survive. The watch only says when to look; what is there is found out by looking.
+//! itself would not survive. The watch only says when to read and reads no file itself: a module is read once.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -13,26 +13,25 @@ use super::settled::{self, file, unreadable};
 use super::{ModuleBytes, Settings, SourceError, blocking};
 use crate::watch_dir::{FileError, WatchDir, WatchOptions};
 
-/// What is wrong for a shorter time than this is someone at work: deleting and writing anew, for one.
+/// A trouble that lasts a shorter time than this is an operator at work: deleting and writing anew, for one.
 const GRACE: Duration = Duration::from_millis(500);
 
-/// How soon to look again while something is wrong, or where there is no directory to watch.
+/// The wait before the next reading while something is wrong, or if there is no directory to watch.
 const AGAIN: Duration = Duration::from_millis(250);
 
 type Watch = WatchDir<(), FileError>;
 
-/// Where the module lies.
+/// The place of a module on disk.
 #[derive(Clone, Debug)]
 pub(super) enum Place {
-    /// In this file.
     File(PathBuf),
     /// In the one `*.wasm` of this directory.
     Directory(PathBuf),
 }
 
 impl Place {
-    /// Reads what is there now.
-    pub(super) async fn look(&self, settings: &Settings) -> Result<ModuleBytes, SourceError> {
+    /// Reads the module that is there now.
+    pub(super) async fn read(&self, settings: &Settings) -> Result<ModuleBytes, SourceError> {
         let path = match self {
             Self::File(path) => path.clone(),
             Self::Directory(path) => {
@@ -47,25 +46,29 @@ impl Place {
         Ok(ModuleBytes::new(bytes, format!("file:{}", path.display())))
     }
 
-    /// Tells what is there, and whenever it changes.
-    pub(super) async fn follow(&self, settings: &Settings, mut teller: ChangeNotifier) {
+    /// Tells the module that is there, and every change of it.
+    pub(super) async fn follow(&self, settings: &Settings, mut notifier: ChangeNotifier) {
         let mut watch = None;
         let mut wrong_since: Option<Instant> = None;
         let mut first = true;
         loop {
             if watch.is_none() {
-                // Why it cannot be watched shows when it is looked at.
-                watch = self.watch(settings);
+                // The reason why it cannot be watched shows when it is read.
+                watch = self.watch();
+                if let Some(watch) = &mut watch {
+                    // The state at the start, which is read now.
+                    watch.next().await;
+                }
             }
-            match self.look(settings).await {
-                Ok(candidate) => {
+            match self.read(settings).await {
+                Ok(module) => {
                     wrong_since = None;
-                    teller.has(candidate).await;
+                    notifier.note_content(module).await;
                 }
                 Err(error) => {
                     let since = *wrong_since.get_or_insert_with(Instant::now);
                     if first || since.elapsed() >= GRACE {
-                        teller.fails(error).await;
+                        notifier.note_failure(error).await;
                     }
                 }
             }
@@ -81,8 +84,8 @@ impl Place {
         }
     }
 
-    fn watch(&self, settings: &Settings) -> Option<Watch> {
-        let options = WatchOptions { file_limit: settings.size_limit, vanish_grace: GRACE, ..WatchOptions::default() };
+    fn watch(&self) -> Option<Watch> {
+        let options = WatchOptions { contents: false, vanish_grace: GRACE, ..WatchOptions::default() };
         match self {
             Self::Directory(path) => WatchDir::new(path, options, is_module, |_, _| Ok(())).ok(),
             Self::File(path) => {

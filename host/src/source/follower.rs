@@ -1,22 +1,12 @@
-//! A source that is followed: a task of its own, and the news that it gives.
+//! A source that is followed: a task of its own, and the news that it sends.
 
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
 use super::change_notifier::ChangeNotifier;
 use super::files::Place;
-use super::{ModuleBytes, Settings, Source, SourceError, embedded, oci};
-
-/// What became of a source.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum SourceNews {
-    /// It has another content than before.
-    Module(ModuleBytes),
-    /// It has nothing, or cannot be asked. Each distinct trouble is told once until the source has recovered.
-    Failed(SourceError),
-    /// What was wrong is over. A candidate follows where the content is another one now.
-    Recovered,
-}
+use super::source_news::SourceNews;
+use super::{ModuleBytes, Settings, Source, oci};
 
 /// A followed source. Following ends when this is dropped.
 #[derive(Debug)]
@@ -29,23 +19,23 @@ pub struct Follower {
 ///
 /// Must be called within a tokio runtime.
 pub fn follow(source: Source, settings: Settings) -> Follower {
-    // News wait for a receiver that is busy with a candidate, so that the next is not fetched in vain.
+    // News wait for a receiver that is busy with a module, so that the next one is not fetched in vain.
     let (sender, news) = mpsc::channel(1);
-    let mut teller = ChangeNotifier::new(sender);
+    let mut notifier = ChangeNotifier::new(sender);
     let task = tokio::spawn(async move {
         match source {
-            Source::Embedded => teller.has(embedded::candidate()).await,
-            Source::File(path) => Place::File(path).follow(&settings, teller).await,
-            Source::Directory(path) => Place::Directory(path).follow(&settings, teller).await,
-            Source::Oci(reference) => oci::follow(&reference, &settings, teller).await,
+            Source::Embedded => notifier.note_content(ModuleBytes::embedded()).await,
+            Source::File(path) => Place::File(path).follow(&settings, notifier).await,
+            Source::Directory(path) => Place::Directory(path).follow(&settings, notifier).await,
+            Source::Oci(reference) => oci::follow(&reference, &settings, notifier).await,
         }
     });
     Follower { news, task: task.abort_handle() }
 }
 
 impl Follower {
-    /// Waits for the next news; for ever, where nothing can change any more (the embedded module, a pinned digest). Nothing
-    /// is lost when the future is dropped, so it fits a `select!`.
+    /// Waits for the next news; for ever, if nothing can change any more (the embedded module, a pinned digest). Nothing is
+    /// lost when the future is dropped, so it fits a `select!`.
     pub async fn next(&mut self) -> SourceNews {
         match self.news.recv().await {
             Some(news) => news,

@@ -4,24 +4,25 @@ use bytes::Bytes;
 
 use crate::digest::Digest;
 
-/// What a source has now. Whether it is a module at all is for others to judge.
+const EMBEDDED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/default.wasm"));
+
+/// The content of a source. Whether it is a module at all is for others to judge.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ModuleBytes {
-    /// The component.
     pub bytes: Bytes,
-    /// Of [`Self::bytes`].
+    /// The digest of [`Self::bytes`].
     pub digest: Digest,
-    /// Where the bytes came from, for people: the source, and what it was resolved to.
+    /// The origin of the bytes, for the operator: the source, and the digest that it was resolved to.
     pub origin: String,
 }
 
 impl ModuleBytes {
     /// The default rules, as the build embedded them in this binary.
     pub fn embedded() -> Self {
-        super::embedded::candidate()
+        Self::new(Bytes::from_static(EMBEDDED), "embedded".into())
     }
 
-    /// Bytes from some place, which people are to recognise by `origin`.
+    /// Bytes from some place, which the operator recognises by `origin`.
     pub fn new(bytes: impl Into<Bytes>, origin: String) -> Self {
         let bytes = bytes.into();
         Self { digest: Digest::of(&bytes), bytes, origin }

@@ -1,6 +1,6 @@
 //! The name of an artifact in a registry, as <https://github.com/distribution/reference> defines it, but for two
-//! things: the registry is always named, and so is the tag or the digest, since what a program runs should not depend on
-//! a default.
+//! things: the registry is always named, and so is the tag or the digest, since the choice of what a program runs should
+//! not depend on a default.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -8,6 +8,7 @@ use std::str::FromStr;
 
 use super::SourceError;
 use crate::digest::Digest;
+use crate::redact::NOT_SHOWN;
 
 /// An artifact in a registry: `registry/repository` with a tag, a digest, or both, in which case the digest counts.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,7 +30,6 @@ impl Reference {
         &self.repository
     }
 
-    /// The tag.
     pub fn tag(&self) -> Option<&str> {
         self.tag.as_deref()
     }
@@ -44,7 +44,7 @@ impl Reference {
         Self { digest: Some(digest), ..self.clone() }
     }
 
-    /// What the manifest is asked for by.
+    /// The tag or digest by which the manifest is asked for.
     pub(super) fn manifest(&self) -> String {
         match (&self.digest, &self.tag) {
             (Some(digest), _) => digest.to_string(),
@@ -56,7 +56,7 @@ impl Reference {
 
     /// The host that serves the registry's API.
     pub(super) fn host(&self) -> &str {
-        // Docker Hub's registry has a name that nobody writes.
+        // Docker Hub's registry has a name that no reference uses.
         if self.is_docker_hub() { "registry-1.docker.io" } else { &self.registry }
     }
 
@@ -102,9 +102,9 @@ impl FromStr for Reference {
             return Err(bad("it names no repository".into(), "write oci://registry/repository:tag"));
         };
         if registry.contains('@') {
-            // What stands before the sign may be a password, so the text is not repeated.
+            // The part before the sign may be a password, so the text is not repeated.
             return Err(SourceError::Address {
-                text: "oci://… (not shown)".into(),
+                text: format!("oci://… {NOT_SHOWN}"),
                 problem: "it holds a user or password".into(),
                 remedy: "name the registry alone, and keep credentials in Docker's config.json",
             });

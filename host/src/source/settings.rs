@@ -1,48 +1,48 @@
-//! What can be set of a source, with defaults that suit production.
+//! The settings of a source, with defaults that suit production.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// How to get at modules.
+/// The settings of a source.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// The largest module that is taken, in bytes. 4 MiB by default.
     pub size_limit: u64,
-    /// How long a file that changed lately must stand still before it is read, so that no half of one is. 250 ms by default.
+    /// The time that a file which changed lately must stand still before it is read, so that no half of it is. 250 ms by
+    /// default.
     pub settle: Duration,
-    /// How to talk to registries.
+    /// The settings for registries.
     pub oci: OciSettings,
-    /// Where modules from registries are kept over a restart; nowhere by default.
+    /// The directory that keeps modules from registries over a restart; none by default.
     pub cache: Option<PathBuf>,
 }
 
-/// How to talk to OCI registries.
+/// The settings for OCI registries.
 #[derive(Clone, Debug)]
 pub struct OciSettings {
-    /// How often a tag is resolved again, jittered by a tenth, and the longest wait after a failure. 60 s by default.
+    /// The time until a tag is resolved again, jittered by a tenth, and the longest wait after a failure. 60 s by default.
     pub poll: Duration,
-    /// The Docker `config.json` with the credentials. By default `$DOCKER_CONFIG/config.json` or `~/.docker/config.json`,
-    /// where there is one.
+    /// The Docker `config.json` with the credentials. By default `$DOCKER_CONFIG/config.json` or `~/.docker/config.json`, if
+    /// there is one.
     pub docker_config: Option<PathBuf>,
     /// A file of certificates (PEM) that are trusted beside the system's.
     pub authority: Option<PathBuf>,
-    /// Which registries are spoken to without TLS.
+    /// The registries that are spoken to without TLS.
     pub plain_http: PlainHttp,
-    /// How long a connection may take. 5 s by default.
+    /// The longest time of a connection attempt. 5 s by default.
     pub connect_timeout: Duration,
-    /// How long a request may take as a whole, the download of the module included. 30 s by default.
+    /// The longest time of a whole request, the download of the module included. 30 s by default.
     pub request_timeout: Duration,
 }
 
-/// Which registries are spoken to without TLS.
+/// The registries that are spoken to without TLS.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum PlainHttp {
-    /// None.
     Never,
     /// Those on this machine, named `localhost` or by a loopback address.
     #[default]
     Loopback,
-    /// All: what is transferred can be read, credentials included, but not altered where a digest is pinned.
+    /// All: the transfer can be read by others, credentials included, but not altered if a digest is pinned.
     Always,
 }
 

@@ -1,23 +1,23 @@
 //! Reads a file that others may be writing: never a half of it.
 //!
-//! What was left alone for a while is read at once. What changed lately must first stand still for
+//! A file that was left alone for a while is read at once. One that changed lately must first stand still for
 //! [`Settings::settle`], and a file that is another one after it was read is read again. (A writer that pauses for longer
 //! than that in the middle of a file cannot be told from one that has finished; then a half comes, and the whole after it.)
 
-use std::fs::{self, File, Metadata};
+use std::fs::{self, File};
 use std::io::{self, Read};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
 use super::{Settings, SourceError, blocking};
+use crate::watch_dir::Stamp;
 
 /// A file whose times are this old is not being written.
 const OLD: Duration = Duration::from_secs(2);
 
-/// A file that never stands still is a trouble worth telling.
+/// The time after which a file that never stands still is a trouble worth telling.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Reads a file of at most the allowed size.
@@ -37,7 +37,7 @@ pub(super) async fn read(path: &Path, settings: &Settings) -> Result<Vec<u8>, So
     }
 }
 
-/// A path that is no file that can be read.
+/// The error for a path that cannot be read.
 pub(super) fn unreadable(path: &Path, error: &io::Error) -> SourceError {
     let (problem, remedy) = match error.kind() {
         io::ErrorKind::NotFound => ("it does not exist".to_owned(), "put it there, or name another"),
@@ -57,36 +57,8 @@ enum Attempt {
     Moving(Stamp),
 }
 
-/// All that changes when a file does.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Stamp {
-    device: u64,
-    inode: u64,
-    length: u64,
-    modified: (i64, i64),
-    changed: (i64, i64),
-}
-
-impl Stamp {
-    fn of(metadata: &Metadata) -> Self {
-        Self {
-            device: metadata.dev(),
-            inode: metadata.ino(),
-            length: metadata.len(),
-            modified: (metadata.mtime(), metadata.mtime_nsec()),
-            changed: (metadata.ctime(), metadata.ctime_nsec()),
-        }
-    }
-
-    fn is_old(&self) -> bool {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let (last, _) = self.modified.max(self.changed);
-        u64::try_from(last).is_ok_and(|last| Duration::from_secs(last + 1) + OLD < now)
-    }
-}
-
 fn attempt(path: &PathBuf, limit: u64, seen: Option<Stamp>) -> Result<Attempt, SourceError> {
-    let look = || {
+    let stamp_now = || {
         let metadata = fs::metadata(path).map_err(|error| unreadable(path, &error))?;
         if metadata.is_dir() {
             return Err(file(
@@ -101,12 +73,12 @@ fn attempt(path: &PathBuf, limit: u64, seen: Option<Stamp>) -> Result<Attempt, S
         }
         Ok(Stamp::of(&metadata))
     };
-    let stamp = look()?;
+    let stamp = stamp_now()?;
     let too_large = |size| SourceError::TooLarge { origin: path.display().to_string(), size, limit };
     if stamp.length > limit {
         return Err(too_large(Some(stamp.length)));
     }
-    if seen != Some(stamp) && !stamp.is_old() {
+    if seen != Some(stamp) && !stamp.is_older_than(OLD) {
         return Ok(Attempt::Moving(stamp));
     }
     let open = File::open(path).and_then(|file| Ok((Stamp::of(&file.metadata()?), file)));
@@ -117,6 +89,6 @@ fn attempt(path: &PathBuf, limit: u64, seen: Option<Stamp>) -> Result<Attempt, S
     if bytes.len() as u64 > limit {
         return Err(too_large(None));
     }
-    let after = look()?;
+    let after = stamp_now()?;
     Ok(if opened == stamp && after == stamp { Attempt::Read(bytes) } else { Attempt::Moving(after) })
 }

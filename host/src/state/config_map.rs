@@ -14,15 +14,15 @@ use kube::api::{ObjectMeta, PostParams};
 use kube::runtime::WatchStreamExt;
 
 use super::StateError;
-use super::store::{Blobs, Document, Read};
+use super::document::{Blobs, Document, Read};
 use crate::digest::Digest;
 use crate::kube_watch;
+use crate::title::title;
 
 const STATE: &str = "state.json";
 /// A ConfigMap holds 1 MiB in all; the document itself takes some of it.
 const BLOBS: usize = 768 << 10;
 
-/// One ConfigMap.
 pub struct ConfigMapStore {
     api: Api<ConfigMap>,
     namespace: String,
@@ -51,7 +51,7 @@ impl ConfigMapStore {
         };
         match written {
             Ok(map) => Ok(Some(map.metadata.resource_version.unwrap_or_default())),
-            // Another one wrote, created or deleted it meanwhile.
+            // Another process wrote, created or deleted it meanwhile.
             Err(kube::Error::Api(status)) if [404, 409].contains(&status.code) => Ok(None),
             Err(error) => Err(self.failed(&error)),
         }
@@ -61,7 +61,8 @@ impl ConfigMapStore {
     pub(super) fn changes<D: Document>(&self) -> impl Stream<Item = Result<Read<D>, StateError>> + Send + use<'_, D> {
         // Listed and then watched: of one object there is nothing to stream.
         let name = format!("metadata.name={}", self.name);
-        let events = kube_watch::watch(self.api.clone(), |config| config.fields(&name)).applied_objects();
+        let api = Api::namespaced(self.api.clone().into_client(), &self.namespace);
+        let events = kube_watch::watch(api, |config| config.fields(&name)).applied_objects();
         events.map(|event| match event {
             Ok(map) => self.parse(map),
             Err(error) => Err(StateError::Unavailable { name: self.title(), detail: error.to_string() }),
@@ -76,7 +77,7 @@ impl ConfigMapStore {
         };
         let blobs = map.binary_data.unwrap_or_default().into_iter().filter_map(|(key, ByteString(bytes))| {
             let digest: Digest = key.strip_suffix(".wasm")?.replacen('-', ":", 1).parse().ok()?;
-            // What somebody put there under another's name is not believed.
+            // A content under another one's digest is not trusted.
             (Digest::of(&bytes) == digest).then(|| (digest, Bytes::from(bytes)))
         });
         Ok(Read { document, blobs: blobs.collect(), version: map.metadata.resource_version })
@@ -110,7 +111,7 @@ impl ConfigMapStore {
     }
 
     fn title(&self) -> String {
-        format!("{}/{}", self.namespace, self.name)
+        title(&self.namespace, &self.name)
     }
 }
 

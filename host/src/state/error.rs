@@ -1,32 +1,26 @@
-//! Why shared state could not be read or written.
+//! The reasons why shared state cannot be read or written.
 
-/// Nothing is lost: what was there stays.
+/// An error of the store. Nothing is lost: the document stays as it was.
 #[derive(Debug, thiserror::Error)]
 pub enum StateError {
     /// The file cannot be used.
     #[error("state file {path}: {detail}; give --state a path in a directory that this process can write")]
-    File {
-        /// Which.
-        path: String,
-        /// What the system said.
-        detail: String,
-    },
-    /// The content is not what this release writes.
+    File { path: String, detail: String },
+    /// This release does not write such content.
     #[error("{place}: {detail}; restore it, or delete it to begin anew with the configured module")]
     Malformed {
-        /// Where it lies.
+        /// The place of the document.
         place: String,
-        /// What is wrong with it.
         detail: String,
     },
-    /// The API server does not let us.
+    /// The API server denies access.
     #[error(
         "ConfigMap {name}: forbidden: {detail}; grant get, list, watch, create and update on it by a Role, or give --state none"
     )]
     Forbidden {
         /// `namespace/name`.
         name: String,
-        /// What the API server said.
+        /// The API server's message.
         detail: String,
     },
     /// The API server does not answer.
@@ -34,10 +28,9 @@ pub enum StateError {
     Unavailable {
         /// `namespace/name`.
         name: String,
-        /// What went wrong.
         detail: String,
     },
-    /// Someone else wrote at the same time.
+    /// Another process wrote at the same time.
     #[error("the state was changed by another process again and again; try once more")]
     Contended,
 }

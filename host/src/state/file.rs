@@ -5,7 +5,8 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use super::StateError;
-use super::store::{Document, Read};
+use super::document::{Document, Read};
+use crate::text;
 
 /// A file with the document as JSON.
 pub struct FileStore {
@@ -13,7 +14,7 @@ pub struct FileStore {
 }
 
 impl FileStore {
-    /// Names the file; it need not be there.
+    /// Names the file, which need not exist.
     pub fn new(path: &Path) -> Self {
         Self { path: path.into() }
     }
@@ -24,7 +25,7 @@ impl FileStore {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Read::default()),
             Err(error) => return Err(self.failed(&error)),
         };
-        let document = serde_json::from_slice(&text).map_err(|error| StateError::Malformed {
+        let document = serde_json::from_slice(text::without_mark(&text)).map_err(|error| StateError::Malformed {
             place: format!("state file {}", self.path.display()),
             detail: error.to_string(),
         })?;

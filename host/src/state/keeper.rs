@@ -1,4 +1,4 @@
-//! Keeps the shared document: reads it, changes it as it was read, and tells when another process changed it.
+//! Keeps the shared document: reads it, changes it in the version that was read, and tells when another process changed it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,16 +8,17 @@ use tokio::sync::{Mutex, watch};
 use tracing::warn;
 
 use super::StateError;
-use super::store::{Blobs, Document, Read, Store};
+use super::document::{Blobs, Document, Read};
+use super::store::Store;
 use crate::digest::Digest;
 use crate::log_once::LogOnce;
 
-/// How often a change is made anew on what another one wrote meanwhile.
+/// The times that a change is repeated on a document that another process wrote meanwhile.
 const TRIES: usize = 8;
-/// When a place that does not work is tried again.
+/// The wait before a store that does not work is tried again.
 const AGAIN: Duration = Duration::from_secs(2);
 
-/// The document as it was seen last.
+/// The document as it was last seen.
 pub struct Keeper<D> {
     store: Store,
     /// One change at a time.
@@ -26,12 +27,12 @@ pub struct Keeper<D> {
 }
 
 impl<D: Document> Keeper<D> {
-    /// Reads what there is. A place that cannot be read for now is waited for: a module that was refused must not be taken
-    /// because nobody could say so.
+    /// Reads the document. It waits for a store that cannot be read for now: a refused module must not become active because
+    /// the refusal could not be read.
     ///
     /// # Errors
     ///
-    /// The place cannot be read, or holds something else.
+    /// The store cannot be read, or holds something else.
     pub async fn open(store: Store) -> Result<Self, StateError> {
         let mut log = LogOnce::default();
         let read: Read<D> = loop {
@@ -54,7 +55,7 @@ impl<D: Document> Keeper<D> {
         self.read.lock().await.blobs.get(&digest).cloned()
     }
 
-    /// Makes a change, anew where another process changed the document meanwhile; nothing is written where it changes
+    /// Makes a change, and repeats it if another process changed the document meanwhile. Nothing is written if it changes
     /// nothing.
     ///
     /// # Errors
@@ -70,16 +71,16 @@ impl<D: Document> Keeper<D> {
             }
             if let Some(version) = self.store.write(&next).await? {
                 *known = Read { version: Some(version), ..next };
-                self.tell(&known.document);
+                self.publish(&known.document);
                 return Ok(result);
             }
             *known = self.store.read().await?;
-            self.tell(&known.document);
+            self.publish(&known.document);
         }
         Err(StateError::Contended)
     }
 
-    /// The same, tried again for as long as it may work later: for what must be written before anything else is done.
+    /// Makes a change that must be written before anything else happens: it is tried again for as long as it may work later.
     ///
     /// # Errors
     ///
@@ -94,7 +95,7 @@ impl<D: Document> Keeper<D> {
         }
     }
 
-    /// Follows what other processes change, until the future is dropped.
+    /// Follows the changes of other processes, until the future is dropped.
     pub async fn follow(&self) {
         let Store::ConfigMap(map) = &self.store else { return std::future::pending().await };
         let mut changes = std::pin::pin!(map.changes());
@@ -107,7 +108,7 @@ impl<D: Document> Keeper<D> {
                     // Our own write comes back as well, perhaps after a later one.
                     if newer(&read, &known) {
                         *known = read;
-                        self.tell(&known.document);
+                        self.publish(&known.document);
                     }
                 }
                 Err(error) => {
@@ -119,7 +120,7 @@ impl<D: Document> Keeper<D> {
         }
     }
 
-    fn tell(&self, document: &D) {
+    fn publish(&self, document: &D) {
         self.document.send_if_modified(|known| {
             let changed = **known != *document;
             if changed {
@@ -130,7 +131,7 @@ impl<D: Document> Keeper<D> {
     }
 }
 
-/// Says once that it is waited, and waits.
+/// Logs an error once, and waits.
 async fn wait(error: &StateError, log: &mut LogOnce) {
     if log.is_news("wait", error.to_string()) {
         warn!("waiting for the shared state: {error}");
@@ -138,8 +139,8 @@ async fn wait(error: &StateError, log: &mut LogOnce) {
     tokio::time::sleep(AGAIN).await;
 }
 
-/// Versions of one object are ordered numbers since Kubernetes 1.35 by promise, and were so before in fact; where they are
-/// none, what the watch says counts.
+/// Whether a read document is newer than the known one. Versions of one object are ordered numbers since Kubernetes 1.35 by
+/// promise, and were so before in fact. If they are no numbers, the watch counts.
 fn newer<D>(read: &Read<D>, known: &Read<D>) -> bool {
     let number = |read: &Read<D>| read.version.as_deref()?.parse::<u64>().ok();
     match (number(read), number(known)) {

@@ -1,37 +1,14 @@
-//! Where the document lies.
+//! The places in which the document can be kept.
 
-use std::collections::BTreeMap;
-
-use serde::Serialize;
-use serde::de::DeserializeOwned;
-
+use super::document::{Document, Read};
 use super::{ConfigMapStore, FileStore, StateError};
-use crate::digest::Digest;
-
-/// Contents by digest, which a document may carry along.
-pub type Blobs = BTreeMap<Digest, bytes::Bytes>;
-
-/// A document that can be kept.
-pub trait Document: Clone + Default + PartialEq + Serialize + DeserializeOwned + Send + Sync + 'static {}
-
-impl<D: Clone + Default + PartialEq + Serialize + DeserializeOwned + Send + Sync + 'static> Document for D {}
-
-/// A document as it was read, with what is needed to replace just that.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Read<D> {
-    pub(super) document: D,
-    pub(super) blobs: Blobs,
-    /// The store's version; none where there is nothing yet.
-    pub(super) version: Option<String>,
-}
 
 /// A place for the document.
 pub enum Store {
-    /// It is gone with the process.
+    /// Memory: the document ends with the process.
     Memory,
     /// A file, for runs without Kubernetes.
     File(FileStore),
-    /// A ConfigMap.
     ConfigMap(Box<ConfigMapStore>),
 }
 
@@ -44,7 +21,7 @@ impl Store {
         }
     }
 
-    /// Replaces what was read. Returns the new version; none where someone else was quicker.
+    /// Replaces the document that was read. Returns the new version; `None` if another process was quicker.
     pub(super) async fn write<D: Document>(&self, read: &Read<D>) -> Result<Option<String>, StateError> {
         match self {
             Self::Memory => Ok(Some(String::new())),

@@ -1,6 +1,6 @@
 //! The conditions of an entry that its owner should know of: one vocabulary for status, metrics, Events and log lines.
 
-/// What an owner of an entry should know of.
+/// Something that an owner of an entry should know of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Condition {
     /// The rules reject the entry or the answer.
@@ -15,23 +15,25 @@ pub enum Condition {
     Write,
     /// Another manager holds another value of a field that we would write.
     Contested,
-    /// The content goes back and forth.
+    /// The endpoints flap: two writers undo each other's work, or instances come and go.
     Fight,
     /// A write waits for the end of a pause.
     Paused,
+    /// The entry waits for longer than a few polls. Noted by the observers, as only time brings it about.
+    Pending,
     /// A name cannot be published in the cluster's DNS.
     Name,
     /// A name is not published yet.
     NamePending,
     /// istiod took the entry's virtual IP away.
     VirtualIp,
-    /// The registry gives no sound answer for the entry's service. Noted by the observers, not by a look.
+    /// The registry gives no sound answer for the entry's service. Noted by the observers: it changes without a reconciliation.
     Registry,
 }
 
 impl Condition {
     /// All of them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Rejected,
         Self::Annotation,
         Self::Conversion,
@@ -40,6 +42,7 @@ impl Condition {
         Self::Contested,
         Self::Fight,
         Self::Paused,
+        Self::Pending,
         Self::Name,
         Self::NamePending,
         Self::VirtualIp,
@@ -57,10 +60,43 @@ impl Condition {
             Self::Contested => "contested",
             Self::Fight => "fight",
             Self::Paused => "paused",
+            Self::Pending => "pending",
             Self::Name => "name",
             Self::NamePending => "name-pending",
             Self::VirtualIp => "virtual-ip",
             Self::Registry => "registry",
+        }
+    }
+
+    /// The reason that its Events have, in one word.
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::Rejected => "Rejected",
+            Self::Annotation => "BadAnnotation",
+            Self::Conversion => "ConversionFailed",
+            // Each kind of hold has a reason of its own, which begins like this.
+            Self::Held => "EndpointsHeld",
+            Self::Write => "WriteRefused",
+            Self::Contested => "FieldConflict",
+            Self::Fight => "ContentFlaps",
+            Self::Paused => "Paused",
+            Self::Name | Self::NamePending => "NameNotPublished",
+            Self::VirtualIp => "VirtualIpLost",
+            // No Event has these two: on each entry it would help nobody.
+            Self::Pending => "Pending",
+            Self::Registry => "RegistryFails",
+        }
+    }
+
+    /// The action that its Events have: what was being done.
+    pub(super) fn action(self) -> &'static str {
+        match self {
+            Self::Rejected | Self::Annotation | Self::Conversion => "Convert",
+            Self::Held => "Hold",
+            Self::Write | Self::Contested | Self::Fight | Self::Paused => "Write",
+            Self::Name | Self::NamePending => "Publish",
+            Self::VirtualIp => "Allocate",
+            Self::Pending | Self::Registry => "Ask",
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Tells the owners of entries, by Events on them, what they should know: `kubectl describe` shows it.
 //!
 //! Nothing waits for an Event, and none is worth much load: what does not fit is left out, the log and the status have it all.
-//! What repeats becomes a series of one Event.
+//! One that repeats becomes a series of one Event.
 
 use std::time::Duration;
 
@@ -13,6 +13,7 @@ use tracing::{debug, warn};
 use super::Condition;
 use super::series::{Recorder, Words};
 use crate::istio::{KIND, ServiceEntry};
+use crate::log_once::LogOnce;
 
 /// Events that may wait.
 const WAITING: usize = 256;
@@ -23,7 +24,7 @@ const WITHIN: Duration = Duration::from_secs(5);
 /// The API takes 1 kB.
 const LONGEST: usize = 1000;
 
-/// Takes what is to be told; without a cluster it goes nowhere.
+/// A queue of what is to be told; without a cluster it goes nowhere.
 #[derive(Clone, Default)]
 pub struct Events {
     sender: Option<mpsc::Sender<(ObjectReference, Words)>>,
@@ -38,17 +39,15 @@ impl Events {
         (events, publish(Recorder::new(client, identity), told))
     }
 
-    /// An entry has a problem that it did not have, or not like this.
-    pub fn problem(&self, entry: &ServiceEntry, condition: Condition, words: &str) {
-        let (reason, action) = words_for(condition);
-        self.send(entry, Words { kind: "Warning", reason, action, note: cut(words) });
+    /// Tells of a condition that an entry did not have, or not like this.
+    pub fn problem(&self, entry: &ServiceEntry, condition: Condition, reason: &'static str, words: &str) {
+        self.send(entry, Words { kind: "Warning", reason, action: condition.action(), note: cut(words) });
     }
 
-    /// It has it no more.
+    /// Tells that it is over.
     pub fn solved(&self, entry: &ServiceEntry, condition: Condition, words: &str) {
-        let (_, action) = words_for(condition);
         let note = cut(&format!("over: {words}"));
-        self.send(entry, Words { kind: "Normal", reason: "Recovered", action, note });
+        self.send(entry, Words { kind: "Normal", reason: "Recovered", action: condition.action(), note });
     }
 
     fn send(&self, entry: &ServiceEntry, words: Words) {
@@ -67,40 +66,24 @@ impl Events {
     }
 }
 
-/// The reason and the action of an Event.
-fn words_for(condition: Condition) -> (&'static str, &'static str) {
-    match condition {
-        Condition::Rejected => ("Rejected", "Convert"),
-        Condition::Annotation => ("BadAnnotation", "Convert"),
-        Condition::Conversion => ("ConversionFailed", "Convert"),
-        Condition::Held => ("EndpointsHeld", "Hold"),
-        Condition::Write => ("WriteRefused", "Write"),
-        Condition::Contested => ("FieldConflict", "Write"),
-        Condition::Fight => ("ContentFlaps", "Write"),
-        Condition::Paused => ("Paused", "Write"),
-        Condition::Name | Condition::NamePending => ("NameNotPublished", "Publish"),
-        Condition::VirtualIp => ("VirtualIpLost", "Allocate"),
-        // No look notes it: when the registry is silent, an Event on each entry would help nobody.
-        Condition::Registry => ("RegistryFails", "Ask"),
-    }
-}
-
 async fn publish(mut recorder: Recorder, mut told: mpsc::Receiver<(ObjectReference, Words)>) {
-    let mut said = String::new();
+    let mut log = LogOnce::default();
     while let Some((reference, words)) = told.recv().await {
         let problem = match tokio::time::timeout(WITHIN, recorder.publish(&reference, &words)).await {
-            Ok(Ok(())) => String::new(),
-            Ok(Err(kube::Error::Api(status))) if status.code == 403 => format!(
+            Ok(Ok(())) => {
+                log.clear();
+                None
+            }
+            Ok(Err(kube::Error::Api(status))) if status.code == 403 => Some(format!(
                 "{}; grant create and patch on events.events.k8s.io by a Role in the entries' namespace",
                 status.message
-            ),
-            Ok(Err(error)) => error.to_string(),
-            Err(_) => format!("no answer within {WITHIN:?}"),
+            )),
+            Ok(Err(error)) => Some(error.to_string()),
+            Err(_) => Some(format!("no answer within {WITHIN:?}")),
         };
-        if !problem.is_empty() && problem != said {
+        if let Some(problem) = problem.filter(|problem| log.is_news("events", problem)) {
             warn!("Events cannot be written, the log has what they say: {problem}");
         }
-        said = problem;
         tokio::time::sleep(PAUSE).await;
     }
 }

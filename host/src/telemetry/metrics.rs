@@ -1,4 +1,4 @@
-//! What is counted as it happens.
+//! Counters of what happens, as it happens.
 
 use std::fmt;
 use std::time::Duration;
@@ -54,8 +54,8 @@ impl Default for Metrics {
 }
 
 impl Metrics {
-    /// A module was called; without a verdict it gave nothing usable.
-    pub fn converted(&self, verdict: Option<&Verdict>, took: Duration) {
+    /// Counts a call of a module; without a verdict it gave nothing usable.
+    pub fn count_conversion(&self, verdict: Option<&Verdict>, took: Duration) {
         let outcome = match verdict {
             Some(Verdict::Update(_)) => "update",
             Some(Verdict::Unchanged) => "unchanged",
@@ -66,8 +66,8 @@ impl Metrics {
         self.conversion_time.observe(took.as_secs_f64());
     }
 
-    /// A write was tried.
-    pub fn wrote(&self, error: Option<&ApplyError>, took: Duration, change: &Change) {
+    /// Counts a write that was tried.
+    pub fn count_write(&self, error: Option<&ApplyError>, took: Duration, change: &Change) {
         let result = match error {
             None => "written",
             Some(ApplyError::Stale) => "stale",
@@ -85,8 +85,8 @@ impl Metrics {
         }
     }
 
-    /// An answer came through to the API server's acknowledgement.
-    pub fn propagated(&self, took: Duration) {
+    /// Measures the way of an answer to the API server's acknowledgement.
+    pub fn observe_propagation(&self, took: Duration) {
         self.propagation.observe(took.as_secs_f64());
     }
 

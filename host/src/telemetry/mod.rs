@@ -1,4 +1,4 @@
-//! What the controller tells while it works: counts, and Events on the entries. Whatever works calls one of [`Observers`] in a line.
+//! News that the controller tells while it works: counts, and Events on the entries. Whatever works calls one of [`Observers`] in a line.
 
 mod condition;
 mod events;
@@ -11,11 +11,11 @@ pub use metrics::Metrics;
 
 use std::sync::Arc;
 
-/// Those who hear of what the controller does.
+/// The metrics and the Events of one process.
 #[derive(Clone, Default)]
 pub struct Observers {
-    /// PollFigures.
+    /// Counts.
     pub metrics: Arc<Metrics>,
-    /// Tells the entries' owners.
+    /// News for the entries' owners.
     pub events: Events,
 }

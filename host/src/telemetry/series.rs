@@ -1,6 +1,7 @@
 //! Events that say the same of one entry are one Event that counts; with other words it is another one.
 //!
-//! kube's recorder tells them apart by reason and action alone, and goes on showing the first words, which may be false by then.
+//! kube's recorder tells them apart by reason and action alone, and goes on showing the first words, which may be false by then:
+//! an annotation that says `perhaps`, and then `never`, is wrong for the same reason, and its owner reads of `perhaps` alone.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -22,7 +23,7 @@ const SERIES: usize = 1024;
 /// An Event's name holds 253 characters; this leaves room for what sets it apart.
 const NAME: usize = 200;
 
-/// What an Event says.
+/// The words of an Event.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Words {
     /// `Normal` or `Warning`.
@@ -100,7 +101,6 @@ struct Told {
     series: HashMap<(String, Words), Series>,
 }
 
-/// One of them.
 struct Series {
     name: String,
     count: i32,

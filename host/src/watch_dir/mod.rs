@@ -22,6 +22,7 @@ use tokio::time::{Instant, sleep_until};
 
 use self::fs_events::FsEvents;
 use self::scan::{Scan, Scanner};
+pub(crate) use self::stamp::Stamp;
 
 /// How long no event may come before a look: a writer that is at work comes to an end first.
 const QUIET: Duration = Duration::from_millis(15);
@@ -44,29 +45,33 @@ pub struct WatchOptions {
     pub vanish_grace: Duration,
     /// How long a file may fail before that counts. 250 ms by default.
     pub settle: Duration,
+    /// Whether files are read. If not, every change of one is news, and `parse` is given nothing. `true` by default.
+    pub contents: bool,
 }
 
 impl Default for WatchOptions {
     fn default() -> Self {
-        Self { file_limit: 64 << 20, vanish_grace: Duration::from_secs(2), settle: Duration::from_millis(250) }
+        Self {
+            file_limit: 64 << 20,
+            vanish_grace: Duration::from_secs(2),
+            settle: Duration::from_millis(250),
+            contents: true,
+        }
     }
 }
 
 /// Why a file could not be read at all.
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
-    /// The system refused.
     #[error("{path}: {source}; make it readable for this process", path = path.display())]
     Read {
-        /// Which file.
         path: PathBuf,
-        /// What the system says.
+        /// The words of the system.
         source: io::Error,
     },
     /// It is larger than [`WatchOptions::file_limit`].
     #[error("{path}: it is larger than {limit} bytes and was not read; split it or remove it", path = path.display())]
     TooLarge {
-        /// Which file.
         path: PathBuf,
         /// The limit in bytes.
         limit: u64,
@@ -77,15 +82,14 @@ pub enum FileError {
 #[derive(Debug, thiserror::Error)]
 #[error("directory {path}: {source}; {remedy}", path = path.display())]
 pub struct DirError {
-    /// Which directory.
     pub path: PathBuf,
-    /// What the system says.
+    /// The words of the system.
     pub source: io::Error,
-    /// What to do about it.
+    /// The remedy.
     pub remedy: &'static str,
 }
 
-/// What became of one file.
+/// The fate of one file.
 #[derive(Debug, PartialEq, Eq)]
 pub enum FileNews<T, E> {
     /// New content, parsed.
@@ -96,7 +100,7 @@ pub enum FileNews<T, E> {
     Gone,
 }
 
-/// What became of the directory.
+/// The fate of the directory.
 #[derive(Debug)]
 pub enum DirNews<T, E> {
     /// These files changed, sorted by path. The first news of all tells of every file; it may be empty.
@@ -218,7 +222,7 @@ fn next_look<T, E>(scan: &Scan<T, E>, doorbell: &FsEvents) -> Instant {
     Instant::now() + scan.again_in.map_or(regular, |again| again.min(regular))
 }
 
-/// What to do when a directory cannot be read.
+/// The remedy when a directory cannot be read.
 fn remedy(error: &io::Error) -> &'static str {
     match error.kind() {
         io::ErrorKind::NotFound => "create it, or name another",

@@ -4,23 +4,29 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
-use super::stamp::{Identity, Stamp, digest, settled_in};
+use super::stamp::{Identity, Stamp};
 use super::{DirError, DirNews, FileError, FileNews, WatchOptions, remedy};
+use crate::hash::hash;
 
 /// How soon to look again at a file that changed while it was read, and at a directory that is away.
 const SOON: Duration = Duration::from_millis(50);
 
+/// A file that changed this recently may change again without its times moving, as they move in steps.
+const RACY: Duration = Duration::from_millis(100);
+
+/// When to look again at a file that changed so recently.
+const NO_MORE_RACY: Duration = Duration::from_millis(120);
+
 /// Decides by name which files count.
 pub(super) type Filter = Box<dyn Fn(&str) -> bool + Send>;
 
-/// Parses a file.
 pub(super) type Parse<T, E> = Box<dyn Fn(&Path, &[u8]) -> Result<T, E> + Send>;
 
 type Changes<T, E> = Vec<(PathBuf, FileNews<T, E>)>;
 
-/// What one look found.
+/// The findings of one look.
 pub(super) struct Scan<T, E> {
     pub(super) news: Vec<DirNews<T, E>>,
     /// When to look again even without an event.
@@ -29,7 +35,7 @@ pub(super) struct Scan<T, E> {
     pub(super) identity: Option<Identity>,
 }
 
-/// What is remembered from look to look.
+/// Remembers from look to look.
 pub(super) struct Scanner<T, E> {
     path: PathBuf,
     options: WatchOptions,
@@ -152,23 +158,21 @@ impl<T, E: From<FileError>> Scanner<T, E> {
     }
 
     fn read_again(&mut self, path: &Path, stamp: Stamp, known: &mut Known, first: bool) -> Option<FileNews<T, E>> {
-        let content = read(path, self.options.file_limit);
+        let (content, digest) = self.content(path, stamp);
         let after = fs::metadata(path).ok().map(|metadata| Stamp::of(&metadata));
         if after != Some(stamp) && !first {
             // Someone is writing: what was read may be half of it.
             self.look_again_in(SOON);
             return None;
         }
-        let digest = match &content {
-            Ok(content) => digest(content),
-            Err(error) => digest(error.to_string().as_bytes()),
-        };
-        let settled = stamp.is_settled(SystemTime::now());
+        // Only then does an equal stamp mean equal content.
+        let settled = stamp.is_older_than(RACY);
         if !settled {
-            self.look_again_in(settled_in());
+            self.look_again_in(NO_MORE_RACY);
         }
         // An editor empties a file before it fills it, and not everything that is empty fails to be parsed.
-        if content.as_ref().is_ok_and(Vec::is_empty) && known.told.is_some_and(|told| told != digest) {
+        let empty = self.options.contents && content.as_ref().is_ok_and(Vec::is_empty);
+        if empty && known.told.is_some_and(|told| told != digest) {
             if !self.is_gone(known) {
                 return None;
             }
@@ -194,6 +198,16 @@ impl<T, E: From<FileError>> Scanner<T, E> {
         known.failing = None;
         known.stamp = settled.then_some(stamp);
         Some(news)
+    }
+
+    /// The content of a file, and a hash of it, or of the words that say why there is none.
+    fn content(&self, path: &Path, stamp: Stamp) -> (Result<Vec<u8>, FileError>, u64) {
+        if !self.options.contents {
+            return (Ok(Vec::new()), hash(stamp));
+        }
+        let content = read(path, self.options.file_limit);
+        let digest = content.as_ref().map_or_else(|error| hash(error.to_string()), hash);
+        (content, digest)
     }
 
     /// Whether a content has failed for long enough to be told.

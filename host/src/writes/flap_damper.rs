@@ -6,18 +6,18 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-/// Between two writes of one entry.
+/// The time between two writes of one entry.
 const SPACING: Duration = Duration::from_millis(200);
-/// The same while it flaps, at most.
+/// The longest time between two writes of an entry that flaps.
 const LONGEST: Duration = Duration::from_secs(10);
-/// After so long without a write, what was before does not count.
+/// The time without a write after which earlier ones do not count.
 const QUIET: Duration = Duration::from_secs(60);
 /// Content counts as flapping once it has come back this often: once is a rollout, a swap or a scaling.
 const RETURNS: u32 = 3;
 /// States that are remembered.
 const REMEMBERED: usize = 8;
 
-/// When an entry was written, and with what.
+/// The times and contents of an entry's last writes.
 #[derive(Debug)]
 pub struct FlapDamper {
     spacing: Duration,
@@ -34,7 +34,7 @@ impl Default for FlapDamper {
 }
 
 impl FlapDamper {
-    /// How long a write has to wait from now.
+    /// The time that a write has to wait from now.
     pub fn wait(&self, now: Instant) -> Duration {
         self.last.map_or(Duration::ZERO, |last| (last + self.spacing).saturating_duration_since(now))
     }
@@ -53,8 +53,8 @@ impl FlapDamper {
         self.last = Some(now);
     }
 
-    /// How long it still counts as flapping, unless it is written meanwhile; none where the last write brought back nothing
-    /// that was there before, or has been the last for long.
+    /// The time for which the entry still counts as flapping, unless it is written meanwhile. `None` if the last write brought
+    /// new content, or was long ago.
     pub fn flaps(&self, now: Instant) -> Option<Duration> {
         let last = self.last.filter(|_| self.spacing > SPACING)?;
         Some((last + QUIET).saturating_duration_since(now)).filter(|rest| !rest.is_zero())
@@ -70,12 +70,12 @@ mod tests {
         let start = Instant::now();
         let mut now = start;
         let mut waits = |contents: &[u64]| {
-            let mut pace = FlapDamper::default();
+            let mut damper = FlapDamper::default();
             let mut waits = Vec::new();
             for content in contents {
-                pace.wrote(*content, now);
-                waits.push(pace.wait(now).as_millis());
-                now += pace.wait(now);
+                damper.wrote(*content, now);
+                waits.push(damper.wait(now).as_millis());
+                now += damper.wait(now);
             }
             waits
         };
@@ -88,13 +88,13 @@ mod tests {
     #[test]
     fn forgets_after_a_quiet_time() {
         let now = Instant::now();
-        let mut pace = FlapDamper::default();
-        assert_eq!(pace.wait(now), Duration::ZERO);
-        (0..=RETURNS).for_each(|_| pace.wrote(1, now));
-        assert_eq!(pace.flaps(now), Some(QUIET));
-        assert_eq!(pace.flaps(now + QUIET / 2), Some(QUIET / 2));
-        assert_eq!(pace.flaps(now + QUIET), None, "without a write");
-        pace.wrote(1, now + QUIET * 2);
-        assert_eq!(pace.flaps(now + QUIET * 2), None);
+        let mut damper = FlapDamper::default();
+        assert_eq!(damper.wait(now), Duration::ZERO);
+        (0..=RETURNS).for_each(|_| damper.wrote(1, now));
+        assert_eq!(damper.flaps(now), Some(QUIET));
+        assert_eq!(damper.flaps(now + QUIET / 2), Some(QUIET / 2));
+        assert_eq!(damper.flaps(now + QUIET), None, "without a write");
+        damper.wrote(1, now + QUIET * 2);
+        assert_eq!(damper.flaps(now + QUIET * 2), None);
     }
 }

@@ -1,21 +1,20 @@
-//! May this process write now? One answer for every writer in it.
+//! Tells every writer of this process whether it may write now.
 //!
-//! Nothing but writes stops at a shut gate: answers are followed and converted as ever, so that the first write after it
-//! opens is up to date. Several reasons may hold at once; it is open when none does.
+//! Only writes stop at a blocked gate: answers are followed and converted as ever, so that the first write after it opens
+//! is up to date. Several reasons may apply at once; the gate is open when none does.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use tokio::sync::watch;
 
-/// Why nothing may be written.
+/// The reasons why nothing may be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum BlockReason {
-    /// The process runs to show what it would write.
+    /// The process only shows its writes.
     DryRun,
-    /// A person stopped all writes.
+    /// The operator paused all writes.
     Paused,
-    /// Another replica writes.
     Standby,
     /// The configured module cannot be had.
     ModuleMissing,
@@ -27,15 +26,15 @@ pub struct Gate {
     state: watch::Sender<State>,
 }
 
-/// What holds the gate shut.
+/// The reasons that block the gate.
 #[derive(Clone, Debug, Default)]
 struct State {
     blocked: BTreeSet<BlockReason>,
-    /// Reasons that come back by themselves.
+    /// Reasons that come back by themselves, and when.
     lapses: BTreeMap<BlockReason, Instant>,
 }
 
-/// The gate is shut; all that holds it so, in order.
+/// Writes are blocked; with all reasons, in order.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[error("nothing is written: {}", .0.iter().map(|reason| reason.words()).collect::<Vec<_>>().join("; "))]
 pub struct WritesBlocked(pub BTreeSet<BlockReason>);
@@ -54,27 +53,27 @@ impl Default for Gate {
 }
 
 impl Gate {
-    /// Whether a write may go at `now`. To be asked when nothing else stands between the writer and its request: after
-    /// every wait.
+    /// Checks whether a write may go at `now`. To be called when nothing else stands between the writer and its request:
+    /// after every wait.
     ///
     /// # Errors
-    /// All reasons that hold.
+    /// All reasons that apply.
     pub fn check(&self, now: Instant) -> Result<(), WritesBlocked> {
         let reasons = self.state.borrow().reasons(now);
         if reasons.is_empty() { Ok(()) } else { Err(WritesBlocked(reasons)) }
     }
 
-    /// When a reason comes back by itself, if one does: no request may last longer.
+    /// The time at which a reason comes back by itself, if one does: no request may last longer.
     pub fn until(&self) -> Option<Instant> {
         self.state.borrow().lapses.values().min().copied()
     }
 
-    /// All reasons that hold at `now`.
+    /// All reasons that apply at `now`.
     pub fn reasons(&self, now: Instant) -> BTreeSet<BlockReason> {
         self.state.borrow().reasons(now)
     }
 
-    /// Lets a reason hold, until [`Self::unblock`] or [`Self::unblock_until`].
+    /// Blocks writes for a reason, until [`Self::unblock`] or [`Self::unblock_until`].
     pub fn block(&self, reason: BlockReason) {
         self.change(Instant::now(), |state| {
             state.blocked.insert(reason);
@@ -82,7 +81,6 @@ impl Gate {
         });
     }
 
-    /// Ends a reason.
     pub fn unblock(&self, reason: BlockReason) {
         self.change(Instant::now(), |state| {
             state.blocked.remove(&reason);
@@ -90,8 +88,8 @@ impl Gate {
         });
     }
 
-    /// Ends a reason for now: it holds again from `until` on, unless this is called again before. For a lease: a process
-    /// that was frozen beyond its end must not write when it wakes, even before whoever renews the lease has noticed.
+    /// Ends a reason for now: it applies again from `until` on, unless this is called again before. For a lease: a process
+    /// that was frozen beyond its end must not write when it wakes, even before the elector has noticed.
     pub fn unblock_until(&self, reason: BlockReason, until: Instant) {
         self.change(Instant::now(), |state| {
             state.blocked.remove(&reason);
@@ -99,7 +97,7 @@ impl Gate {
         });
     }
 
-    /// Tells of every opening from now on: all that was not written is to be looked at again.
+    /// Tells of every opening from now on, so that all entries that were not written are reconciled again.
     pub fn reopened(&self) -> Reopened {
         Reopened { state: self.state.subscribe() }
     }
@@ -114,7 +112,7 @@ impl Gate {
 }
 
 impl Reopened {
-    /// Waits until the gate opens; for ever where it is gone.
+    /// Waits until the gate opens; for ever if it is gone.
     pub async fn next(&mut self) {
         while self.state.changed().await.is_ok() {
             if self.state.borrow_and_update().reasons(Instant::now()).is_empty() {
@@ -133,7 +131,7 @@ impl State {
 }
 
 impl BlockReason {
-    /// What a person is told.
+    /// The reason in words for the operator.
     pub fn words(self) -> &'static str {
         match self {
             Self::DryRun => "this is a dry run",
@@ -154,7 +152,7 @@ mod tests {
 
     #[track_caller]
     fn check(gate: &Gate, now: Instant, reasons: &[BlockReason]) {
-        let found = gate.check(now).err().map(|closed| closed.0).unwrap_or_default();
+        let found = gate.check(now).err().map(|blocked| blocked.0).unwrap_or_default();
         assert_eq!(found, reasons.iter().copied().collect());
     }
 
@@ -203,7 +201,7 @@ mod tests {
         gate.unblock_until(BlockReason::Standby, far);
         gate.unblock(BlockReason::Paused);
         assert!(!opened(), "a lease that is renewed opens nothing");
-        // One that lapsed unnoticed and was taken again does.
+        // One that lapsed unnoticed and was acquired again does.
         gate.unblock_until(BlockReason::Standby, Instant::now());
         let _ = opened();
         gate.unblock_until(BlockReason::Standby, far);
@@ -215,7 +213,7 @@ mod tests {
         let gate = Gate::default();
         gate.block(BlockReason::DryRun);
         gate.block(BlockReason::Standby);
-        let text = gate.check(Instant::now()).map_err(|closed| closed.to_string());
+        let text = gate.check(Instant::now()).map_err(|blocked| blocked.to_string());
         assert_eq!(text, Err("nothing is written: this is a dry run; another replica writes".into()));
     }
 }

@@ -1,4 +1,5 @@
-//! Whether, when and how fast entries may be written: one gate for the process, one rate for all entries, spacing for each.
+//! Decides whether, when and how fast entries may be written: one gate for the process, one rate for all entries, spacing
+//! for each.
 
 mod flap_damper;
 mod gate;

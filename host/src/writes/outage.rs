@@ -1,36 +1,33 @@
-//! Says once that the sink cannot be reached, however many entries notice, and once that it can again.
+//! Logs once that the sink cannot be reached, however many entries notice, and once that it can again.
 
-use std::mem::{Discriminant, discriminant};
+use std::mem::discriminant;
 use std::sync::{Mutex, PoisonError};
 
 use tracing::{debug, info, warn};
 
+use crate::log_once::LogOnce;
 use crate::plan::ApplyError;
 
-/// The trouble that was told, if there is one.
+/// Whether writes fail.
 #[derive(Default)]
 pub struct Outage {
-    told: Mutex<Option<Discriminant<ApplyError>>>,
+    log: Mutex<LogOnce>,
 }
 
 impl Outage {
-    /// A write failed. The first of its kind is a warning.
+    /// Logs that a write failed. The first of its kind is a warning.
     pub fn say(&self, entry: &str, error: &ApplyError) {
-        let text = error.to_string();
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         // Messages name the object; what counts is the kind.
-        let kind = discriminant(error);
-        if *told == Some(kind) {
-            debug!(entry, "not written: {text}");
+        if self.log.lock().unwrap_or_else(PoisonError::into_inner).is_news("writes", discriminant(error)) {
+            warn!(entry, "not written, and others may fare the same: {error}");
         } else {
-            warn!(entry, "not written, and others may fare the same: {text}");
-            *told = Some(kind);
+            debug!(entry, "not written: {error}");
         }
     }
 
-    /// A write worked.
+    /// Logs that a write succeeded, if the last one failed.
     pub fn over(&self) {
-        if self.told.lock().unwrap_or_else(PoisonError::into_inner).take().is_some() {
+        if self.log.lock().unwrap_or_else(PoisonError::into_inner).clear() {
             info!("entries can be written again");
         }
     }

@@ -1,20 +1,20 @@
-//! The rate of writes that all entries share. Losses that someone made on purpose go first: an instance that was isolated
-//! must not wait behind a thousand fresh entries.
+//! The rate of writes that all entries share. Losses that the operator made on purpose go first: an instance that was
+//! isolated must not wait behind a thousand fresh entries.
 
 use std::num::NonZeroU32;
 
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use tokio::sync::Mutex;
 
-/// A budget of writes a second.
+/// A limiter of writes a second.
 pub struct WriteRateLimiter {
     limiter: DefaultDirectRateLimiter,
-    /// One ordinary write at a time stands at the limiter, so that an urgent one has at most that one before it.
+    /// One ordinary write at a time waits at the limiter, so that an urgent one has at most that one before it.
     ordinary: Mutex<()>,
 }
 
 impl WriteRateLimiter {
-    /// So many writes a second; as many may come at once after a pause.
+    /// A limiter to so many writes a second; as many may come at once after a pause.
     pub fn new(rate: NonZeroU32) -> Self {
         Self { limiter: RateLimiter::direct(Quota::per_second(rate)), ordinary: Mutex::new(()) }
     }
@@ -35,23 +35,23 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_urgent_has_at_most_one_before_it() {
-        let budget = Arc::new(WriteRateLimiter::new(NonZeroU32::new(20).unwrap()));
+        let limiter = Arc::new(WriteRateLimiter::new(NonZeroU32::new(20).unwrap()));
         for _ in 0..20 {
-            budget.take(false).await;
+            limiter.take(false).await;
         }
         let went = Arc::new(AtomicUsize::new(0));
         let ordinary: Vec<_> = (0..6)
             .map(|_| {
-                let (budget, went) = (Arc::clone(&budget), Arc::clone(&went));
+                let (limiter, went) = (Arc::clone(&limiter), Arc::clone(&went));
                 tokio::spawn(async move {
-                    budget.take(false).await;
+                    limiter.take(false).await;
                     went.fetch_add(1, Ordering::SeqCst);
                 })
             })
             .collect();
-        // All of them stand in line now.
+        // All of them wait now.
         tokio::task::yield_now().await;
-        budget.take(true).await;
+        limiter.take(true).await;
         assert!(went.load(Ordering::SeqCst) <= 1, "{went:?}");
         for task in ordinary {
             task.await.unwrap();

@@ -1,4 +1,4 @@
-//! Someone edits files while the controller runs.
+//! An operator edits files while the controller runs.
 
 use std::time::{Duration, Instant};
 

@@ -71,7 +71,7 @@ impl Bench {
         (child.wait().unwrap().code().unwrap(), log)
     }
 
-    /// The addresses of an entry's endpoints in its output file; none where there is no file.
+    /// The addresses of an entry's endpoints in its output file; `None` if there is no file.
     pub fn addresses(&self, service: &str) -> Option<Vec<String>> {
         let object = self.output(service)?;
         let endpoints = object["spec"]["endpoints"].as_array().cloned().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! What vanishes in masses, what is paused, and what is only shown.
+//! Mass disappearances, a pause, and a dry run.
 
 use std::time::{Duration, Instant};
 
@@ -44,7 +44,7 @@ fn what_is_isolated_during_a_hold_goes_at_once() {
     let isolated = answer("reviews", &FOUR[..1]).to_string().replace("\"isolate\":false", "\"isolate\":true");
     bench.write("answers/reviews.json", isolated);
     bench.expect("reviews", &ADDRESSES[1..]);
-    // What is listed again is as it is listed.
+    // Instances that are listed again are as listed.
     bench.answer("reviews", &FOUR);
     bench.expect("reviews", &ADDRESSES);
     running.expect_log("endpoints no longer held");
@@ -98,8 +98,10 @@ fn a_paused_entry_is_shown_and_not_written() {
         bench.answer(service, &[("10.0.0.1", 100), ("10.0.0.2", 100), ("10.0.0.7", 100)]);
     }
     bench.expect("other", &["10.0.0.1", "10.0.0.2", "10.0.0.7"]);
-    running.expect_log("entry=\"polaris/reviews\" added=1 removed=2 changed=0");
-    running.expect_log("would be written; nothing is written: the entry's annotation aeraki.net/paused says so");
+    running.expect_log(
+        "reconcile{entry=\"polaris/reviews\"}: would be written; nothing is written: the entry's annotation aeraki.net/paused \
+         says so added=1 removed=2 changed=0",
+    );
     assert_eq!(bench.addresses("reviews").unwrap(), ADDRESSES);
     bench.entry("reviews", json!({"aeraki.net/paused": "yes"}));
     running.expect_log("annotation aeraki.net/paused: `yes` is neither `true` nor `false`");
@@ -142,7 +144,9 @@ fn a_dry_run_shows_and_writes_nothing() {
     std::fs::remove_file(bench.path("entries/reviews.yaml")).unwrap();
     bench.answer("other", &FOUR);
     bench.write("entries/other.yaml", entry("other", json!({})).to_string());
-    running.expect_log("entry=\"polaris/other\" added=4");
+    running.expect_log(
+        "reconcile{entry=\"polaris/other\"}: would be written; nothing is written: this is a dry run added=4",
+    );
     wait("the deletion was seen", || {
         bench.write("answers/other.json", answer("other", &FOUR[..3]).to_string());
         if running.log().contains("added=3") { Ok(()) } else { Err(running.log()) }

@@ -36,7 +36,7 @@ async fn what_is_no_module_is_told_with_a_remedy() {
     fs::write(at("one/README"), b"").unwrap();
     fs::write(at("one/.a.wasm.swp"), b"").unwrap();
     symlink("nowhere", at("dangling.wasm")).unwrap();
-    // Root may read what others may not, but this nobody can.
+    // Root may read what others may not, but no user can read this.
     symlink("/proc/self/mem", at("unreadable.wasm")).unwrap();
     assert!(std::process::Command::new("mkfifo").arg(at("pipe.wasm")).status().unwrap().success());
     let path = directory.path().display().to_string();

@@ -1,4 +1,4 @@
-//! What a follower tells, waited for and checked.
+//! The news of a follower, awaited and checked.
 
 use std::time::Duration;
 

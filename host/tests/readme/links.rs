@@ -1,4 +1,4 @@
-//! What the documents point at is there: links with their anchors, and the paths that developers are sent to.
+//! The targets of the documents exist: links with their anchors, and the paths that developers are sent to.
 
 use std::collections::HashMap;
 use std::path::{Component, Path, PathBuf};
@@ -77,7 +77,7 @@ fn links(line: &str) -> impl Iterator<Item = &str> {
     line.split("](").skip(1).map(|rest| rest.split(')').next().unwrap())
 }
 
-/// What stands in backticks in a line.
+/// The parts of a line in backticks.
 fn quoted(line: &str) -> impl Iterator<Item = &str> {
     line.split('`').skip(1).step_by(2)
 }

@@ -42,7 +42,7 @@ impl Document {
     }
 }
 
-/// What stands between the end of `before` and the next `end`.
+/// The text between the end of `before` and the next `end`.
 fn between<'a>(text: &'a str, before: &str, end: &str) -> Option<&'a str> {
     let (_, rest) = text.split_once(before)?;
     rest.find(end).map(|length| &rest[..length])
@@ -135,7 +135,7 @@ fn every_annotation_has_a_row() {
     assert_eq!(told, known, "{}, and the keys in host/src/annotation.rs", document.path);
 }
 
-/// What is too long for a test is run by CI: the chain is not broken.
+/// A check that is too long for a test is run by CI: the chain is not broken.
 #[test]
 fn ci_runs_what_the_documents_name() {
     let read = |path: &str| std::fs::read_to_string(root().join(path)).unwrap();

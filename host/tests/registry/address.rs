@@ -1,4 +1,4 @@
-//! Addresses as people write them.
+//! Addresses as operators write them.
 
 use polaris2istio::registry::{Addresses, RegistryError};
 

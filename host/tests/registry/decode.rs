@@ -1,5 +1,7 @@
 //! The one decoder, on recorded answers and on what might come.
 
+use std::sync::Arc;
+
 use polaris2istio::registry::{Answer, Content, RegistryError, ServiceKey, decode_answer};
 use polaris2istio_core::model::{Instance, Service};
 use serde_json::{Value, json};
@@ -8,7 +10,7 @@ use super::{listed, recorded};
 
 fn service(text: &str) -> Service {
     match decode_answer(text.as_bytes(), "the answer").unwrap() {
-        Answer { content: Content::Listed(service), .. } => service,
+        Answer { content: Content::Listed(service), .. } => Arc::unwrap_or_clone(service),
         other => panic!("{other:?}"),
     }
 }
@@ -81,6 +83,9 @@ fn what_is_no_content_is_refused() {
     check_refused(r#"{"code":200000,"service":null}"#, "not-instances", &["service.name"]);
     check_refused(r#"{"code":400202,"service":null}"#, "not-instances", &["not which"]);
     check_refused("{}", "not-instances", &["`code` is missing"]);
+    let without = r#"{"code":200000,"service":{"namespace":"shop","name":"cart","revision":"r"}}"#;
+    check_refused(without, "not-instances", &["field `instances` is missing"]);
+    check_refused(&without.replace("}}", r#"},"instances":null}"#), "not-instances", &["field `instances` is missing"]);
     check_refused(r#"{"code":null}"#, "not-instances", &["`code`"]);
 }
 
@@ -127,7 +132,6 @@ fn null_everywhere_is_the_default() {
     assert_eq!((instance.port, instance.weight, instance.healthy, instance.isolated), (0, 100, true, false));
     assert_eq!((&*instance.host, &*instance.protocol), ("", ""));
     assert!(instances(json!([Value::Null])).is_empty());
-    assert!(instances(Value::Null).is_empty());
     let parts = json!([{"location": {"region": null, "zone": "z", "campus": null}, "metadata": {"a": null}}]);
     let [instance] = &instances(parts)[..] else { panic!() };
     assert_eq!((&*instance.location.region, &*instance.location.zone), ("", "z"));

@@ -1,11 +1,12 @@
 //! Following over HTTP when something goes wrong.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use polaris2istio::registry::{HttpConfig, Report, ServiceUpdate};
+use polaris2istio::registry::HttpConfig;
 
 use super::fake::{Asked, Fake, Reply};
-use super::follower::{follow_http, quick, set};
+use super::follower::{Heard, follow_http, heard, quick};
 use super::{key, listed, recorded};
 
 const ONE: &[(&str, &str)] = &[("a", "10.0.0.1")];
@@ -96,7 +97,7 @@ async fn large_answers_without_end_hold_up_none_that_are_small() {
         "cart" => Reply::polaris(listed("cart", "r2", &[("b", "10.0.0.2")])),
         _ => Reply::Stall(head.clone()),
     });
-    following.wanted.send_replace(set(&["cart", "l1", "l2", "l3", "l4"]));
+    following.want(&["cart", "l1", "l2", "l3", "l4"]);
     fake.wait_for("all large ones", |asked| asked.iter().any(|asked| asked.name() == "l4").then_some(())).await;
     let before = fake.asked().iter().filter(|asked| asked.name() == "cart").count();
     fake.wait_for("polls of the small one", |asked| {
@@ -109,8 +110,9 @@ async fn large_answers_without_end_hold_up_none_that_are_small() {
     fake.rule(fine);
     let mut recovered = std::collections::BTreeSet::new();
     while recovered.len() < 4 {
-        if let Report { news: ServiceUpdate::Listed(_), service, .. } = following.next().await {
-            recovered.insert(service);
+        let report = following.next().await;
+        if let Heard::Listed(_) = heard(&report) {
+            recovered.insert(report.service);
         }
     }
 }
@@ -170,7 +172,7 @@ async fn one_service_that_drops_connections_does_not_stop_the_others() {
     let mut following = follow_http(quick(&[&fake]), &names);
     for _ in names {
         let report = following.next().await;
-        assert_eq!(matches!(report.news, ServiceUpdate::Failed(_)), report.service == key("bad"), "{report:?}");
+        assert_eq!(matches!(heard(&report), Heard::Failed(_)), *report.service == key("bad"), "{report:?}");
     }
     fake.wait_for("the others, and the bad one again", |asked| {
         let count = |name: &str| asked.iter().filter(|asked| asked.name() == name).count();
@@ -252,13 +254,13 @@ async fn when_no_server_answers_all_services_fail_and_all_recover() {
     let address = fake.address;
     let mut following = follow_http(quick(&[&fake]), &["a", "b", "c"]);
     for _ in 0..3 {
-        assert!(matches!(following.next().await.news, ServiceUpdate::Listed(_)));
+        assert!(matches!(heard(&following.next().await), Heard::Listed(_)));
     }
     drop(fake);
     let mut failed = Vec::new();
     while failed.len() < 3 {
         let report = following.next().await;
-        let ServiceUpdate::Failed(error) = report.news else { panic!("{report:?}") };
+        let Heard::Failed(error) = heard(&report) else { panic!("{report:?}") };
         // One that was under way may have lost its connection first.
         if error.kind() != "dropped" {
             assert_eq!(error.kind(), "unreachable", "{error}");
@@ -267,17 +269,17 @@ async fn when_no_server_answers_all_services_fail_and_all_recover() {
         }
     }
     // One that is wanted only now hears of it at once.
-    following.wanted.send_replace(super::follower::set(&["a", "b", "c", "d"]));
+    following.want(&["a", "b", "c", "d"]);
     following.failed("d", "unreachable").await;
     let fake = Fake::start_at(address, fine).await;
     let mut listed = Vec::new();
     while listed.len() < 4 {
         let report = following.next().await;
-        assert!(matches!(report.news, ServiceUpdate::Listed(_)), "{report:?}");
+        assert!(matches!(heard(&report), Heard::Listed(_)), "{report:?}");
         listed.push(report.service);
     }
     listed.sort();
-    assert_eq!(listed, [key("a"), key("b"), key("c"), key("d")]);
+    assert_eq!(listed, ["a", "b", "c", "d"].map(|name| Arc::new(key(name))));
     fake.wait_for_more(4).await;
 }
 
@@ -292,7 +294,7 @@ async fn a_limit_makes_all_services_wait() {
     let mut following = follow_http(config, &["a", "b", "c"]);
     for _ in 0..3 {
         let report = following.next().await;
-        assert!(matches!(&report.news, ServiceUpdate::Failed(error) if error.kind() == "limited"), "{report:?}");
+        assert!(matches!(heard(&report), Heard::Failed(error) if error.kind() == "limited"), "{report:?}");
     }
     let times = fake.wait_for("four requests", |asked| (asked.len() >= 4).then(|| asked.to_vec())).await;
     for pair in times.windows(2) {

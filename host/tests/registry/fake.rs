@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 /// How long anything may take before a test fails.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
 
-/// What the server was asked.
+/// The requests to the server.
 #[derive(Debug, Clone)]
 pub(crate) struct Asked {
     pub(crate) line: String,
@@ -32,7 +32,7 @@ impl Asked {
     }
 }
 
-/// What the server does.
+/// The behaviour of the server.
 #[derive(Debug, Clone)]
 pub(crate) enum Reply {
     /// Answers in good order, with more header lines, each ended.

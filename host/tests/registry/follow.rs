@@ -1,14 +1,12 @@
 //! Following over HTTP: what is asked, and what is news.
 
-use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::time::Duration;
 
-use polaris2istio::registry::{HttpConfig, HttpRegistry, PollMode, ServiceKey, ServiceUpdate, TokenSource};
+use polaris2istio::registry::{HttpConfig, HttpRegistry, Registry, ServiceCache, ServiceKey, TokenSource};
 
 use super::fake::{Asked, Fake, Reply};
-use super::follower::{follow_http, quick, set};
-use super::{fixture, listed, recorded};
+use super::follower::{Heard, follow_http, heard, quick};
+use super::{fixture, key, listed, recorded};
 
 const ONE: &[(&str, &str)] = &[("a", "10.0.0.1")];
 const TWO: &[(&str, &str)] = &[("a", "10.0.0.1"), ("b", "10.0.0.2")];
@@ -49,19 +47,19 @@ async fn asks_as_the_server_wants_it_and_sends_the_revision_back() {
 async fn a_new_round_reports_what_did_not_change() {
     let fake = Fake::start(content("r1", ONE)).await;
     let mut following = follow_http(quick(&[&fake]), &["cart"]);
-    assert_eq!(following.next().await.term, 0);
+    assert_eq!(following.next().await.state.last.unwrap().term, 0);
     // Slower from now on, and nothing else.
-    following.pace.send_replace(PollMode { slow: true, term: 0 });
+    following.cache.change_mode(|mode| mode.slow = true);
     fake.wait_for_more(3).await;
     following.quiet();
     let asked = fake.asked();
     let [.., before, last] = &*asked else { panic!("{asked:#?}") };
     // Five intervals, less the jitter.
     assert!(last.at - before.at >= Duration::from_millis(90), "{:?}", last.at - before.at);
-    following.pace.send_replace(PollMode { slow: false, term: 3 });
+    following.cache.change_mode(|mode| (mode.slow, mode.term) = (false, 3));
     let report = following.next().await;
-    assert!(matches!(report.news, ServiceUpdate::Listed(_)), "{report:?}");
-    assert_eq!(report.term, 3);
+    assert!(matches!(heard(&report), Heard::Listed(_)), "{report:?}");
+    assert_eq!(report.state.last.unwrap().term, 3);
     assert_eq!(fake.asked().iter().filter(|asked| asked.revision().is_empty()).count(), 1, "the revision is kept");
     fake.wait_for_more(3).await;
     following.quiet();
@@ -75,9 +73,9 @@ async fn what_was_asked_before_a_round_does_not_count_in_it() {
     let fake = Fake::start(move |asked| if std::mem::take(&mut first) { Reply::Hang } else { rule(asked) }).await;
     let mut following = follow_http(quick(&[&fake]), &["cart"]);
     fake.wait_for_more(1).await;
-    following.pace.send_replace(PollMode { slow: false, term: 1 });
+    following.cache.change_mode(|mode| mode.term = 1);
     let report = following.next().await;
-    assert_eq!(report.term, 1);
+    assert_eq!(report.state.last.unwrap().term, 1);
     assert!(fake.asked().len() >= 2);
 }
 
@@ -91,13 +89,13 @@ async fn check_recorded(reply: &'static str, service: ServiceKey, expected: Resu
     })
     .await;
     let mut following = follow_http(quick(&[&fake]), &[]);
-    following.wanted.send_replace(Arc::new(BTreeSet::from([service.clone()])));
+    following.subscribe(service.clone());
     let report = following.next().await;
-    assert_eq!(report.service, service, "{reply}");
-    let seen = match &report.news {
-        ServiceUpdate::Listed(content) => Ok(content.instances.len()),
-        ServiceUpdate::Missing => Err("missing"),
-        ServiceUpdate::Failed(error) => Err(error.kind()),
+    assert_eq!(*report.service, service, "{reply}");
+    let seen = match heard(&report) {
+        Heard::Listed(content) => Ok(content.instances.len()),
+        Heard::Missing => Err("missing"),
+        Heard::Failed(error) => Err(error.kind()),
     };
     assert_eq!(seen, expected, "{reply}: {report:?}");
 }
@@ -167,7 +165,7 @@ async fn new_content_under_the_old_revision_is_news() {
 
 #[tokio::test]
 async fn after_a_change_it_reads_in_full_once_more() {
-    // The new revision comes with the old instances: without the second reading nobody would ever know.
+    // The new revision comes with the old instances: only the second reading can show that.
     let fake = Fake::start(content("r1", ONE)).await;
     let config = HttpConfig { recheck_after: Duration::from_millis(60), ..quick(&[&fake]) };
     let mut following = follow_http(config, &["cart"]);
@@ -222,7 +220,7 @@ async fn each_service_is_asked_for_once_an_interval() {
     let mut following = follow_http(HttpConfig { interval, ..quick(&[&fake]) }, &["a", "b", "c", "d"]);
     for name in ["a", "b", "c", "d"] {
         // Each is wanted again, which changes nothing.
-        following.wanted.send_replace(set(&["a", "b", "c", "d"]));
+        following.want(&["a", "b", "c", "d"]);
         let _ = (name, following.next().await);
     }
     for name in ["a", "b", "c", "d"] {
@@ -241,9 +239,9 @@ async fn what_is_wanted_anew_is_asked_for_at_once_and_what_is_not_is_forgotten()
     let config = HttpConfig { interval: Duration::from_secs(3_600), ..quick(&[&fake]) };
     let mut following = follow_http(config, &["a"]);
     following.hosts("a", &["10.0.0.1"]).await;
-    following.wanted.send_replace(set(&["b"]));
+    following.want(&["b"]);
     following.hosts("b", &["10.0.0.1"]).await;
-    following.wanted.send_replace(set(&["a", "b"]));
+    following.want(&["a", "b"]);
     following.hosts("a", &["10.0.0.1"]).await;
     assert!(fake.asked().iter().all(|asked| asked.revision().is_empty()));
 }
@@ -258,41 +256,40 @@ async fn a_slow_receiver_gets_the_latest() {
     .await;
     let mut following = follow_http(quick(&[&fake]), &["cart"]);
     fake.wait_for("twenty requests", |asked| (asked.len() >= 20).then_some(())).await;
-    let first = following.listed("cart").await.instances[0].host.clone();
-    let second = following.listed("cart").await.instances[0].host.clone();
-    assert_eq!(first, "10.0.0.1");
-    let number: usize = second.rsplit('.').next().unwrap().parse().unwrap();
-    assert!(number >= 19, "{second} was out of date");
+    let host = following.listed("cart").await.instances[0].host.clone();
+    let number: usize = host.rsplit('.').next().unwrap().parse().unwrap();
+    assert!(number >= 19, "{host} was out of date");
 }
 
 #[tokio::test]
 async fn it_ends_when_nobody_wants_or_hears_anything() {
     let fake = Fake::start(content("r1", ONE)).await;
-    let following = follow_http(quick(&[&fake]), &["cart"]);
-    let (sender, receiver) = tokio::sync::watch::channel(set(&["cart"]));
-    let (reports, mut heard) = tokio::sync::mpsc::channel(1);
     let registry = HttpRegistry::new(quick(&[&fake])).unwrap();
-    let deaf = tokio::spawn(polaris2istio::registry::Registry::follow(
-        registry,
-        receiver.clone(),
-        following.pace.subscribe(),
-        reports,
-    ));
-    heard.recv().await.unwrap();
-    drop(heard);
-    tokio::time::timeout(super::fake::DEADLINE, deaf).await.unwrap().unwrap();
-    let (reports, mut heard) = tokio::sync::mpsc::channel(1);
-    let registry = HttpRegistry::new(quick(&[&fake])).unwrap();
-    let unwanted = tokio::spawn(polaris2istio::registry::Registry::follow(
-        registry,
-        receiver,
-        following.pace.subscribe(),
-        reports,
-    ));
-    heard.recv().await.unwrap();
-    drop(sender);
-    tokio::time::timeout(super::fake::DEADLINE, unwanted).await.unwrap().unwrap();
-    drop(following);
+    let (cache, queue) = ServiceCache::new();
+    let task = tokio::spawn(registry.follow(queue));
+    let subscription = cache.subscribe(&key("cart"));
+    cache.next_report().await;
+    drop((cache, subscription));
+    tokio::time::timeout(super::fake::DEADLINE, task).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn whoever_subscribes_anew_is_told_anew_even_if_it_is_not_seen_in_between() {
+    let fake = Fake::start(content("r1", ONE)).await;
+    let config = HttpConfig { interval: Duration::from_secs(3_600), ..quick(&[&fake]) };
+    let mut following = follow_http(config, &["a", "b"]);
+    following.hosts("a", &["10.0.0.1"]).await;
+    following.hosts("b", &["10.0.0.1"]).await;
+    // Nothing runs between the two.
+    following.want(&["b"]);
+    following.want(&["a", "b"]);
+    assert!(following.cache.get(&key("a")).unwrap().last.is_none());
+    following.hosts("a", &["10.0.0.1"]).await;
+    fake.wait_for("a is asked for anew", |asked| {
+        (asked.iter().filter(|asked| asked.name() == "a" && asked.revision().is_empty()).count() == 2).then_some(())
+    })
+    .await;
+    following.quiet();
 }
 
 #[tokio::test]

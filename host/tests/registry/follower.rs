@@ -1,14 +1,14 @@
 //! A follower under test: what it wants, and what it reports.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt;
 use polaris2istio::registry::{
-    HttpConfig, HttpRegistry, PollMode, Registry, RegistryError, Report, ServiceKey, ServiceUpdate, Wanted,
+    Content, HttpConfig, HttpRegistry, Registry, RegistryError, Report, ServiceCache, ServiceKey, Subscription,
 };
 use polaris2istio_core::model::Service;
-use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
@@ -31,10 +31,17 @@ pub(crate) fn quick(fakes: &[&Fake]) -> HttpConfig {
 }
 
 pub(crate) struct Following {
-    pub(crate) wanted: watch::Sender<Wanted>,
-    pub(crate) pace: watch::Sender<PollMode>,
-    pub(crate) reports: mpsc::Receiver<Report>,
+    pub(crate) cache: Arc<ServiceCache>,
+    subscriptions: BTreeMap<ServiceKey, Subscription>,
     pub(crate) task: JoinHandle<()>,
+}
+
+/// The matter of a report.
+#[derive(Debug)]
+pub(crate) enum Heard {
+    Listed(Arc<Service>),
+    Missing,
+    Failed(Arc<RegistryError>),
 }
 
 impl Drop for Following {
@@ -43,34 +50,53 @@ impl Drop for Following {
     }
 }
 
-pub(crate) fn set(names: &[&str]) -> Wanted {
-    Arc::new(names.iter().map(|name| key(name)).collect::<BTreeSet<ServiceKey>>())
-}
-
 /// Follows services of the namespace `shop`.
 pub(crate) fn follow(registry: impl Registry, names: &[&str]) -> Following {
-    let (wanted, receiver) = watch::channel(set(names));
-    let (sender, reports) = mpsc::channel(1);
-    let (pace, paced) = watch::channel(PollMode::default());
-    let task = tokio::spawn(registry.follow(receiver, paced, sender));
-    Following { wanted, pace, reports, task }
+    let (cache, queue) = ServiceCache::new();
+    let task = tokio::spawn(registry.follow(queue));
+    let mut following = Following { cache, subscriptions: BTreeMap::new(), task };
+    following.want(names);
+    following
 }
 
 pub(crate) fn follow_http(config: HttpConfig, names: &[&str]) -> Following {
     follow(HttpRegistry::new(config).unwrap(), names)
 }
 
+/// The matter of a report.
+pub(crate) fn heard(report: &Report) -> Heard {
+    match &report.state {
+        state if !report.answered => Heard::Failed(Arc::clone(&state.trouble.as_ref().expect("some trouble").error)),
+        state => match &state.last.as_ref().expect("an answer").content {
+            Content::Listed(service) => Heard::Listed(Arc::clone(service)),
+            Content::Missing => Heard::Missing,
+        },
+    }
+}
+
 impl Following {
+    /// Follows these services of the namespace `shop` from now on, and no others.
+    pub(crate) fn want(&mut self, names: &[&str]) {
+        self.subscriptions.retain(|service, _| names.iter().any(|name| *service == key(name)));
+        names.iter().for_each(|name| self.subscribe(key(name)));
+    }
+
+    /// Follows this service as well.
+    pub(crate) fn subscribe(&mut self, service: ServiceKey) {
+        let Self { cache, subscriptions, .. } = self;
+        subscriptions.entry(service).or_insert_with_key(|service| cache.subscribe(service));
+    }
+
     /// The next report.
     pub(crate) async fn next(&mut self) -> Report {
-        timeout(DEADLINE, self.reports.recv()).await.expect("a report in time").expect("a follower at work")
+        timeout(DEADLINE, self.cache.next_report()).await.expect("a report in time")
     }
 
     /// The next report, which lists a service.
     pub(crate) async fn listed(&mut self, name: &str) -> Arc<Service> {
         let report = self.next().await;
-        match report {
-            Report { news: ServiceUpdate::Listed(service), service: ref whose, .. } if *whose == key(name) => service,
+        match heard(&report) {
+            Heard::Listed(service) if *report.service == key(name) => service,
             other => panic!("not a list of {name}: {other:?}"),
         }
     }
@@ -85,20 +111,20 @@ impl Following {
     /// The next report, which says that a service does not exist.
     pub(crate) async fn missing(&mut self, name: &str) {
         let report = self.next().await;
-        assert!(matches!(report.news, ServiceUpdate::Missing), "{report:?}");
-        assert_eq!(report.service, key(name));
+        assert!(matches!(heard(&report), Heard::Missing), "{report:?}");
+        assert_eq!(*report.service, key(name));
     }
 
     /// The next report, which is a failure of this kind.
     pub(crate) async fn failed(&mut self, name: &str, kind: &str) -> Arc<RegistryError> {
         let report = self.next().await;
-        let ServiceUpdate::Failed(error) = report.news else { panic!("no failure, but {report:?}") };
-        assert_eq!((report.service, error.kind()), (key(name), kind), "{error}");
+        let Heard::Failed(error) = heard(&report) else { panic!("no failure, but {report:?}") };
+        assert_eq!((&*report.service, error.kind()), (&key(name), kind), "{error}");
         error
     }
 
     pub(crate) fn quiet(&mut self) {
-        if let Ok(report) = self.reports.try_recv() {
+        if let Some(report) = self.cache.next_report().now_or_never() {
             panic!("unexpected: {report:?}");
         }
     }

@@ -34,7 +34,7 @@ fn metadata(pairs: usize) -> String {
     format!(r#"{{"metadata":{{{}}}}}"#, pairs.join(","))
 }
 
-/// What it answers, and words that are said of it.
+/// The registry's answer, and the expected words about it.
 fn wild(name: &str) -> (Reply, &'static str) {
     let number: usize = name[1..].parse().unwrap();
     match number % 7 {

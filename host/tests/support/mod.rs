@@ -1,9 +1,9 @@
-//! The command line as a person meets it: a run, its exit code and what it prints. Shared by the tests of its verbs.
+//! The command line as the operator meets it: a run, its exit code and its output. Shared by the tests of its verbs.
 
 use std::process::{Command, Output};
 
 /// Runs it outside any cluster and without a home.
-fn run(arguments: &[&str]) -> Output {
+pub(crate) fn run(arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_polaris2istio"));
     command.args(arguments).env_remove("KUBECONFIG").env("HOME", "/nonexistent").output().unwrap()
 }

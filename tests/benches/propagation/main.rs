@@ -55,7 +55,7 @@ async fn main() {
     }
 }
 
-/// What a controller of so many services takes: to fill them, to follow them, and to start again.
+/// The cost of a controller of so many services: to fill them, to follow them, and to start again.
 async fn size(binaries: &'static servers::Binaries, services: usize) {
     let api = ApiServer::start(binaries).await;
     let bench = Bench::new(&api, crowd::start(INSTANCES).await, services).await;
@@ -134,7 +134,7 @@ impl<'a> Bench<'a> {
     /// Waits until a controller that has just started has looked at every entry, with its service's answer.
     async fn in_line(&self) {
         wait_for("every entry is in line", Duration::from_secs(300), || async {
-            let done = self.metric("polaris2istio_entries{state=\"done\"}").await?;
+            let done = self.metric("polaris2istio_entries{state=\"synced\"}").await?;
             if done == self.services as f64 { Ok(()) } else { Err(format!("{done} of {}", self.services)) }
         })
         .await
@@ -218,7 +218,7 @@ fn binary() -> PathBuf {
     binary
 }
 
-/// What a process used so far.
+/// The resources that a process used so far.
 struct Cost {
     /// Seconds of CPU.
     cpu: f64,

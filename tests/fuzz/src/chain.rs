@@ -1,4 +1,4 @@
-//! What becomes of a module's answer, up to the apply, and what must hold of it whatever the answer is.
+//! The way of a module's answer up to the apply, and the checks that hold whatever the answer is.
 
 use std::net::IpAddr;
 
@@ -66,7 +66,7 @@ fn steers(address: IpAddr) -> bool {
     }
 }
 
-/// What is written into a file is read from it again.
+/// Checks that the content written into a file is read from it again.
 fn check_text(object: &Value) {
     let text = serde_saphyr::to_string(object).expect("an object can be written as YAML");
     let documents = Document::parse_all(text.as_bytes(), "written").expect("what was written can be read");

@@ -5,7 +5,7 @@
 
 #[cfg(feature = "fuzzer")]
 mod fuzzer {
-    #![allow(unsafe_code, missing_docs, reason = "what the macro makes")]
+    #![allow(unsafe_code, reason = "what the macro makes")]
     use std::sync::LazyLock;
 
     static TARGET: LazyLock<polaris2istio_fuzz::Target> = LazyLock::new(|| {

@@ -47,7 +47,7 @@ const MODULE: &str = r#"(module
 /// As much as lies between where the answer begins and what the request needs.
 const LARGEST: usize = 32 << 10;
 
-static CONVERTER: LazyLock<LoadedModule> = LazyLock::new(|| {
+static LOADED: LazyLock<LoadedModule> = LazyLock::new(|| {
     let limits = Limits {
         memory_bytes: 1 << 20,
         time: Duration::from_secs(2),
@@ -79,7 +79,7 @@ pub(crate) fn run(data: &[u8]) {
         instances: Vec::new(),
     };
     let document = chain::entry();
-    let Ok(outcome) = CONVERTER.call(&service, &document.entry.view().unwrap(), None) else { return };
+    let Ok(outcome) = LOADED.call(&service, &document.entry.view().unwrap(), None) else { return };
     if let Verdict::Update(update) = outcome.verdict {
         let _ = chain::apply(update, &document);
     }

@@ -1,4 +1,4 @@
-//! What the fuzzer starts from, and what it found once, goes through every target.
+//! The inputs that the fuzzer starts from, and those that it once found, go through every target.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test fails")]
 
 use std::path::{Path, PathBuf};

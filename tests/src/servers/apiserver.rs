@@ -33,12 +33,12 @@ const SERVED: Duration = Duration::from_secs(30);
 /// How long a ServiceAccount's token is good for, in seconds: longer than any test.
 const TOKEN_LIFE: i64 = 3_600;
 
-/// Who a kubeconfig is for.
+/// The identity that a kubeconfig is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum User {
     /// May do everything.
     Admin,
-    /// The user `limited`, who may do nothing until a test binds him a role.
+    /// The user `limited`, which may do nothing until a test binds a role to it.
     Limited,
 }
 
@@ -291,7 +291,7 @@ impl ApiServer {
     }
 }
 
-/// What a ServiceEntry is to the API server.
+/// The kind ServiceEntry, as the API server names it.
 pub fn service_entry() -> ApiResource {
     let kind = GroupVersionKind::gvk("networking.istio.io", "v1", "ServiceEntry");
     ApiResource::from_gvk_with_plural(&kind, "serviceentries")

@@ -61,7 +61,7 @@ pub struct Write {
     pub answered: Timestamp,
     /// The HTTP status of the answer: 200 or 201 for what was done.
     pub code: u16,
-    /// What was sent: the object, the patch, the delete options.
+    /// The body of the request: the object, the patch, the delete options.
     pub body: Value,
 }
 

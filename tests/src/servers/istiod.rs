@@ -21,7 +21,7 @@ const STOP: Duration = Duration::from_secs(30);
 /// The name that istiod looks for to fill in its certificate.
 const WEBHOOK: &str = "istio-validator-istio-system";
 
-/// What can differ from test to test.
+/// The settings that can differ from test to test.
 #[derive(Clone, Debug, Default)]
 pub struct IstiodOptions {
     /// Read Istio's configuration from the files of this directory rather than from the API server.

@@ -18,13 +18,13 @@ const SHIPPED: (&str, &str) = ("polaris2istio", "polaris");
 pub struct Manifests(pub Vec<Value>);
 
 impl Manifests {
-    /// What a directory renders to; a relative path is one below `deploy/kustomize`.
+    /// The rendering of a directory; a relative path is one below `deploy/kustomize`.
     pub fn kustomize(binaries: &Binaries, directory: impl AsRef<Path>) -> Self {
         let path = deploy().join("kustomize").join(directory);
         Self::read(&run(Command::new(&binaries.kubectl).arg("kustomize").arg(path)))
     }
 
-    /// What the chart renders to, as the release `polaris2istio` in the namespace of that name, with a file of values.
+    /// The rendering of the chart as the release `polaris2istio` in the namespace of that name, with a file of values.
     pub fn helm(binaries: &Binaries, values: Option<&Path>) -> Self {
         let mut command = Command::new(&binaries.helm);
         command.args(["template", "polaris2istio", "--namespace", SHIPPED.0]).arg(deploy().join("helm"));
@@ -34,7 +34,7 @@ impl Manifests {
         Self::read(&run(&mut command))
     }
 
-    /// What `helm lint` says of the chart.
+    /// The output of `helm lint` for the chart.
     ///
     /// # Panics
     ///
@@ -61,7 +61,7 @@ impl Manifests {
         tokio::task::spawn_blocking(move || run(&mut command)).await.expect("helm ends well")
     }
 
-    /// Runs lines of a shell in a directory, as an administrator who has kubectl and helm and changes no file in his editor.
+    /// Runs lines of a shell in a directory, as an operator who has kubectl and helm and changes no file in an editor.
     ///
     /// # Panics
     ///
@@ -84,7 +84,7 @@ impl Manifests {
         )
     }
 
-    /// What the text of several YAML documents holds.
+    /// The objects in a text of several YAML documents.
     fn read(text: &str) -> Self {
         let documents: Vec<Value> = serde_saphyr::from_multiple(text).expect("rendered manifests are YAML");
         Self(documents.into_iter().filter(|document| !document.is_null()).collect())

@@ -29,7 +29,7 @@ mod spawner;
 
 pub use apiserver::{ApiServer, ApiServerOptions, User, service_entry};
 pub use audit::{Write, count};
-pub use binaries::{Binaries, MeshBinaries, binaries, mesh_binaries, promtool};
+pub use binaries::{Binaries, MeshBinaries, binaries, binaries_with_helm, mesh_binaries, promtool};
 pub use coredns::CoreDns;
 pub use directory::Directory;
 pub use envoy::Envoy;

@@ -27,7 +27,7 @@ const HASH: &str = "$2a$04$vHHCZ18962jx4ArmPFdUP.jS.ydihVv7cn2BUorh/sbhi5j7USeni
 const CONFIG: &str = "config.json";
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 
-/// What can differ from test to test, and from one start of a registry to the next.
+/// The settings that can differ from test to test, and from one start of a registry to the next.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct OciOptions {
     /// Whether clients need a user and a password ([`OciRegistry::docker_config`]).

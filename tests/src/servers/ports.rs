@@ -12,8 +12,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 const FIRST: u32 = 11_000;
 const COUNT: u32 = 21_000;
 
-/// A port of 127.0.0.1 that nobody listens on, and that this process is not
-/// given twice in a while.
+/// A port of 127.0.0.1 that no process listens on, and that this process is
+/// not given twice in a while.
 pub fn free_port() -> u16 {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     // Processes start far apart, so that two at once do not race for each port.

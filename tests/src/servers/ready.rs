@@ -35,8 +35,8 @@ where
         .map_err(|reason| format!("{reason}\n{}", process.log_tail()))
 }
 
-/// Starts a server, with other ports when that fails: someone may have taken
-/// one between the look and the use.
+/// Starts a server, with other ports when that fails: another process may have
+/// taken one between the check and the use.
 ///
 /// # Panics
 ///

@@ -17,7 +17,7 @@ pub(crate) fn checkout() -> TempDir {
     copy
 }
 
-/// What the example renders to with all that it offers behind `#`. Its sentences have one space after that, its lines two.
+/// The rendering of the example with all that it offers behind `#`. Its sentences have one space after that, its lines two.
 pub(crate) fn with_all(binaries: &Binaries) -> Manifests {
     let checkout = checkout();
     let overlay = checkout.path().join(OVERLAY);

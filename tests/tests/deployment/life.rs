@@ -7,7 +7,7 @@ use serde_json::json;
 
 #[tokio::test]
 async fn helm_installs_upgrades_rolls_back_and_removes() {
-    let (Some(servers), Some(binaries)) = (servers::shared().await, servers::binaries()) else { return };
+    let (Some(servers), Some(binaries)) = (servers::shared().await, servers::binaries_with_helm()) else { return };
     let api = &servers.api;
     let entries = api.create_namespace("helm").await;
     let own = format!("{entries}-own");

@@ -1,12 +1,14 @@
 //! The manifests: what kustomize and Helm make of them is the same, the API server takes it, and it fits the binary.
 //!
-//! What only a kubelet or a CNI plugin could prove (that probes are made, seccomp and a NetworkPolicy enforced) is checked
-//! against the API server's schema and no further.
+//! The parts that only a kubelet or a CNI plugin could prove (that probes are made, seccomp and a NetworkPolicy enforced)
+//! are checked against the API server's schema and no further.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a panic is how a test fails")]
 
 #[path = "../../../host/tests/support/docs.rs"]
 #[allow(dead_code, reason = "shared with the test of all documents")]
 mod docs;
+
+mod dashboard;
 mod example;
 mod life;
 mod normal;
@@ -45,7 +47,7 @@ impl Variant {
 
 #[test]
 fn kustomize_and_helm_render_the_same() {
-    let Some(binaries) = servers::binaries() else { return };
+    let Some(binaries) = servers::binaries_with_helm() else { return };
     for variant in VARIANTS {
         let (kustomize, helm) = (normal::normal(variant.kustomize(binaries)), normal::normal(variant.helm(binaries)));
         let keys = |objects: &normal::Objects| objects.keys().cloned().collect::<Vec<_>>();
@@ -65,7 +67,7 @@ fn lines_beyond(one: &Value, other: &Value) -> Vec<String> {
 
 #[test]
 fn the_chart_passes_lint() {
-    let Some(binaries) = servers::binaries() else { return };
+    let Some(binaries) = servers::binaries_with_helm() else { return };
     let said = Manifests::lint(binaries);
     assert!(said.contains("0 chart(s) failed") && !said.contains("[WARNING]"), "{said}");
 }

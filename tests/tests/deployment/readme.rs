@@ -17,7 +17,7 @@ const ENTRIES: &str = "polaris";
 
 #[tokio::test]
 async fn the_documents_commands_install() {
-    let (Some(servers), Some(binaries)) = (servers::shared().await, servers::binaries()) else { return };
+    let (Some(servers), Some(binaries)) = (servers::shared().await, servers::binaries_with_helm()) else { return };
     let api = &servers.api;
     run(binaries, api, &block("kubectl create namespace")).await;
     run(binaries, api, &block("helm install")).await;
@@ -73,7 +73,7 @@ fn block(command: &str) -> String {
     found[0].to_owned()
 }
 
-/// In a checkout of its own, with files where an operator would have his.
+/// In a checkout of its own, with files where an operator would have them.
 async fn run(binaries: &Binaries, api: &ApiServer, script: &str) {
     let checkout = example::checkout();
     for name in ["polaris.token", "ca.crt", "tls.crt", "tls.key"] {

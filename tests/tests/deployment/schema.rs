@@ -13,7 +13,7 @@ use super::{Binaries, VARIANTS};
 
 #[tokio::test]
 async fn the_server_takes_all_of_it() {
-    let (Some(servers), Some(binaries)) = (servers::shared().await, servers::binaries()) else { return };
+    let (Some(servers), Some(binaries)) = (servers::shared().await, servers::binaries_with_helm()) else { return };
     let api = &servers.api;
     api.apply(&Manifests::service_monitor_crd(binaries).0, false).await;
     wait_for("ServiceMonitors are served", std::time::Duration::from_secs(30), || async {
@@ -69,7 +69,7 @@ async fn create_pod(namespace: &str, template: &Value) -> Result<(), kube::Error
 
 #[test]
 fn every_variable_is_one_that_the_binary_knows() {
-    let Some(binaries) = servers::binaries() else { return };
+    let Some(binaries) = servers::binaries_with_helm() else { return };
     let help = Command::new(binary()).arg("--help").output().unwrap();
     let help = String::from_utf8(help.stdout).unwrap();
     for variant in VARIANTS {
@@ -84,7 +84,7 @@ fn every_variable_is_one_that_the_binary_knows() {
 
 #[test]
 fn versions_are_the_workspaces() {
-    let Some(binaries) = servers::binaries() else { return };
+    let Some(binaries) = servers::binaries_with_helm() else { return };
     for manifests in [base(binaries), Manifests::helm(binaries, None)] {
         let image = &one(&manifests, "Deployment")["spec"]["template"]["spec"]["containers"][0]["image"];
         assert_eq!(image, concat!("polaris2istio:", env!("CARGO_PKG_VERSION")));

@@ -1,4 +1,4 @@
-//! What should find the pods finds them, whichever labels a rendering has.
+//! Selectors find the pods, whichever labels a rendering has.
 
 use polaris2istio_tests::servers::{self, Manifests};
 use serde_json::Value;
@@ -7,7 +7,7 @@ use super::VARIANTS;
 
 #[test]
 fn every_selector_selects_the_pods() {
-    let Some(binaries) = servers::binaries() else { return };
+    let Some(binaries) = servers::binaries_with_helm() else { return };
     for variant in VARIANTS {
         check(&variant.kustomize(binaries));
         check(&variant.helm(binaries));

@@ -1,4 +1,4 @@
-//! What cannot be served: said once, with the remedy, and at the cost of that entry alone.
+//! Entries that cannot be served: reported once, with the remedy, and at the cost of that entry alone.
 
 use std::path::Path;
 

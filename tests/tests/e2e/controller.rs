@@ -135,10 +135,15 @@ impl Controller {
         terms.is_some_and(|line| line.contains(identity))
     }
 
-    /// The log lines about writes: their fields.
+    /// The log lines about writes: their fields, and the entry of their span.
     pub(crate) fn writes(&self) -> Vec<Value> {
         let lines = self.log().into_iter().filter_map(|line| serde_json::from_str::<Value>(&line).ok());
-        lines.map(|mut line| line["fields"].take()).filter(|fields| fields["message"] == "entry written").collect()
+        let writes = lines.filter(|line| line["fields"]["message"] == "entry written");
+        let fields = writes.map(|mut line| {
+            line["fields"]["entry"] = line["span"]["entry"].take();
+            line["fields"].take()
+        });
+        fields.collect()
     }
 
     /// Runs a verb against its socket, which it must have been given by [`Start::socket`]. Returns what it printed.
@@ -151,15 +156,22 @@ impl Controller {
         text(&output.stdout)
     }
 
-    /// What it serves over HTTP at a path, which it must have been told by [`Start::http`]: the status, and the text.
+    /// The HTTP status and the text that it serves at a path, if it was started with [`Start::http`]. Metrics are asked for as
+    /// Prometheus asks.
     pub(crate) async fn get(&self, path: &str) -> (u16, String) {
+        self.get_as(path, "application/openmetrics-text;version=1.0.0;q=0.6,text/plain;version=0.0.4;q=0.3").await
+    }
+
+    /// The same, in one of these formats.
+    pub(crate) async fn get_as(&self, path: &str, accept: &str) -> (u16, String) {
         let address = wait_for("HTTP is served", SOON, || async {
             let lines = self.log().into_iter().filter_map(|line| serde_json::from_str::<Value>(&line).ok());
             let said = lines.filter_map(|line| line["fields"]["address"].as_str().map(str::to_owned)).next_back();
             said.ok_or("not yet")
         })
         .await;
-        let answer = reqwest::get(format!("http://{address}{path}")).await.unwrap();
+        let request = reqwest::Client::new().get(format!("http://{address}{path}")).header("accept", accept);
+        let answer = request.send().await.unwrap();
         (answer.status().as_u16(), answer.text().await.unwrap())
     }
 

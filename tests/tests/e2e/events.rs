@@ -73,14 +73,14 @@ async fn another_hold_is_another_event() {
     world.create(&world.entry("cart")).await;
     world.endpoints("cart", &hosts).await;
     world.deregister("cart", &hosts[..3]).await;
-    let removal = ("EndpointsHeld", "Warning", 1, "vanished from the registry within ten minutes");
+    let removal = ("EndpointsHeldRemoval", "Warning", 1, "vanished from the registry within ten minutes");
     until_events(api, &world, "cart", &[removal]).await;
     world.deregister("cart", &hosts[3..]).await;
-    let empty = ("EndpointsHeld", "Warning", 1, "the service lists no instance any more");
+    let empty = ("EndpointsHeldEmpty", "Warning", 1, "the service lists no instance any more");
     until_events(api, &world, "cart", &[removal, empty]).await;
 }
 
-/// What a leader told is over for its Events too, when that came to be while another one led.
+/// A trouble that a leader told is over for its Events too, even if it ended while another one led.
 #[tokio::test]
 async fn what_ended_in_anothers_term_is_told_as_over() {
     let Some((world, api)) = World::shared("terms").await else { return };

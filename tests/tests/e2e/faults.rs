@@ -47,7 +47,7 @@ async fn a_polaris_that_fails_costs_no_endpoint() {
     controller.says(&["WARN", "held for 1h", "/cart", "no such service"]).await;
     controller.says(&["WARN", "held for 1h", "/late", "no such service"]).await;
     world.endpoints("cart", &hosts).await;
-    // What comes back replaces what was held.
+    // Instances that come back replace the held ones.
     world.register("cart", &["10.0.0.2", "10.0.0.3"]).await;
     world.endpoints("cart", &["10.0.0.2", "10.0.0.3"]).await;
     controller.says(&["no longer held", "/cart"]).await;

@@ -1,4 +1,4 @@
-//! What the guard holds back, and what stops all writes.
+//! The holds of the guard, and the stops of all writes.
 
 use kube::api::{Api, ApiResource, DynamicObject, PostParams};
 use polaris2istio::guard::Kind;
@@ -102,7 +102,7 @@ async fn a_module_that_drops_fit_instances_takes_nothing_away() {
     let mut dropping = start().flag("module-param", "behaviour=drop-half").start();
     dropping.says(&["WARN", "/cart", "held without end", "the module drops 2 of 4", "promote it or release"]).await;
     assert_eq!(writes(api, &world.namespace).await, before);
-    // What is deregistered goes all the same.
+    // Instances that are deregistered go all the same.
     world.deregister("cart", &["10.0.0.4"]).await;
     world.until("the others are held", "cart", has(&FIVE[..3])).await;
     assert!(dropping.stop().await.success());
@@ -155,7 +155,7 @@ async fn a_paused_entry_is_rehearsed_and_not_written() {
     let sent: Vec<_> = api.writes(&world.namespace).await.into_iter().filter(by_controller).collect();
     assert!(sent.iter().all(|write| write.uri.contains("dryRun=All")) && sent.len() == 1, "{sent:#?}");
     assert_eq!(addresses(&world.get("cart").await.unwrap()), [""; 0]);
-    // Someone wanted it so: a run that does nothing else has not failed.
+    // The operator wanted it so: a run that does nothing else has not failed.
     for switches in [vec!["once"], vec!["once", "dry-run"]] {
         let start = switches.iter().fold(world.controller(), |start, switch| start.switch(switch));
         assert!(start.start().process.wait(SOON).await.success(), "{switches:?}");
@@ -164,7 +164,7 @@ async fn a_paused_entry_is_rehearsed_and_not_written() {
     world.endpoints("cart", &FIVE[..1]).await;
 }
 
-/// What a pause kept back is told only while it waits: also where what had changed is as it was before.
+/// A write that a pause holds back is told only while it waits: also if the change is undone meanwhile.
 #[tokio::test]
 async fn a_pause_that_nothing_waits_for_is_no_problem() {
     let Some((world, api)) = World::shared("no-wait").await else { return };
@@ -182,15 +182,15 @@ async fn a_pause_that_nothing_waits_for_is_no_problem() {
             true => world.register("cart", &FIVE[1..2]).await,
             false => world.deregister("cart", &FIVE[1..2]).await,
         }
-        let (state, matters): (_, &[&str]) = if waits { ("paused", &["paused"]) } else { ("done", &[]) };
+        let (state, conditions): (_, &[&str]) = if waits { ("paused", &["paused"]) } else { ("synced", &[]) };
         for name in ["cart", "own"] {
-            until_status(&controller, &world, name, state, matters).await;
+            until_status(&controller, &world, name, state, conditions).await;
         }
     }
     controller.verb(&["resume"]);
     world.patch("own", "operator", &paused(Value::Null)).await;
     for name in ["cart", "own"] {
-        until_status(&controller, &world, name, "done", &[]).await;
+        until_status(&controller, &world, name, "synced", &[]).await;
     }
     assert_eq!(writes(api, &world.namespace).await.len(), 2);
 }
@@ -203,8 +203,8 @@ async fn until_status(controller: &Controller, world: &World, name: &str, state:
         let entries = status["entries"].as_array().unwrap();
         let entry = entries.iter().find(|entry| entry["entry"] == title).cloned().unwrap_or_default();
         let problems = entry["problems"].as_array().into_iter().flatten();
-        let matters: Vec<_> = problems.map(|problem| &problem["matter"]).collect();
-        if matters == expected && entry["state"] == state { Ok(()) } else { Err(entry) }
+        let conditions: Vec<_> = problems.map(|problem| &problem["condition"]).collect();
+        if conditions == expected && entry["state"] == state { Ok(()) } else { Err(entry) }
     })
     .await;
 }
@@ -221,19 +221,19 @@ async fn an_annotation_that_cannot_be_read_is_told_at_once() {
     for (key, value) in [("emptyHold", "soon"), ("paused", "yes"), ("removalHold", "-1s")] {
         let annotations = |value: Value| json!({"metadata": {"annotations": {format!("aeraki.net/{key}"): value}}});
         world.patch("cart", "operator", &annotations(value.into())).await;
-        until_status(&controller, &world, "cart", "done", &["annotation"]).await;
+        until_status(&controller, &world, "cart", "synced", &["annotation"]).await;
         world.patch("cart", "operator", &json!({"metadata": {"annotations": {"note": key}}})).await;
         world.patch("cart", "operator", &annotations(Value::Null)).await;
-        until_status(&controller, &world, "cart", "done", &[]).await;
+        until_status(&controller, &world, "cart", "synced", &[]).await;
         assert_eq!(controller.said(&["WARN", "/cart", key, value]), 1, "{key}");
     }
-    // What the module says of another one does not replace it.
+    // The module's message about another one does not replace it.
     let both = json!({"metadata": {"annotations": {"aeraki.net/emptyHold": "soon", "aeraki.net/external": "perhaps"}}});
     world.patch("cart", "operator", &both).await;
     until_status(&controller, &world, "cart", "failed", &["rejected", "annotation"]).await;
 }
 
-/// Content that went back and forth is a problem until it has rested for a while, a minute.
+/// Endpoints that flapped are a problem until it has rested for a while, a minute.
 #[tokio::test]
 async fn a_fight_that_is_over_is_no_problem() {
     let Some((world, _)) = World::shared("peace").await else { return };
@@ -246,8 +246,8 @@ async fn a_fight_that_is_over_is_no_problem() {
         world.patch("cart", "rival", &json!({"spec": {"endpoints": [{"address": "10.9.9.9"}]}})).await;
         world.endpoints("cart", &FIVE[..1]).await;
     }
-    until_status(&controller, &world, "cart", "done", &["fight"]).await;
-    until_status(&controller, &world, "cart", "done", &[]).await;
+    until_status(&controller, &world, "cart", "synced", &["fight"]).await;
+    until_status(&controller, &world, "cart", "synced", &[]).await;
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! What instances do, and what becomes of it.
+//! The effect of changes of instances.
 
 use polaris2istio_tests::servers::Instance;
 use serde_json::{Value, json};

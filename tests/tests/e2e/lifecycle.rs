@@ -1,4 +1,4 @@
-//! What becomes of entries as operators make, change and delete them.
+//! The life of entries as operators make, change and delete them.
 
 use polaris2istio_tests::servers::ApiServer;
 use polaris2istio_tests::wait_for;

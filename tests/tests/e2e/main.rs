@@ -22,6 +22,7 @@ mod no_op;
 mod observed;
 mod ownership;
 mod proxy;
+mod rebinding;
 mod replicas;
 mod rights;
 mod secrets;

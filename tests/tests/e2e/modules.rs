@@ -144,7 +144,7 @@ async fn the_last_module_is_carried_by_the_state() {
     world.register("cart", &["10.0.0.7"]).await;
     world.endpoints("cart", &["10.0.0.1", "10.0.0.7"]).await;
     world.until_tagged(&["cart"], "first").await;
-    // Someone deletes the ConfigMap: the controller goes on, and the next change writes it anew.
+    // An operator deletes the ConfigMap: the controller goes on, and the next change writes it anew.
     let maps: Api<ConfigMap> = Api::namespaced(world.client(), &world.release.namespace);
     let _ = maps.delete("polaris2istio-state", &DeleteParams::default()).await.unwrap();
     put(&directory, "tag-second");
@@ -153,7 +153,7 @@ async fn the_last_module_is_carried_by_the_state() {
     world.until_state("it is written anew", |state| state["module"]["active"]["module"] == second.as_str()).await;
 }
 
-/// What is wrong with a module, by its behaviour: the first objection, and what is said of an entry.
+/// The faults of a module, by its behaviour: the first objection, and the words about an entry.
 const BAD: [(&str, &str, &str); 8] = [
     ("panic", "fails on 2 entries", "trapped"),
     ("loop", "fails on 2 entries", "ran longer than"),

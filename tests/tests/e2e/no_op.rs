@@ -1,4 +1,4 @@
-//! What is no change is no write, and no line in the log.
+//! Without a change there is no write, and no line in the log.
 
 use super::SOON;
 use super::proxy::Proxy;
@@ -23,7 +23,7 @@ async fn equal_content_is_never_written() {
         world.register("cart", &order.map(|position| hosts[position])).await;
         proxy.more_polls("cart", 20).await;
     }
-    // Away and back while nobody looks: the revision is another, the content is not.
+    // Away and back between two polls: the revision is another, the content is not.
     proxy.hold();
     world.deregister("cart", &hosts[..1]).await;
     world.register("cart", &hosts[..1]).await;
@@ -71,7 +71,7 @@ async fn a_restart_writes_only_what_changed_meanwhile() {
 #[tokio::test]
 async fn sigterm_ends_it_while_servers_are_away() {
     let Some((world, _)) = World::shared("sigterm").await else { return };
-    // Nobody listens there, so each look for servers is one that waits.
+    // No process listens there, so each search for servers waits.
     let nowhere = format!("127.0.0.1:{}", polaris2istio_tests::servers::free_port());
     let mut controller = world.controller().flag("polaris-address", &nowhere).start();
     world.create(&world.entry("cart")).await;

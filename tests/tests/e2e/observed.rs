@@ -1,4 +1,4 @@
-//! What others see of a running controller: probes, metrics, the status; and a pause, which a person gives it.
+//! A running controller as others see it: probes, metrics, the status; and a pause by the operator.
 
 use polaris2istio_tests::servers::{self, Directory, User, free_port};
 use polaris2istio_tests::wait_for;
@@ -62,10 +62,10 @@ async fn readiness_is_of_registry_and_watch() {
     world.create(&world.entry("sick").annotated("aeraki.net/polarisService", "no name at all!")).await;
     until_ready(&blind, 503, "the registry does not answer").await;
     assert_eq!(blind.get("/livez").await.0, 200, "a restart mends no registry");
-    assert_eq!(metric(&blind, "polaris2istio_registry_answering{}").await, 0.0);
+    assert_eq!(metric(&blind, "polaris2istio_registry_answering").await, 0.0);
     let seeing = world.controller().http().start();
     until_ready(&seeing, 200, "ok").await;
-    until_metric(&seeing, "polaris2istio_registry_answering{}", 1.0).await;
+    until_metric(&seeing, "polaris2istio_registry_answering", 1.0).await;
     assert_eq!(seeing.get("/nothing").await.0, 404);
 }
 
@@ -91,7 +91,7 @@ async fn metrics_and_status_follow_what_happens() {
     world.endpoints("cart", &["10.0.0.1", "10.0.0.2"]).await;
     // Not before: in one answer with the others it would be told of with its reason.
     world.admin.register(&world.instance("cart", "10.0.0.3").weight(0)).await;
-    until_metric(&controller, "polaris2istio_entries{state=\"done\"}", 1.0).await;
+    until_metric(&controller, "polaris2istio_entries{state=\"synced\"}", 1.0).await;
     until_metric(&controller, "polaris2istio_entries{state=\"failed\"}", 1.0).await;
     until_counted(&controller, "polaris2istio_writes_total{result=\"written\"}").await;
     until_counted(&controller, "polaris2istio_polls_total{result=\"unchanged\"}").await;
@@ -102,12 +102,15 @@ async fn metrics_and_status_follow_what_happens() {
         assert!(value > least, "{process} {value}");
     }
     assert!(metric(&controller, "process_cpu_seconds_total").await > 0.0);
-    assert_eq!(metric(&controller, "polaris2istio_leader{}").await, 1.0);
+    assert_eq!(metric(&controller, "polaris2istio_leader").await, 1.0);
     let series = format!("polaris2istio_entry_endpoints{{entry=\"{}/cart\"}}", world.namespace);
     until_metric(&controller, &series, 2.0).await;
+    // A scraper that does not ask for OpenMetrics is given the older text, which every one reads.
+    let (_, text) = controller.get_as("/metrics", "*/*").await;
+    assert!(text.contains(&format!("{series} 2\n")) && !text.contains("# EOF"), "{text}");
 
-    // What changes nothing is told without its reason; what does comes with all of them.
-    let mut fates = json!({"listed": 3, "leftOut": {"untold": 1}});
+    // An update that changes nothing is told without its reason; one that does comes with all of them.
+    let mut fates = json!({"listed": 3, "leftOut": {"unexplained": 1}});
     wait_for("the status shows the third instance", SOON, || async {
         let status = status(&controller).await;
         if status["entries"][0]["instances"] == fates { Ok(()) } else { Err(status) }
@@ -125,18 +128,18 @@ async fn metrics_and_status_follow_what_happens() {
     until_counted(&controller, "polaris2istio_propagation_seconds_count").await;
     let cart = &seen["entries"][0];
     assert_eq!(cart["entry"], format!("{}/cart", world.namespace));
-    assert_eq!((&cart["state"], &cart["endpoints"], &cart["problems"]), (&json!("done"), &json!(2), &json!([])));
+    assert_eq!((&cart["state"], &cart["endpoints"], &cart["problems"]), (&json!("synced"), &json!(2), &json!([])));
     assert!(cart["revision"].as_str().is_some_and(|revision| revision.len() == 40), "{cart}");
     assert!(cart["lastWrite"]["at"].is_string() && cart["module"].as_str().unwrap().starts_with("sha256:"), "{cart}");
     let unbound = &seen["entries"][1];
-    assert_eq!((&unbound["state"], &unbound["problems"][0]["matter"]), (&json!("failed"), &json!("rejected")));
+    assert_eq!((&unbound["state"], &unbound["problems"][0]["condition"]), (&json!("failed"), &json!("rejected")));
 
     // The table says the same.
     let table = controller.verb(&["status"]);
-    assert!(table.contains("1 done, 1 failed"), "{table}");
+    assert!(table.contains("1 failed, 1 synced"), "{table}");
     let line = table.lines().find(|line| line.contains("/cart ")).unwrap();
     let cells: Vec<_> = line.split_whitespace().collect();
-    assert_eq!(cells[2..6], ["done", "2", "3", "1"], "{table}");
+    assert_eq!(cells[2..6], ["synced", "2", "3", "1"], "{table}");
     let data: Value = serde_json::from_str(&controller.verb(&["status", "-o", "json"])).unwrap();
     assert_eq!(data["entries"][0]["endpoints"], 2);
 
@@ -146,7 +149,7 @@ async fn metrics_and_status_follow_what_happens() {
     until_metric(&controller, "polaris2istio_holds{kind=\"empty\"}", 1.0).await;
     let held = &status(&controller).await["entries"][0];
     assert_eq!((&held["state"], &held["holds"][0]["kind"]), (&json!("held"), &json!("empty")), "{held}");
-    assert!(held["holds"][0]["until"].is_string() && held["problems"][0]["matter"] == "held", "{held}");
+    assert!(held["holds"][0]["until"].is_string() && held["problems"][0]["condition"] == "held", "{held}");
     let table = controller.verb(&["status"]);
     let line = table.lines().find(|line| line.starts_with("  held until ")).unwrap_or_else(|| panic!("{table}"));
     assert!(line.ends_with(" UTC: 2 endpoints, the service lists no instance any more"), "{line}");
@@ -181,7 +184,7 @@ async fn a_service_that_cannot_be_asked_any_more_is_shown() {
     answers.write("cart.json", "no answer at all");
     until_metric(&controller, troubled, 1.0).await;
     let sick = &status(&controller).await["entries"][0];
-    assert_eq!(sick["problems"][0]["matter"], "registry", "{sick}");
+    assert_eq!(sick["problems"][0]["condition"], "registry", "{sick}");
     let words = format!("no sound answer for service {}/cart since 20", world.namespace);
     let text = sick["problems"][0]["text"].as_str().unwrap();
     assert!(text.starts_with(&words) && text.contains("cart.json"), "{text}");
@@ -216,10 +219,10 @@ async fn a_standby_says_whom_to_ask() {
     world.endpoints("cart", &["10.0.0.1"]).await;
     world.deregister("cart", &["10.0.0.1"]).await;
     until_metric(&leader, "polaris2istio_entries{state=\"held\"}", 1.0).await;
-    until_metric(&standby, "polaris2istio_entries{state=\"follows\"}", 1.0).await;
+    until_metric(&standby, "polaris2istio_entries{state=\"standby\"}", 1.0).await;
     let (told, asked) = (leader.verb(&["status"]), standby.verb(&["status"]));
     assert!(told.contains("1 held") && !told.contains("kubectl exec"), "{told}");
-    assert!(asked.contains("1 follows") && !asked.contains("done"), "{asked}");
+    assert!(asked.contains("1 standby") && !asked.contains("synced"), "{asked}");
     let lines: Vec<_> = asked.lines().collect();
     assert!(lines[1].contains("only the leader knows"), "{asked}");
     assert!(lines[2].contains("kubectl exec ") && lines[2].ends_with("pod-a -- polaris2istio status"), "{asked}");

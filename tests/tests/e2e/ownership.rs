@@ -1,4 +1,4 @@
-//! What is ours on an entry, and what is not.
+//! The fields of an entry that are ours, and those that are not.
 
 use polaris2istio_tests::servers::Instance;
 use serde_json::{Value, json};
@@ -117,13 +117,13 @@ async fn drift_is_put_back() {
         world.patch("cart", "kubectl-edit", &edit).await;
         world.endpoints("cart", &["10.0.0.1", "10.0.0.2"]).await;
     }
-    controller.says(&["WARN", "back and forth", "kubectl-edit"]).await;
-    assert_eq!(controller.said(&["back and forth"]), 1);
+    controller.says(&["WARN", "endpoints flap", "kubectl-edit"]).await;
+    assert_eq!(controller.said(&["endpoints flap"]), 1);
     // By an apply that takes the field from us.
     let file = world.entry("cart").with(&edit);
     kubectl(api, &["apply", "--server-side", "--force-conflicts", "--field-manager=rival", "-f", "-"], &file).await;
     world.endpoints("cart", &["10.0.0.1", "10.0.0.2"]).await;
-    controller.says(&["WARN", "back and forth", "rival"]).await;
+    controller.says(&["WARN", "endpoints flap", "rival"]).await;
     assert_eq!(writes(api, &world.namespace).await.len(), 5);
 }
 
@@ -169,7 +169,7 @@ async fn check_later_port(name: &str, number: u32, expected: &[&str]) {
         let fits = |entry: &Value| ports(entry) == expected && endpoint_ports_fit(entry);
         world.until("the ports are as they should be", "cart", fits).await;
     }
-    // What follows is taken too, with the ports in hands of both.
+    // A later change is accepted too, with the ports owned by both.
     world.register("cart", &["10.0.0.3"]).await;
     let live = world.endpoints("cart", &["10.0.0.1", "10.0.0.2", "10.0.0.3"]).await;
     assert_eq!(ports(&live), expected);

@@ -18,7 +18,7 @@ pub(crate) struct Proxy {
 }
 
 struct Notes {
-    /// What clients sent, by connection.
+    /// The bytes that clients sent, by connection.
     sent: Mutex<Vec<Vec<u8>>>,
     hold: watch::Sender<bool>,
     /// Bytes that wait here.
@@ -134,7 +134,7 @@ impl Tunnels {
         Self { address, asked }
     }
 
-    /// What clients asked for: a request line and headers each.
+    /// The requests of clients: a request line and headers each.
     pub(crate) fn asked(&self) -> Vec<String> {
         self.asked.lock().unwrap().clone()
     }

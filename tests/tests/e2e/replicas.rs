@@ -12,7 +12,7 @@ use super::controller::{Controller, Start};
 use super::lifecycle::before_api;
 use super::world::{World, writes};
 
-/// What a replica says when its term begins, and when it ends without its own doing.
+/// The log lines of a replica when its term begins, and when it ends without its own doing.
 const LEADS: &str = "this replica writes from now on";
 const LOST: &str = "the lease is lost";
 
@@ -198,7 +198,8 @@ async fn a_right_to_the_lease_that_is_missing_is_named() {
     assert_eq!(controller.said(&["the lease cannot be used"]), 1);
 }
 
-/// A dry run takes no part, neither in the election nor in what replicas share: it shows at once, and takes nobody's place.
+/// A dry run takes part neither in the election nor in the shared state: it shows its writes at once, and replaces no
+/// replica.
 #[tokio::test]
 async fn a_dry_run_beside_a_leader_takes_no_part() {
     let Some((world, api)) = World::shared("dry-beside").await else { return };
@@ -220,7 +221,7 @@ async fn a_dry_run_beside_a_leader_takes_no_part() {
     let written = writes(api, &world.namespace).await;
     let written = written.iter().filter(|write| !write.uri.contains("dryRun=All")).count();
     assert_eq!(written, 2, "both by the leader");
-    assert_eq!(leader.said(&["another module"]), 0, "what the dry runs convert by is no offer to the leader");
+    assert_eq!(leader.said(&["comparing a new module"]), 0, "what the dry runs convert by is no offer to the leader");
 }
 
 /// Two installations on one lease would leave one of them idle, which is said.
@@ -230,7 +231,7 @@ async fn a_lease_of_other_replicas_is_told_from_ours() {
         return;
     };
     let lease = format!("{}/shared", other.namespace);
-    // Who was given the right to both.
+    // The identity that has the right to both.
     let admin = api.kubeconfig(User::Admin);
     let theirs = replica(&other, "2s").flag("lease", &lease).kubeconfig(&admin).start();
     theirs.says(&[LEADS]).await;

@@ -67,14 +67,14 @@ const NEEDED: [(&str, Loss, &[&str]); 13] = [
     ("own leases update", Loss::Service, &["ERROR", "the lease cannot be used", "cannot update resource"]),
 ];
 
-/// What a missing right costs.
+/// The cost of a missing right.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Loss {
     /// Entries are not served.
     Service,
-    /// What other replicas decide is not heard of.
+    /// Decisions of other replicas are not received.
     Followed,
-    /// What an entry's owner must know stands in the log alone.
+    /// Messages for an entry's owner stand in the log alone.
     Events,
 }
 
@@ -104,7 +104,7 @@ async fn check_needed(
     let entries = world.namespace.clone();
     Release::install_with(api, binaries, &entries, |object| take_away(object, &entries, right)).await;
     if right.ends_with(" update") {
-        // What is there already is not created.
+        // An object that exists already is not created.
         for kind in [("v1", "ConfigMap", "polaris2istio-state"), ("coordination.k8s.io/v1", "Lease", "polaris2istio")] {
             let metadata = json!({"name": kind.2, "namespace": world.release.namespace});
             api.apply(&[json!({"apiVersion": kind.0, "kind": kind.1, "metadata": metadata})], false).await;

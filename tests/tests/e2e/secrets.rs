@@ -11,7 +11,7 @@ use super::controller::binary;
 use super::proxy::Tunnels;
 use super::world::World;
 
-/// What no output may hold.
+/// The secrets that no output may hold.
 struct Planted(Vec<String>);
 
 impl Planted {
@@ -55,7 +55,7 @@ async fn secrets_are_not_logged() {
     planted.check("denied", &denied.process.log());
 }
 
-/// What is tried, arguments, environment, and words that are said.
+/// A trial: its name, arguments, environment, and expected words.
 type Case = (&'static str, &'static [&'static str], &'static [(&'static str, &'static str)], &'static str);
 
 #[test]

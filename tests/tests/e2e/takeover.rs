@@ -28,7 +28,7 @@ async fn none_becomes_static_along_with_the_endpoints() {
     }
 }
 
-/// What the original wrote with the field manager `aeraki` is followed on, without a moment without endpoints.
+/// Entries that the original wrote with the field manager `aeraki` are followed on, without a moment without endpoints.
 #[tokio::test]
 async fn what_the_original_filled_is_served_on() {
     let Some((world, api)) = World::shared("original").await else { return };

@@ -12,7 +12,7 @@ use super::SOON;
 use super::controller::Start;
 use super::entry::{Entry, addresses};
 
-/// What a test has to itself.
+/// The servers and namespaces that a test has to itself.
 pub(crate) struct World {
     /// The namespace's name, in both servers.
     pub(crate) namespace: String,
@@ -27,7 +27,7 @@ pub(crate) struct World {
 }
 
 impl World {
-    /// One in the shared servers; none where these are not built.
+    /// One in the shared servers; `None` if these are not built.
     pub(crate) async fn shared(name: &str) -> Option<(Self, &'static ApiServer)> {
         let servers = servers::shared().await?;
         Some((Self::new(&servers.api, &servers.polaris, name).await, &servers.api))

@@ -12,7 +12,7 @@ use super::webhook::Webhook;
 /// How long a fault is held.
 const HELD: Duration = Duration::from_secs(6);
 
-/// Where nobody listens.
+/// An address on which no process listens.
 const NOWHERE: &str = "https://127.0.0.1:9/validate";
 
 /// The rows.
@@ -93,12 +93,12 @@ async fn policy(stage: &mut Stage<'_>) {
         .await;
 }
 
-/// The controller of this row, and nobody else, in a policy's language.
+/// The controller of this row, and no other, in a policy's language.
 fn ours(stage: &Stage<'_>) -> String {
     format!("request.userInfo.username.startsWith('system:serviceaccount:{}:')", stage.world.release.namespace)
 }
 
-/// Holds what refuses writes. The log names it, and sends nobody to look for a missing right.
+/// Holds the stage while writes are refused. The log names the cause, so that the operator seeks no missing right.
 async fn not_written(stage: &mut Stage<'_>, words: &str) {
     stage.hold(HELD).await;
     Stage::says(&stage.controller, words).await;

@@ -18,7 +18,7 @@ const HELD_LONG: Duration = Duration::from_secs(20);
 /// The same for one that lasts until the waits between two tries are at their longest.
 const HELD_LONGEST: Duration = Duration::from_secs(75);
 
-/// What an overloaded API server adds to each answer.
+/// The delay that an overloaded API server adds to each answer.
 const SLOW: Duration = Duration::from_secs(2);
 
 /// The rows.

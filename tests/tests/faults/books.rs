@@ -17,7 +17,7 @@ pub(crate) struct Books<'a> {
     wrong: Vec<String>,
 }
 
-/// What an entry was given last.
+/// The content that an entry was given last.
 #[derive(Default)]
 struct Last {
     times: usize,

@@ -1,4 +1,4 @@
-//! What a gate does with a request while a fault is on.
+//! The effect of a gate on a request while a fault is on.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,7 +31,7 @@ impl Asked<'_> {
     }
 }
 
-/// What becomes of it.
+/// The fate of the request.
 #[derive(Clone)]
 pub(crate) enum Deed {
     /// It is answered by the server.

@@ -1,4 +1,4 @@
-//! What a row did in Polaris: so what an entry must have, may have, and may be written for.
+//! The changes that a row made in Polaris, from which follows what an entry must have, may have, and may be written for.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -45,7 +45,7 @@ impl Known {
         had.iter().filter(|host| !now.contains(&host.as_str()) && !ended(host)).count()
     }
 
-    /// What is wrong with the endpoints that an entry has or is given.
+    /// The faults of the endpoints that an entry has or is given.
     pub(crate) fn wrong(&self, service: &str, entry: &Value) -> Option<String> {
         let hosts = addresses(entry);
         let ever = self.0.get(service).map(|known| &known.ever);

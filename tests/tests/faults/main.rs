@@ -81,7 +81,7 @@ fn code(good: bool) -> ExitCode {
     if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// What the arguments choose. Flags of cargo's own harness, which it may pass to all tests, choose nothing.
+/// The rows that the arguments choose. Flags of cargo's own harness, which it may pass to all tests, choose none.
 fn wanted(row: &Row, arguments: &[String]) -> bool {
     let words: Vec<_> = arguments.iter().filter(|argument| !argument.starts_with("--")).collect();
     let all = arguments.iter().any(|argument| argument == ALL);

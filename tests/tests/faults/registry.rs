@@ -25,7 +25,7 @@ const HELD_LONGEST: Duration = Duration::from_secs(75);
 /// How long a replica of Polaris does not know what another one does.
 const BEHIND: Duration = Duration::from_secs(1);
 
-/// What an overloaded Polaris adds to each answer.
+/// The delay that an overloaded Polaris adds to each answer.
 const SLOW: Duration = Duration::from_secs(3);
 
 /// The rows.
@@ -109,7 +109,7 @@ fn denied() -> Deed {
     Deed::Reply(401, "application/json", r#"{"code":401001,"info":"auth token verify exception"}"#.into())
 }
 
-/// Each answer has a revision that nobody has seen.
+/// Each answer has a new revision.
 async fn flapping(stage: &mut Stage<'_>) {
     let next = AtomicU64::new(0);
     let change = Arc::new(move |mut answer: serde_json::Value| {

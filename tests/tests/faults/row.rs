@@ -42,7 +42,7 @@ impl Row {
         Self { quick: true, ..self }
     }
 
-    /// What the machine must have for it.
+    /// The requirements on the machine.
     pub(crate) const fn needs(self, needs: fn() -> Result<(), &'static str>) -> Self {
         Self { needs, ..self }
     }

@@ -20,14 +20,14 @@ const PACE: Duration = Duration::from_millis(100);
 /// How long a look may take before it counts as none.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// What was seen so far.
+/// The observations so far.
 #[derive(Clone, Default)]
 pub(crate) struct Seen {
     /// Looks that were answered.
     pub(crate) looks: usize,
     /// Endpoints that were missing, summed over all looks.
     pub(crate) lost: usize,
-    /// What entries had that they should not have.
+    /// The faults of entries.
     pub(crate) wrong: BTreeSet<String>,
     /// The endpoints that each entry has had, and should have still.
     had: BTreeMap<String, BTreeSet<String>>,
@@ -49,7 +49,7 @@ impl Sampler {
         Self { seen, task }
     }
 
-    /// What was seen so far.
+    /// The observations so far.
     pub(crate) fn seen(&self) -> Seen {
         self.seen.lock().unwrap().clone()
     }

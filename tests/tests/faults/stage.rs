@@ -1,4 +1,4 @@
-//! What a row of the table plays on: six entries with instances that stay, a controller between two gates, and who watches.
+//! The stage of a row of the table: six entries with instances that stay, a controller between two gates, and the watchers.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -71,7 +71,7 @@ pub(crate) struct Stage<'a> {
     pub(crate) others: Vec<Controller>,
     pub(crate) known: Arc<Mutex<Known>>,
     pub(crate) sampler: Sampler,
-    /// What its controller could not log.
+    /// The lines that its controller could not log.
     pub(crate) unwritten: Option<Unwritten>,
     /// Kept until the row is over.
     disk: Option<Disk>,

@@ -1,4 +1,4 @@
-//! What an instance is in Polaris, and what it and its service are to be in an entry: written down apart from the rules.
+//! An instance as Polaris has it, and as an entry should have it and its service: written down apart from the rules.
 
 use polaris2istio_tests::servers::Instance;
 use serde_json::{Value, json};
@@ -36,12 +36,12 @@ fn last(host: &str) -> u32 {
     host.rsplit('.').next().unwrap().parse().unwrap()
 }
 
-/// What a write is to say of an entry beside its endpoints: resolution and hosts are the operator's.
+/// The fields that a write should have beside an entry's endpoints: resolution and hosts are the operator's.
 pub(crate) fn written() -> Value {
     json!({"location": "MESH_INTERNAL", "ports": [{"name": "http", "number": 8080, "protocol": "HTTP"}]})
 }
 
-/// What an entry is to have beside its endpoints.
+/// The fields that an entry should have beside its endpoints.
 pub(crate) fn spec(name: &str) -> Value {
     let mut spec = written();
     spec["hosts"] = json!([format!("dev.{name}.polaris")]);
@@ -49,7 +49,7 @@ pub(crate) fn spec(name: &str) -> Value {
     spec
 }
 
-/// What an entry has, or is given, beside its endpoints.
+/// The fields that an entry has, or is given, beside its endpoints.
 pub(crate) fn rest(entry: &Value) -> Value {
     let mut spec = entry["spec"].clone();
     if let Some(spec) = spec.as_object_mut() {

@@ -1,4 +1,4 @@
-// What a program cannot write to standard error goes to the file $UNWRITTEN, where a test can read it.
+// Text that a program cannot write to standard error goes to the file $UNWRITTEN, where a test can read it.
 // The program sees the failure all the same.
 #include <errno.h>
 #include <fcntl.h>

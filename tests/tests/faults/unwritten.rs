@@ -1,4 +1,5 @@
-//! What a controller could not write to a log whose disk is full: a panic's message is among it, and would be seen nowhere.
+//! The lines that a controller could not write to a log whose disk is full: a panic's message may be among them, and would
+//! be seen nowhere.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -31,7 +32,7 @@ impl Unwritten {
             .env("UNWRITTEN", &self.file().display().to_string())
     }
 
-    /// What is lost so far.
+    /// The lines lost so far.
     pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&std::fs::read(self.file()).unwrap_or_default()).into_owned()
     }

@@ -1,4 +1,4 @@
-//! What a row came to, by the entries as they were seen and by the API server's own account of the writes.
+//! The verdict on a row, by the entries as they were seen and by the API server's own account of the writes.
 
 use std::fmt;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use polaris2istio_tests::servers::{Process, Write};
 use super::books::Books;
 use super::stage::Stage;
 
-/// What a panic says of itself.
+/// The words of a panic.
 const PANIC: &str = "panicked";
 
 /// Wrong writes that are shown: the others are mostly the same.

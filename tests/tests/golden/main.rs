@@ -22,7 +22,7 @@ const UPDATE: &str = "UPDATE_GOLDENS";
 const HINT: &str =
     "if that is meant: UPDATE_GOLDENS=1 cargo test -p polaris2istio-tests --test golden, then read the difference";
 
-/// All cases, by name. A file that nothing reads would be a case that nobody runs.
+/// All cases, by name. A file that is never read would be a case that never runs.
 fn cases() -> Vec<Case> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("cases");
     let directories = Case::directories(&root).unwrap();
@@ -44,7 +44,7 @@ pub(crate) fn convert(component: &LoadedModule, name: &str, request: &Request) -
     native
 }
 
-/// What has to hold of every outcome, whatever the case is about.
+/// Checks that hold for every outcome, whatever the case is about.
 fn check_outcome(component: &LoadedModule, case: &Case, request: &Request, outcome: &Outcome) {
     let name = &case.name;
     for Diagnostic { code, severity, .. } in &outcome.diagnostics {
@@ -93,7 +93,7 @@ fn every_case_gives_its_outcome() {
     assert!(differing.is_empty(), "{}\n{} cases differ; {HINT}", differing.join("\n"), differing.len());
 }
 
-/// A code that no case shows is one that nobody has looked at.
+/// Every code is shown by a case: a code without one would never have been reviewed.
 #[test]
 fn every_diagnostic_has_a_case() {
     let mut seen: BTreeSet<String> = limits::CODES.map(|code| code.to_string()).into();

@@ -1,4 +1,4 @@
-//! What a change costs the mesh, by istiod's own count: endpoints alone, and nothing for nothing.
+//! The cost of a change for the mesh, by istiod's own count: a push of endpoints alone, and none for no change.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -33,7 +33,7 @@ async fn quiet(istiod: &Istiod) -> Pushes {
     .await
 }
 
-/// What was pushed since an earlier count.
+/// The pushes since an earlier count.
 fn grown(now: &Pushes, before: &Pushes) -> Pushes {
     let grown = now.iter().map(|(kind, count)| (kind.clone(), count - before.get(kind).copied().unwrap_or_default()));
     grown.filter(|(_, count)| *count > 0).collect()

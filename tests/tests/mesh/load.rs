@@ -13,7 +13,7 @@ use super::SOON;
 
 /// Between two requests.
 const PAUSE: Duration = Duration::from_millis(5);
-/// The most requests of a load, should nobody stop it.
+/// The most requests of a load that is not stopped.
 const MOST: usize = 20_000;
 
 /// Answers in the order in which they came: a backend's name, or what went wrong.

@@ -1,7 +1,7 @@
 //! The whole way, from an instance that registers to a request that it answers: the controller's binary between a real
 //! Polaris, a real API server with istiod's webhook in force, and Envoy and CoreDNS as workloads meet them.
 //!
-//! What is checked is what a client sees, and istiod's own account of what it pushed. Figures go to standard error.
+//! The checks are on what a client sees, and on istiod's own account of its pushes. Figures go to standard error.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a panic is how a test fails")]
 
 #[path = "../e2e/controller.rs"]
@@ -17,8 +17,8 @@ mod hostile;
 mod world;
 
 mod churn;
+mod dns_controller;
 mod files;
-mod keeper;
 mod load;
 mod mesh;
 mod names;

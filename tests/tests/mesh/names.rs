@@ -38,7 +38,7 @@ fn pod(dns: &CoreDns, namespace: &str) -> TokioResolver {
     builder.build().unwrap()
 }
 
-/// The addresses of a name; none where there is no such name.
+/// The addresses of a name; `None` if there is no such name.
 async fn resolve(pod: &TokioResolver, name: &str) -> Option<BTreeSet<IpAddr>> {
     match pod.lookup_ip(name).await {
         Ok(found) => Some(found.iter().collect()),
@@ -108,7 +108,7 @@ async fn names_lead_to_the_virtual_ip() {
         "{reverse:?}"
     );
 
-    // What somebody deletes or changes is put back.
+    // An object that another writer deletes or changes is restored.
     let selector = "--selector=polaris2istio.aeraki.net/names";
     mesh.api.kubectl(&["delete", "endpointslices,services", selector, "--namespace", namespace], "").await;
     resolves(&far, &host, Some(&vip), SOON).await;
@@ -132,7 +132,7 @@ async fn names_lead_to_the_virtual_ip() {
     resolves(&far, &format!("test.cart.{namespace}"), Some(&other), SOON).await;
     resolves(&far, &format!("cart.{namespace}"), Some(&[&[moved][..], &other].concat()), SOON).await;
 
-    // Its loss, by deletion and by a label, also while nobody looked.
+    // Its loss, by deletion and by a label, also while no controller ran.
     world.delete("cart").await;
     resolves(&far, &host, None, SOON).await;
     resolves(&far, &format!("test.cart.{namespace}"), Some(&other), SOON).await;
@@ -196,7 +196,7 @@ async fn aliases_and_endpoints() {
     controller.says(&["WARN", "dns-host", "/elsewhere", "does not end in"]).await;
     mesh.told(namespace, "elsewhere", "NameNotPublished").await;
 
-    // A Service of somebody else's is left alone.
+    // A foreign Service is left alone.
     let theirs = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "shop", "namespace": namespace},
                         "spec": {"clusterIP": "None"}});
     mesh.apply(&theirs).await;

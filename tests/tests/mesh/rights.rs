@@ -3,18 +3,18 @@
 use polaris2istio_tests::servers::ApiServer;
 use serde_json::{Value, json};
 
-/// What a user may do: group, resources, verbs.
+/// A right of a user: group, resources, verbs.
 pub(crate) type Right = (&'static str, &'static [&'static str], &'static [&'static str]);
 
-/// What every controller needs.
+/// The rights that every controller needs.
 pub(crate) const ENTRIES: Right = ("networking.istio.io", &["serviceentries"], &["list", "watch", "patch"]);
-/// What owners are told by.
+/// The right to write Events.
 pub(crate) const EVENTS: Right = ("events.k8s.io", &["events"], &["create", "patch"]);
-/// What names need besides.
+/// The rights that names need besides.
 pub(crate) const SERVICES: Right = ("", &["services"], KEEP);
-/// What names need besides.
+/// The rights that names need besides.
 pub(crate) const SLICES: Right = ("discovery.k8s.io", &["endpointslices"], KEEP);
-/// What the repair of virtual IPs needs besides.
+/// The right that the repair of virtual IPs needs besides.
 pub(crate) const STATUS: Right = ("networking.istio.io", &["serviceentries/status"], &["patch"]);
 
 const KEEP: &[&str] = &["list", "watch", "get", "create", "patch", "delete"];

@@ -20,7 +20,7 @@ async fn a_lost_virtual_ip_is_told_and_repaired() {
     world.until("istiod gives it up", "cart", |entry| entry["status"]["addresses"] == json!([])).await;
     world.register("cart", &["10.0.0.1"]).await;
     // Those never had an address of istiod's to lose: one that says NONE from the start, as the original's examples do, and
-    // one with an address that somebody wrote.
+    // one with an address that the operator wrote.
     let bound = |name: &str| Callable::new(&world, name).entry.annotated("aeraki.net/polarisService", "cart");
     world.create(&bound("fresh").with(&json!({"spec": {"resolution": "NONE"}}))).await;
     world.create(&bound("written").with(&json!({"spec": {"addresses": ["240.240.88.1"]}}))).await;

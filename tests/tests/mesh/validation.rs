@@ -20,12 +20,12 @@ use super::hostile;
 use super::mesh::Mesh;
 use super::report;
 
-/// What is applied with the webhook in force.
+/// The number of entries that are applied with the webhook in force.
 const APPLIED: usize = 500;
-/// What istioctl is asked about.
+/// The number of entries that istioctl is asked about.
 const VALIDATED: usize = 3000;
 
-/// Entries and answers as nobody should write them, the same at every run.
+/// Entries and answers as they should never be written, the same at every run.
 fn generated() -> impl Iterator<Item = (Value, Value)> {
     let mut runner = TestRunner::deterministic();
     (0..).map(move |number: usize| {
@@ -36,16 +36,16 @@ fn generated() -> impl Iterator<Item = (Value, Value)> {
     })
 }
 
-fn converter() -> LoadedModule {
+fn module() -> LoadedModule {
     LoadedModule::new(&ModuleBytes::embedded(), Limits::default(), Vec::new()).unwrap()
 }
 
-/// An entry with what is to be applied to it; none where the rules reject it or nothing is to be done.
-fn convert(converter: &LoadedModule, entry: &Value, answer: &Value) -> Option<(Document, Apply)> {
+/// An entry with the apply for it; `None` if the rules reject it or no write is needed.
+fn convert(module: &LoadedModule, entry: &Value, answer: &Value) -> Option<(Document, Apply)> {
     let document = Document::parse_all(entry.to_string().as_bytes(), "entry").unwrap().remove(0);
     let answer = decode_answer(answer.to_string().as_bytes(), "answer").unwrap();
     let Content::Listed(service) = answer.content else { panic!("it lists instances") };
-    let outcome = converter.call(&service, &document.entry.view().unwrap(), None).unwrap();
+    let outcome = module.call(&service, &document.entry.view().unwrap(), None).unwrap();
     let Verdict::Update(update) = outcome.verdict else { return None };
     let desired = Desired::new(update, "default/reviews".into(), service.revision.clone());
     let apply = plan(&desired, &document.entry).apply?;
@@ -55,7 +55,7 @@ fn convert(converter: &LoadedModule, entry: &Value, answer: &Value) -> Option<(D
 #[tokio::test]
 async fn the_webhook_takes_what_is_written() {
     let Some(mesh) = Mesh::shared().await else { return };
-    let (converter, namespace) = (converter(), mesh.api.create_namespace("validated").await);
+    let (module, namespace) = (module(), mesh.api.create_namespace("validated").await);
     let entries: Api<DynamicObject> = mesh.api.service_entries(&namespace).await;
     let resource = ServiceEntry::resource(VERSIONS[0]);
     let sink = Sink::Kubernetes(Box::new(KubernetesSink::new(mesh.api.client().await, resource)));
@@ -64,7 +64,7 @@ async fn the_webhook_takes_what_is_written() {
         entry["metadata"]["namespace"] = json!(namespace);
         let object = serde_json::from_value(entry).unwrap();
         let created = entries.create(&PostParams::default(), &object).await.unwrap();
-        let Some((_, apply)) = convert(&converter, &json!(created), &answer) else { continue };
+        let Some((_, apply)) = convert(&module, &json!(created), &answer) else { continue };
         match sink.apply(&apply).await {
             Ok(_) => applied += 1,
             // istiod allocates an address meanwhile.
@@ -83,8 +83,8 @@ async fn the_webhook_takes_what_is_written() {
 async fn istioctl_takes_thousands_more() {
     let Some(binaries) = mesh_binaries() else { return };
     let directory = Directory::new("validate");
-    let converter = converter();
-    let converted = generated().filter_map(|(entry, answer)| convert(&converter, &entry, &answer)).take(VALIDATED);
+    let module = module();
+    let converted = generated().filter_map(|(entry, answer)| convert(&module, &entry, &answer)).take(VALIDATED);
     let text: Vec<_> = converted.map(|(document, apply)| document.with(&apply).to_string()).collect();
     let file = directory.write("entries.yaml", text.join("\n---\n"));
     istioctl_validate(binaries, &file).await.unwrap();

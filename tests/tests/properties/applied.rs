@@ -1,4 +1,4 @@
-//! What an entry is after an apply, with the managed fields that the API server would give it.
+//! An entry after an apply, with the managed fields that the API server would give it.
 
 use polaris2istio::entries::Document;
 use polaris2istio::istio::ServiceEntry;

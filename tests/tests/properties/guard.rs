@@ -1,13 +1,15 @@
 //! Whatever a registry answers and a module drops, in whatever order and time: no endpoint goes earlier than the guard's
-//! rows allow, what comes is there at once, and what someone took out of service goes at once.
+//! rows allow, new ones are there at once, and those that the operator took out of service go at once.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use polaris2istio::annotation::SOURCE;
-use polaris2istio::guard::{Fleet, Guard, GuardInput, Listing, Release, Settings};
+use polaris2istio::guard::{Fleet, Guard, GuardInput, Release, Settings};
 use polaris2istio::istio::ServiceEntry;
 use polaris2istio::plan::Desired;
+use polaris2istio::registry::Content;
 use polaris2istio_core::model::{Instance, Location, Service};
 use proptest::prelude::*;
 use serde_json::json;
@@ -67,7 +69,7 @@ fn step() -> impl Strategy<Value = Step> {
     })
 }
 
-/// What a bystander knows of an entry, who has only seen answers and results.
+/// A bystander's knowledge of an entry, from answers and results alone.
 #[derive(Default)]
 struct Bystander {
     live: ServiceEntry,
@@ -173,10 +175,11 @@ impl Bystander {
             revision: String::new(),
         };
         let answer = self.listed.as_deref().map(answer_of);
+        let content = answer.map_or(Content::Missing, |service| Content::Listed(Arc::new(service)));
         let seen = GuardInput {
             live: &self.live,
             service: &service,
-            listing: answer.as_ref().map_or(Listing::Missing, Listing::Service),
+            content: &content,
             origins: Default::default(),
             answers: self.answers,
             settings: Settings::default(),

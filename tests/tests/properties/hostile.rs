@@ -1,4 +1,4 @@
-//! Answers and entries as nobody should write them, and as somebody will.
+//! Answers and entries as they should never be written, and yet will be.
 
 use proptest::prelude::*;
 use serde_json::{Value, json};

@@ -21,11 +21,11 @@ use polaris2istio_core::model::{Request, Service, Verdict};
 use proptest::prelude::*;
 use serde_json::Value;
 
-static CONVERTER: LazyLock<Arc<LoadedModule>> =
+static MODULE: LazyLock<Arc<LoadedModule>> =
     LazyLock::new(|| Arc::new(LoadedModule::new(&ModuleBytes::embedded(), Limits::default(), Vec::new()).unwrap()));
 
-/// What the entry should hold, with the content revision; nothing where it is rejected or unchanged. The same natively, and
-/// through the component.
+/// The desired content of the entry, with the content revision; `None` if it is rejected or unchanged. The native rules and
+/// the component have to agree.
 fn convert(service: &Service, entry: &ServiceEntry, published: Option<&str>) -> (Verdict, Option<Desired>) {
     let request = Request {
         service: service.clone(),
@@ -33,7 +33,7 @@ fn convert(service: &Service, entry: &ServiceEntry, published: Option<&str>) -> 
         parameters: Vec::new(),
         published: published.map(str::to_owned),
     };
-    let outcome = CONVERTER.ask(&request).unwrap();
+    let outcome = MODULE.ask(&request).unwrap();
     assert_eq!(polaris2istio_core::convert(&request), Ok(outcome.clone()), "natively, and through the component");
     let desired = match &outcome.verdict {
         Verdict::Update(update) => Some(Desired::of(update.clone(), service)),
@@ -44,7 +44,7 @@ fn convert(service: &Service, entry: &ServiceEntry, published: Option<&str>) -> 
 
 fn decode(answer: &Value) -> Service {
     match decode_answer(answer.to_string().as_bytes(), "answer").unwrap().content {
-        Content::Listed(service) => service,
+        Content::Listed(service) => Arc::unwrap_or_clone(service),
         Content::Missing => panic!("it lists instances"),
     }
 }

@@ -14,17 +14,17 @@ pub(crate) const TIME: Duration = Duration::from_secs(1);
 
 /// The guest under limits of its own.
 pub(crate) fn guest_with(limits: Limits) -> Arc<LoadedModule> {
-    Arc::new(LoadedModule::new(&guest::candidate(guest::misbehaving()), limits, Vec::new()).unwrap())
+    Arc::new(LoadedModule::new(&guest::module_bytes(guest::misbehaving()), limits, Vec::new()).unwrap())
 }
 
-fn converter() -> &'static LoadedModule {
-    static CONVERTER: OnceLock<Arc<LoadedModule>> = OnceLock::new();
+fn module() -> &'static LoadedModule {
+    static MODULE: OnceLock<Arc<LoadedModule>> = OnceLock::new();
     // Tests run side by side, and each of their calls takes a slot.
-    CONVERTER.get_or_init(|| guest_with(Limits { time: TIME, concurrency: 32, ..Limits::default() }))
+    MODULE.get_or_init(|| guest_with(Limits { time: TIME, concurrency: 32, ..Limits::default() }))
 }
 
 fn call(behaviour: Option<&str>) -> Result<Outcome, CallError> {
-    converter().call(&service(behaviour), &entry(), None)
+    module().call(&service(behaviour), &entry(), None)
 }
 
 #[track_caller]
@@ -148,11 +148,11 @@ fn a_request_arrives_whole() {
             declared_by,
         });
     }
-    let source = guest::candidate(guest::misbehaving());
-    let converter = LoadedModule::new(&source, Limits::default(), sent.parameters.clone()).unwrap();
-    let echo = said(converter.call(&sent.service, &sent.entry, sent.published.as_deref()));
+    let source = guest::module_bytes(guest::misbehaving());
+    let module = LoadedModule::new(&source, Limits::default(), sent.parameters.clone()).unwrap();
+    let echo = said(module.call(&sent.service, &sent.entry, sent.published.as_deref()));
     assert_eq!(echo, format!("{sent:?}"));
     sent.published = None;
     let empty = Service { instances: Vec::new(), ..sent.service.clone() };
-    assert!(said(converter.call(&empty, &sent.entry, None)).contains("instances: []"));
+    assert!(said(module.call(&empty, &sent.entry, None)).contains("instances: []"));
 }

@@ -15,7 +15,7 @@ use crate::world::{Running, World};
 
 const SOON: Duration = Duration::from_secs(20);
 
-/// What is told in the log of the entry that the module misbehaves on.
+/// The words in the log about the entry that the module misbehaves on.
 const TROUBLES: [(&str, &str); 12] = [
     ("panic", "trapped"),
     ("loop", "ran longer than"),
@@ -38,7 +38,7 @@ struct Controller {
     running: Running,
 }
 
-/// What the controller logged.
+/// The controller's log.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
 

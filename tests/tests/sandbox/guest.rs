@@ -5,7 +5,7 @@ use std::path::Path;
 use polaris2istio::source::ModuleBytes;
 pub(crate) use polaris2istio_tests::guest::{build, cargo, dummy, dummy_module, misbehaving, root, target, variant};
 
-/// A component file as a candidate.
-pub(crate) fn candidate(path: &Path) -> ModuleBytes {
+/// The bytes of a component file.
+pub(crate) fn module_bytes(path: &Path) -> ModuleBytes {
     ModuleBytes::new(std::fs::read(path).unwrap(), path.display().to_string())
 }

@@ -15,7 +15,7 @@ const TWO: &str = "describe: func() -> string; convert: func(request: string) ->
 
 #[track_caller]
 fn refuse(path: PathBuf, limits: Limits, expected: impl FnOnce(&LoadError) -> bool, parts: &[&str]) {
-    let Err(error) = LoadedModule::new(&guest::candidate(&path), limits, Vec::new()) else {
+    let Err(error) = LoadedModule::new(&guest::module_bytes(&path), limits, Vec::new()) else {
         panic!("{} was taken", path.display());
     };
     assert!(expected(&error), "{error:?}");
@@ -53,7 +53,7 @@ fn other_worlds() {
     check(&guest::dummy("package acme:other; world other { }"), wrong, &["it exports nothing", ours]);
 }
 
-/// The right names of other types: someone changed the world without its version.
+/// The right names of other types: the world was changed without its version.
 #[test]
 fn other_types() {
     let wrong = |error: &LoadError| matches!(error, LoadError::WrongWorld { .. });
@@ -114,7 +114,7 @@ fn more_memory_than_allowed_from_the_start() {
     let over = |error: &LoadError| matches!(error, LoadError::Oversized { .. });
     refuse(guest::build("bulky"), Limits::default(), over, &["memory", "67108864", "--module-memory"]);
     let limits = Limits { memory_bytes: 128 << 20, ..Limits::default() };
-    LoadedModule::new(&guest::candidate(&guest::build("bulky")), limits, Vec::new()).unwrap();
+    LoadedModule::new(&guest::module_bytes(&guest::build("bulky")), limits, Vec::new()).unwrap();
 }
 
 #[test]

@@ -9,6 +9,6 @@ mod load;
 mod neighbours;
 mod reproducible;
 mod request;
+mod rollout;
 mod storm;
-mod swap;
 mod world;

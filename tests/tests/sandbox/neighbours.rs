@@ -1,4 +1,4 @@
-//! What one call does, others must not feel.
+//! One call must not disturb the others.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,12 +11,12 @@ use crate::request::{entry, is_well, service};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn calls_beside_a_loop_go_on() {
-    let converter = guest_with(Limits { time: TIME, concurrency: 4, ..Limits::default() });
+    let module = guest_with(Limits { time: TIME, concurrency: 4, ..Limits::default() });
     let begun = Instant::now();
-    let stuck: Vec<_> = ["loop", "loop", "allocate", "recurse"].map(|behaviour| started(&converter, behaviour)).into();
+    let stuck: Vec<_> = ["loop", "loop", "allocate", "recurse"].map(|behaviour| started(&module, behaviour)).into();
     let mut done = 0;
     while begun.elapsed() < TIME / 2 {
-        let outcome = converter.convert(Arc::new(service(None)), Arc::new(entry()), None).await.unwrap();
+        let outcome = module.convert(Arc::new(service(None)), Arc::new(entry()), None).await.unwrap();
         assert!(is_well(&outcome));
         done += 1;
     }
@@ -31,17 +31,17 @@ async fn calls_beside_a_loop_go_on() {
 /// Whoever waits for a call may go away, but the call goes on until it is stopped; its slot is free only then.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_abandoned_call_keeps_its_slot() {
-    let converter = guest_with(Limits { time: TIME, concurrency: 1, ..Limits::default() });
-    let abandoned = converter.convert(Arc::new(service(Some("loop"))), Arc::new(entry()), None);
+    let module = guest_with(Limits { time: TIME, concurrency: 1, ..Limits::default() });
+    let abandoned = module.convert(Arc::new(service(Some("loop"))), Arc::new(entry()), None);
     tokio::time::timeout(Duration::from_millis(100), abandoned).await.expect_err("it loops");
-    assert!(is_well(&converter.convert(Arc::new(service(None)), Arc::new(entry()), None).await.unwrap()));
+    assert!(is_well(&module.convert(Arc::new(service(None)), Arc::new(entry()), None).await.unwrap()));
 }
 
 /// More calls at once than there are slots are the host's doing, and no defect of the module.
 #[test]
 fn a_full_pool_is_not_the_modules_fault() {
-    let converter = guest_with(Limits { time: TIME, concurrency: 1, ..Limits::default() });
-    let stuck = || converter.call(&service(Some("loop")), &entry(), None).unwrap_err();
+    let module = guest_with(Limits { time: TIME, concurrency: 1, ..Limits::default() });
+    let stuck = || module.call(&service(Some("loop")), &entry(), None).unwrap_err();
     // Whichever come first loop for their whole time, so the last finds the pool full: it has one place beside those for
     // calls, where a new module describes itself.
     let mut errors = std::thread::scope(|scope| {
@@ -55,7 +55,7 @@ fn a_full_pool_is_not_the_modules_fault() {
     );
 }
 
-/// Ends with the converter: an engine's ticker must not outlive it, or swapping modules would leak threads.
+/// The ticker ends with the module: if it outlived the engine, changes of modules would leak threads.
 #[test]
 fn a_converter_leaves_no_thread() {
     let threads = || {
@@ -65,8 +65,8 @@ fn a_converter_leaves_no_thread() {
     };
     let before = threads();
     for _ in 0..20 {
-        let converter = LoadedModule::new(&ModuleBytes::embedded(), Limits::default(), Vec::new()).unwrap();
-        converter.call(&service(None), &entry(), None).unwrap();
+        let module = LoadedModule::new(&ModuleBytes::embedded(), Limits::default(), Vec::new()).unwrap();
+        module.call(&service(None), &entry(), None).unwrap();
     }
     let deadline = Instant::now() + Duration::from_secs(5);
     // Other tests have tickers of their own, but nowhere near twenty.
@@ -77,9 +77,9 @@ fn a_converter_leaves_no_thread() {
 }
 
 fn started(
-    converter: &Arc<LoadedModule>,
+    module: &Arc<LoadedModule>,
     behaviour: &str,
 ) -> tokio::task::JoinHandle<Result<polaris2istio_core::model::Outcome, CallError>> {
-    let (converter, service) = (Arc::clone(converter), Arc::new(service(Some(behaviour))));
-    tokio::spawn(async move { converter.convert(service, Arc::new(entry()), None).await })
+    let (module, service) = (Arc::clone(module), Arc::new(service(Some(behaviour))));
+    tokio::spawn(async move { module.convert(service, Arc::new(entry()), None).await })
 }

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::guest::{cargo, root, target};
 
-/// What the module is made of, and what cargo reads besides to know the workspace.
+/// The sources of the module, and the files that cargo reads besides to know the workspace.
 const PARTS: [&str; 10] = [
     "core",
     "host",
@@ -26,7 +26,8 @@ fn component(workspace: &Path) -> Vec<u8> {
     let output = cargo()
         .env_remove("POLARIS2ISTIO_DEFAULT_MODULE")
         .current_dir(workspace)
-        .args(["build", "--quiet", "--locked", "--lib", "--package", "polaris2istio", "--message-format", "json"])
+        // With the whole workspace's features, as tests/run builds.
+        .args(["build", "--quiet", "--locked", "--workspace", "--lib", "--message-format", "json"])
         // The outer build's own, so that only the workspace's crates are compiled again.
         .arg("--target-dir")
         .arg(outer_target())

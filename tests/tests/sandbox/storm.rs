@@ -14,7 +14,7 @@ use polaris2istio_tests::guest;
 const CALLERS: usize = 4;
 const TAG: &str = "polaris2istio.aeraki.net/tag";
 
-/// What came of it.
+/// The measurements of a storm.
 #[derive(Debug, Default)]
 pub(crate) struct Storm {
     pub(crate) conversions: usize,
@@ -23,7 +23,7 @@ pub(crate) struct Storm {
     pub(crate) mixed: usize,
     /// The longest time that one took, while nothing was compiled and while something was.
     pub(crate) longest: (Duration, Duration),
-    /// What a change itself took, the compilation before it not counted.
+    /// The times of the changes themselves, without the compilation before them.
     pub(crate) switches: Vec<Duration>,
     /// Resident memory after a third of the changes and at the end, in KiB.
     pub(crate) resident: (u64, u64),
@@ -31,10 +31,10 @@ pub(crate) struct Storm {
 
 /// Converts without a pause while the module is changed so many times.
 pub(crate) async fn storm(changes: usize) -> Storm {
-    let candidate = |number: usize| ModuleBytes::new(guest::variant(&format!("tag-{number}")), "storm".into());
-    let first = LoadedModule::new(&candidate(0), Limits::default(), Vec::new()).unwrap();
+    let bytes = |number: usize| ModuleBytes::new(guest::variant(&format!("tag-{number}")), "storm".into());
+    let first = LoadedModule::new(&bytes(0), Limits::default(), Vec::new()).unwrap();
     let live = Arc::new(ActiveModules::new(Arc::new(first), 3));
-    let digests: Arc<Vec<Digest>> = Arc::new((0..=changes).map(|number| candidate(number).digest).collect());
+    let digests: Arc<Vec<Digest>> = Arc::new((0..=changes).map(|number| bytes(number).digest).collect());
     let (over, compiling) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
     let done = Arc::new(AtomicUsize::new(0));
     let callers: Vec<_> = (0..CALLERS)
@@ -52,13 +52,13 @@ pub(crate) async fn storm(changes: usize) -> Storm {
     let mut storm = Storm::default();
     for number in 1..=changes {
         compiling.store(true, Ordering::Release);
-        let (active, next) = (live.active(), candidate(number));
+        let (active, next) = (live.active(), bytes(number));
         // As large as modules usually are.
         drop(compile(&active, ModuleBytes::embedded(), Vec::new()).await.unwrap());
-        let rules = compile(&active, next, Vec::new()).await.unwrap();
+        let next = compile(&active, next, Vec::new()).await.unwrap();
         compiling.store(false, Ordering::Release);
         let begun = Instant::now();
-        live.switch(rules, Duration::from_secs(60));
+        live.switch(next, Duration::from_secs(60));
         storm.switches.push(begun.elapsed());
         // Some conversions on each.
         let least = done.load(Ordering::Acquire) + 4 * CALLERS;

@@ -72,7 +72,7 @@ spec:
         self.write(&format!("entries/{name}.yaml"), text.as_bytes());
     }
 
-    /// What the registry answers for the service of an entry.
+    /// The registry's answer for the service of an entry.
     pub(crate) fn answer(&self, name: &str, behaviour: Option<&str>, hosts: &[&str]) {
         let instance = |host: &&str| json!({"id": host, "host": host, "port": 8080});
         let answer = json!({

@@ -1,4 +1,4 @@
-//! `module diff`: what would change if another module took over; offline over golden cases, or over the entries of a running
+//! `module diff`: the changes that another module would make, offline over golden cases or over the entries of a running
 //! controller.
 
 use std::io::Write;
@@ -60,7 +60,7 @@ struct Report {
     summary: Summary,
 }
 
-/// Which module.
+/// The name of a module.
 #[derive(Debug, Serialize)]
 struct Named {
     module: String,
@@ -69,7 +69,7 @@ struct Named {
     digest: String,
 }
 
-/// How many cases fare how, and endpoints of all of them together.
+/// The number of cases by result, and of endpoints of all cases together.
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "kebab-case")]
 struct Summary {
@@ -102,12 +102,12 @@ pub(super) fn diff(args: &DiffArgs) -> anyhow::Result<ExitCode> {
 }
 
 fn named(side: &Side) -> Named {
-    let (info, converter) = (side.converter.info(), &side.converter);
+    let (info, module) = (side.module.info(), &side.module);
     Named {
-        module: converter.origin().into(),
+        module: module.origin().into(),
         name: info.name.clone(),
         version: info.version.clone(),
-        digest: converter.facts().digest.to_string(),
+        digest: module.facts().digest.to_string(),
     }
 }
 

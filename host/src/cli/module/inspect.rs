@@ -1,4 +1,4 @@
-//! `module inspect`: what a module is, or why it is refused.
+//! `module inspect`: the facts about a module, or the reason why it is refused.
 
 use std::process::ExitCode;
 
@@ -35,7 +35,7 @@ pub(in crate::cli) struct InspectArgs {
     sandbox: SandboxArgs,
 }
 
-/// What a module is.
+/// The facts about a module.
 #[derive(Debug, Serialize)]
 struct Inspection<'a> {
     module: &'a str,
@@ -50,8 +50,8 @@ struct Inspection<'a> {
 }
 
 pub(super) fn inspect(args: &InspectArgs) -> anyhow::Result<ExitCode> {
-    let converter = args.sandbox.converter_now(&args.module)?;
-    let inspection = Inspection::of(&converter);
+    let module = args.sandbox.load_now(&args.module)?;
+    let inspection = Inspection::of(&module);
     match args.output.data() {
         Some(format) => print(&inspection, format)?,
         None => inspection.write_text()?,
@@ -60,10 +60,10 @@ pub(super) fn inspect(args: &InspectArgs) -> anyhow::Result<ExitCode> {
 }
 
 impl<'a> Inspection<'a> {
-    fn of(converter: &'a LoadedModule) -> Self {
-        let (info, facts) = (converter.info(), converter.facts());
+    fn of(module: &'a LoadedModule) -> Self {
+        let (info, facts) = (module.info(), module.facts());
         Self {
-            module: converter.origin(),
+            module: module.origin(),
             name: &info.name,
             version: &info.version,
             summary: &info.summary,
@@ -91,7 +91,7 @@ impl<'a> Inspection<'a> {
             ("size", &size),
             ("digest", &self.digest),
         ] {
-            // What a module says of itself must not steer a terminal.
+            // A module's description of itself must not steer a terminal.
             let value: String = value.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
             writeln!(out, "{title:<8} {value}")?;
         }
@@ -99,7 +99,7 @@ impl<'a> Inspection<'a> {
     }
 }
 
-/// The world that every module in use is of, by its full name.
+/// The full name of the world of every module in use.
 fn world() -> String {
     let (package, version) = PACKAGE.split_once('@').unwrap_or((PACKAGE, ""));
     format!("{package}/converter@{version}")

@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::ledger_text;
+use super::module_text;
 use crate::cli::offline::print;
 use crate::cli::output::Output;
 use crate::control::{Command, ask};
@@ -25,7 +25,7 @@ pub(in crate::cli) struct LiveArgs {
     pub(in crate::cli) output: Output,
 }
 
-/// What is let go.
+/// The holds to release.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct ReleaseArgs {
     /// One entry, as NAMESPACE/NAME
@@ -39,7 +39,7 @@ pub(in crate::cli) struct ReleaseArgs {
 }
 
 impl LiveArgs {
-    /// Asks, and prints the answer as data or as text.
+    /// Sends a command, and prints the answer as data or as text.
     pub(in crate::cli) fn show<T: DeserializeOwned + Serialize>(
         &self,
         command: &Command,
@@ -58,21 +58,21 @@ impl LiveArgs {
 }
 
 pub(super) fn status(args: &LiveArgs) -> anyhow::Result<ExitCode> {
-    args.show(&Command::ModuleStatus, ledger_text::status)
+    args.show(&Command::ModuleStatus, module_text::status)
 }
 
 pub(super) fn history(args: &LiveArgs) -> anyhow::Result<ExitCode> {
-    args.show(&Command::ModuleHistory, |events: &Vec<rollout::ModuleEvent>| ledger_text::history(events))
+    args.show(&Command::ModuleHistory, |events: &Vec<rollout::ModuleEvent>| module_text::history(events))
 }
 
 pub(super) fn diff(args: &LiveArgs) -> anyhow::Result<ExitCode> {
-    args.show(&Command::Forwarded(Forwarded::Module(rollout::Command::Diff)), ledger_text::diff)
+    args.show(&Command::Forwarded(Forwarded::Module(rollout::Command::Diff)), module_text::diff)
 }
 
 pub(super) fn command(args: &LiveArgs, command: rollout::Command) -> anyhow::Result<ExitCode> {
-    args.show(&Command::Forwarded(Forwarded::Module(command)), ledger_text::outcome)
+    args.show(&Command::Forwarded(Forwarded::Module(command)), module_text::outcome)
 }
 
 pub(super) fn release(args: &ReleaseArgs) -> anyhow::Result<ExitCode> {
-    args.live.show(&Command::Forwarded(Forwarded::Release(args.entry.clone())), ledger_text::released)
+    args.live.show(&Command::Forwarded(Forwarded::Release(args.entry.clone())), module_text::released)
 }

@@ -1,11 +1,10 @@
-//! `module`: what a conversion module is, whether it gives what it should, and what it would change; and for a running
-//! controller, which modules are in use and which wait.
+//! `module`: inspects, tests and compares conversion modules, and for a running controller shows and changes those in use.
 
 mod diff;
 mod inspect;
-mod ledger_text;
 mod line_diff;
 pub(super) mod live;
+mod module_text;
 mod side;
 mod test;
 

@@ -49,21 +49,21 @@ pub(in crate::cli) struct TestArgs {
     sandbox: SandboxArgs,
 }
 
-/// How a case ended well.
+/// The ways in which a case can pass.
 enum Passed {
     /// As expected.
     Ok,
-    /// What is expected was written.
+    /// The expected outcome was written.
     Written,
 }
 
 pub(super) fn test(args: &TestArgs) -> anyhow::Result<ExitCode> {
     let directories = Case::directories(&args.cases)?;
-    let converter = args.sandbox.converter_now(&args.module)?;
-    let run = Run { converter, parameters: args.sandbox.parameters(), update: args.update };
+    let module = args.sandbox.load_now(&args.module)?;
+    let run = Run { module, parameters: args.sandbox.parameters(), update: args.update };
     let mut out = std::io::stdout().lock();
-    let (info, count) = (run.converter.info(), directories.len());
-    writeln!(out, "running {count} cases on {} ({} {})\n", run.converter.origin(), info.name, info.version)?;
+    let (info, count) = (run.module.info(), directories.len());
+    writeln!(out, "running {count} cases on {} ({} {})\n", run.module.origin(), info.name, info.version)?;
     let mut failures = Vec::new();
     for directory in &directories {
         let name = directory.file_name().unwrap_or(directory.as_os_str()).to_string_lossy();
@@ -89,23 +89,23 @@ pub(super) fn test(args: &TestArgs) -> anyhow::Result<ExitCode> {
 }
 
 struct Run {
-    converter: LoadedModule,
+    module: LoadedModule,
     parameters: Parameters,
     update: bool,
 }
 
 impl Run {
-    /// Runs a case. Returns the time of its call, or what is wrong, in words.
+    /// Runs a case. Returns the time of its call, or the problem in words.
     fn case(&self, directory: &Path) -> Result<(Passed, Duration), String> {
         let case = Case::read(directory, &self.parameters).map_err(|error| error.to_string())?;
-        let request = case.question(&self.converter).map_err(|error| format!("{}: {error}", crate::cases::EARLIER))?;
+        let request = case.question(&self.module).map_err(|error| format!("{}: {error}", crate::cases::EARLIER))?;
         let start = Instant::now();
-        let answer = Answer::of(&self.converter, &request).map_err(|error| error.to_string())?;
+        let answer = Answer::of(&self.module, &request).map_err(|error| error.to_string())?;
         let time = start.elapsed();
         let kept = self.keep(&case, &answer.text())?;
         match &answer {
-            // Written or not, what breaks the contract is no pass.
-            Answer::Outcome(outcome) => match breach(&case, &self.converter, &request, outcome) {
+            // Written or not, an outcome that breaks the contract does not pass.
+            Answer::Outcome(outcome) => match breach(&case, &self.module, &request, outcome) {
                 Some(breach) => Err(format!("breaks the contract: {breach}")),
                 None => Ok((kept, time)),
             },
@@ -113,7 +113,7 @@ impl Run {
         }
     }
 
-    /// Compares with what is expected, or writes it.
+    /// Compares with the expected outcome, or writes it.
     fn keep(&self, case: &Case, found: &str) -> Result<Passed, String> {
         match case.expected().map_err(|error| error.to_string())? {
             Some(expected) if expected == found => Ok(Passed::Ok),

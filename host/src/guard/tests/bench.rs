@@ -1,24 +1,26 @@
-//! An entry, a registry and a module that say what a table tells them to.
+//! An entry, a registry and a module that follow a table.
 //!
 //! Instances are single letters. A capital one is listed, and taken out of service on purpose; a digit stands for an unhealthy one:
 //! `0` for `a`, `1` for `b`.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use polaris2istio_core::model::{Instance, Location, Service};
 use serde_json::json;
 
 use crate::annotation::SOURCE;
-use crate::guard::{Decision, Fleet, Guard, GuardInput, Kind, Listing, Release, Settings};
+use crate::guard::{Decision, Fleet, Guard, GuardInput, Kind, Release, Settings};
 use crate::istio::ServiceEntry;
 use crate::plan::Desired;
+use crate::registry::Content;
 
-/// A moment: what is known then, and what shall be.
+/// A moment: the input of the guard, and the expected result.
 pub(super) struct Step {
     second: u64,
-    /// What the registry answers; none where it says nothing new.
+    /// The registry's answer; `None` if it says nothing new.
     listed: Option<&'static str>,
-    /// What the module leaves out although it is fit.
+    /// The instances that the module leaves out although they are fit.
     drops: &'static str,
     release: Option<Release>,
     promoted: bool,
@@ -29,7 +31,7 @@ pub(super) struct Step {
     holds: &'static [Kind],
 }
 
-/// At this second the registry lists these (`-` where there is no such service), and the entry shall have those.
+/// At this second the registry lists these (`-` for no such service), and the entry shall have those.
 pub(super) fn at(second: u64, listed: &'static str, endpoints: &'static str, holds: &'static [Kind]) -> Step {
     Step {
         second,
@@ -45,7 +47,7 @@ pub(super) fn at(second: u64, listed: &'static str, endpoints: &'static str, hol
     }
 }
 
-/// The same with a registry that says nothing.
+/// A moment at which the registry says nothing.
 pub(super) fn silent(second: u64, endpoints: &'static str, holds: &'static [Kind]) -> Step {
     Step { listed: None, ..at(second, "", endpoints, holds) }
 }
@@ -56,7 +58,7 @@ impl Step {
         Self { drops, ..self }
     }
 
-    /// A person has let go.
+    /// The operator has released holds.
     pub(super) fn released(self, release: Release) -> Self {
         Self { release: Some(release), ..self }
     }
@@ -81,7 +83,7 @@ impl Step {
         (self.endpoints, self.holds)
     }
 
-    /// A person has promoted a module.
+    /// The operator has promoted a module.
     pub(super) fn promoted(self) -> Self {
         Self { promoted: true, ..self }
     }
@@ -94,7 +96,7 @@ pub(super) struct Bench {
     pub(super) now: Instant,
     service: String,
     guard: Guard,
-    listed: Option<Service>,
+    content: Content,
     answers: u64,
     promotions: u64,
     module: u64,
@@ -114,7 +116,7 @@ impl Bench {
             now: Instant::now(),
             service: source.into(),
             guard: Guard::default(),
-            listed: None,
+            content: Content::Missing,
             answers: 0,
             promotions: 7,
             module: 1,
@@ -127,10 +129,10 @@ impl Bench {
     }
 
     /// Takes a step, and returns the addresses that the entry shall have.
-    pub(super) fn take(&mut self, step: &Step, fleet: &Fleet) -> (String, Decision) {
+    pub(super) fn perform(&mut self, step: &Step, fleet: &Fleet) -> (String, Decision) {
         if let Some(listed) = step.listed {
             self.answers += 1;
-            self.listed = (listed != "-").then(|| service(listed));
+            self.content = if listed == "-" { Content::Missing } else { Content::Listed(Arc::new(service(listed))) };
         }
         self.promotions += u64::from(step.promoted);
         self.module += u64::from(step.swapped);
@@ -140,10 +142,10 @@ impl Bench {
         }
         let letters = step.listed.unwrap_or_else(|| panic!("the first step has an answer"));
         let mut desired = desired(letters, step.drops, &self.service);
-        let seen = GuardInput {
+        let input = GuardInput {
             live: &self.live,
             service: &self.service,
-            listing: self.listed.as_ref().map_or(Listing::Missing, Listing::Service),
+            content: &self.content,
             origins: Default::default(),
             answers: self.answers,
             settings: self.settings,
@@ -155,7 +157,7 @@ impl Bench {
             writable: true,
             now: self.now + Duration::from_secs(step.second),
         };
-        let decision = self.guard.decide(&mut desired, &seen, fleet);
+        let decision = self.guard.decide(&mut desired, &input, fleet);
         (desired.endpoints.iter().map(|endpoint| endpoint.address.as_str()).collect(), decision)
     }
 
@@ -169,7 +171,7 @@ impl Bench {
             step.listed = step.listed.or(last);
             last = step.listed;
             let answers = self.answers;
-            let (found, decision) = self.take(step, &fleet);
+            let (found, decision) = self.perform(step, &fleet);
             if silent {
                 self.answers = answers;
             }
@@ -201,7 +203,7 @@ fn service(letters: &str) -> Service {
     Service { namespace: "ns".into(), name: "s".into(), revision: String::new(), metadata: vec![], instances }
 }
 
-/// What a module makes of it.
+/// The module's answer.
 fn desired(listed: &str, drops: &str, source: &str) -> Desired {
     let fit = listed.chars().filter(|letter| letter.is_ascii_lowercase() && !drops.contains(*letter));
     let endpoint = |host: char| serde_json::from_value(json!({"address": host.to_string()})).unwrap();

@@ -22,7 +22,7 @@ impl Mesh {
 
     #[track_caller]
     fn check(&mut self, entry: usize, step: &Step) {
-        let (found, decision) = self.entries[entry].take(step, &self.fleet);
+        let (found, decision) = self.entries[entry].perform(step, &self.fleet);
         let kinds: Vec<_> = decision.holds.iter().map(|hold| hold.kind).collect();
         let wanted = step.expected();
         assert_eq!((found.as_str(), kinds.as_slice()), wanted, "entry {entry}");

@@ -1,6 +1,6 @@
 //! The rows of the guard, with a clock of their own.
 
 mod bench;
+mod endpoint_ports;
 mod fleet;
-mod places;
 mod rows;

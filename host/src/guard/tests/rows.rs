@@ -86,7 +86,7 @@ fn what_is_no_mass_goes_at_once() {
 
 #[test]
 fn during_a_removal_hold() {
-    // New ones come, what is isolated goes, what is listed again is held no more, and its clock starts anew.
+    // New instances come, isolated ones go. One that is listed again is held no more, and its clock starts anew.
     check(
         "abcd",
         vec![
@@ -273,7 +273,7 @@ fn during_a_modules_hold() {
         "abcd",
         vec![
             at(0, "abcd", "abcd", &[Module]).drops("ab"),
-            // What is isolated goes, what vanishes goes by the rows for that.
+            // Isolated instances go; vanished ones go by the rows for that.
             at(1, "Abcd", "bcd", &[Module]).drops("b"),
             at(2, "cd", "cd", &[]),
         ],
@@ -294,7 +294,7 @@ fn what_an_operators_change_explains_goes_at_once() {
         vec![
             at(0, "abcd", "abcd", &[]),
             at(1, "abcd", "abcd", &[Module]).drops("a"),
-            // What the module dropped before is not explained by it.
+            // An earlier drop is not explained by it.
             at(2, "abcd", "ab", &[Module]).drops("acd").edited(annotation),
             at(3, "abcd", "ab", &[Module]).drops("bcd"),
         ]
@@ -335,6 +335,6 @@ fn a_person_releases_or_promotes() {
     );
     check("abcd", vec![at(0, "a", "abcd", &[Removal]), at(1, "a", "a", &[]).released(Release::All)]);
     check("ab", vec![at(0, "", "ab", &[Empty]), at(1, "", "", &[]).released(Release::All), at(2, "", "", &[])]);
-    // What is released for the fleet's sake alone stays held for another reason.
+    // An endpoint released for the fleet's sake alone stays held for another reason.
     check("ab", vec![at(0, "", "ab", &[Empty]), at(1, "", "ab", &[Empty]).released(Release::Fleet)]);
 }

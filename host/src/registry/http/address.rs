@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use reqwest::Url;
 
+use crate::redact::NOT_SHOWN;
 use crate::registry::RegistryError;
 
 /// Where Polaris serves its HTTP client API unless told otherwise.
@@ -54,7 +55,7 @@ impl FromStr for Address {
         if text.contains('@') {
             // What stands before the sign may be a password, so the text is not repeated.
             return Err(bad(
-                "(not shown)",
+                NOT_SHOWN,
                 "it holds a user or password",
                 "give the host and port alone, and a token apart",
             ));

@@ -1,6 +1,5 @@
 //! One request and its answer: what goes out, how much is read, and what kind of trouble a failure is.
 
-use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,10 +9,11 @@ use tokio::time::{Instant, timeout_at};
 
 use super::client::Client;
 use super::large::{LARGE, Large, Leave};
-use super::resolver::NameError;
 use super::token::Headers;
 use super::{Address, HttpConfig};
+use crate::http::{self, Body, BodyError, NameError};
 use crate::registry::decode::{self, Decoded};
+use crate::registry::subscriptions::Ticket;
 use crate::registry::{RegistryError, ServiceKey};
 
 /// The header in which the server repeats every code but 200000.
@@ -23,14 +23,14 @@ const CODE_HEADER: &str = "x-polaris-code";
 const DECODE_APART: usize = 128 << 10;
 
 /// An "unchanged" body is 839 bytes. It is read only so that the connection can be used again, and not for ever.
-const DRAIN_LIMIT: usize = 64 << 10;
+const DRAIN_LIMIT: u64 = 64 << 10;
 
-/// What to ask, and what the scheduler wants back with the answer.
+/// A question, with the things that the scheduler wants back beside the answer.
 #[derive(Debug)]
 pub(super) struct Job {
     pub(super) service: Arc<ServiceKey>,
-    /// Which asking for this service it is, so that an answer for a service that was dropped meanwhile is noticed.
-    pub(super) epoch: u64,
+    /// Under which subscription and in which term it is asked for, so that an answer that does not count any more is noticed.
+    pub(super) ticket: Ticket,
     /// Which server, and which period of trusting it.
     pub(super) address: Arc<Address>,
     pub(super) generation: u64,
@@ -100,10 +100,11 @@ impl Asker {
         let mut request = Request::new(Method::POST, job.address.discover_url().clone());
         *request.headers_mut() = headers;
         *request.body_mut() = Some(job.body.clone().into());
-        let mut response = client.execute(request).await.map_err(|error| self.trouble(job, &error))?;
+        let mut response = client.execute(request).await.map_err(|error| self.trouble(job, error))?;
         let code = code(&response);
         if code == Some(200_001) {
-            drain(&mut response).await;
+            // A body that does not end costs the connection, no more.
+            let _ = http::read(&mut response, DRAIN_LIMIT).await;
             return Ok(Decoded::Unchanged);
         }
         let origin = format!("service {} at {}", job.service, job.address);
@@ -130,22 +131,18 @@ impl Asker {
         response: &mut Response,
         deadline: Instant,
     ) -> Result<(Vec<u8>, Leave), RegistryError> {
-        let too_large = || RegistryError::TooLarge { origin: origin.to_owned(), limit: self.body_limit };
-        let announced = response.content_length().unwrap_or_default();
-        if usize::try_from(announced).map_or(true, |length| length > self.body_limit) {
-            return Err(too_large());
-        }
-        let (mut body, mut leave) = (Vec::new(), None);
-        while let Some(chunk) = response.chunk().await.map_err(|error| self.trouble(job, &error))? {
-            if body.len() + chunk.len() > self.body_limit {
-                return Err(too_large());
-            }
-            if leave.is_none() && body.len() + chunk.len() > LARGE {
+        let failed = |error| match error {
+            BodyError::TooLarge(_) => RegistryError::TooLarge { origin: origin.to_owned(), limit: self.body_limit },
+            BodyError::Broken(error) => self.trouble(job, error),
+        };
+        let mut body = Body::new(response, self.body_limit as u64).map_err(failed)?;
+        let mut leave = None;
+        while body.more().await.map_err(failed)? {
+            if leave.is_none() && body.bytes.len() > LARGE {
                 leave = timeout_at(deadline, self.large.body()).await.map_err(|_| self.timed_out(job))?;
             }
-            body.extend_from_slice(&chunk);
         }
-        Ok((body, leave))
+        Ok((body.bytes, leave))
     }
 
     /// Decodes a body; a long one off the async threads.
@@ -172,17 +169,17 @@ impl Asker {
         RegistryError::TimedOut { service, address, after: self.total_timeout }
     }
 
-    /// What a failure of the client means.
-    fn trouble(&self, job: &Job, error: &reqwest::Error) -> RegistryError {
+    /// The meaning of a failure of the client.
+    fn trouble(&self, job: &Job, error: reqwest::Error) -> RegistryError {
         let address = job.address.to_string();
-        if let Some(unresolved) = find::<NameError>(error) {
+        if let Some(unresolved) = http::cause::<NameError>(&error) {
             return RegistryError::Unresolved {
                 address,
                 name: unresolved.name.clone(),
                 problem: unresolved.cause.to_string(),
             };
         }
-        if let Some(tls) = causes(error).find_map(tls_error) {
+        if let Some(tls) = http::cause::<rustls::Error>(&error) {
             return RegistryError::Tls { address, problem: tls.to_string() };
         }
         match (error.is_connect(), error.is_timeout()) {
@@ -190,10 +187,10 @@ impl Asker {
                 address,
                 problem: format!("no connection came about within {:?}", self.connect_timeout),
             },
-            (true, false) => RegistryError::Unreachable { address, problem: chain(error) },
+            (true, false) => RegistryError::Unreachable { address, problem: http::problem(error) },
             (false, true) => self.timed_out(job),
             (false, false) => {
-                RegistryError::Dropped { service: (*job.service).clone(), address, problem: chain(error) }
+                RegistryError::Dropped { service: (*job.service).clone(), address, problem: http::problem(error) }
             }
         }
     }
@@ -208,16 +205,6 @@ fn code(response: &Response) -> Option<u32> {
 fn asked_wait(response: &Response) -> Option<Duration> {
     let seconds = response.headers().get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
     Some(Duration::from_secs(seconds))
-}
-
-async fn drain(response: &mut Response) {
-    let mut left = DRAIN_LIMIT;
-    while let Ok(Some(chunk)) = response.chunk().await {
-        let Some(rest) = left.checked_sub(chunk.len()) else {
-            return;
-        };
-        left = rest;
-    }
 }
 
 /// A body that is no answer of Polaris's may come from something in between: then the HTTP status says more than its text.
@@ -236,33 +223,5 @@ fn foreign(error: RegistryError, status: StatusCode, code: Option<u32>, origin: 
         (None, _) => {
             RegistryError::NotPolaris { origin: origin.to_owned(), problem: format!("it answers HTTP {status}") }
         }
-    }
-}
-
-/// An error and its causes, from the outermost.
-fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
-    std::iter::successors(Some(error), |error| (**error).source())
-}
-
-/// The first cause of a kind.
-fn find<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {
-    causes(error).find_map(|error| error.downcast_ref())
-}
-
-/// What the TLS library says. It is inside an error of input or output, or inside one more, and none gives it as its cause.
-fn tls_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
-    if let Some(found) = error.downcast_ref() {
-        return Some(found);
-    }
-    tls_error(error.downcast_ref::<std::io::Error>()?.get_ref()?)
-}
-
-/// The innermost two causes: the outer ones repeat the address and say nothing.
-pub(super) fn chain(error: &reqwest::Error) -> String {
-    let causes: Vec<String> = causes(error).skip(1).map(ToString::to_string).collect();
-    match causes.as_slice() {
-        [] => error.to_string(),
-        [.., outer, inner] if !outer.contains(inner.as_str()) => format!("{outer}: {inner}"),
-        [.., inner] => inner.clone(),
     }
 }

@@ -4,11 +4,9 @@ use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use super::HttpConfig;
-use super::ask::chain;
-use super::resolver::SystemResolver;
 use super::tls::Material;
 use crate::registry::RegistryError;
-use crate::tls;
+use crate::{http, tls};
 
 /// The client of today.
 pub(super) struct Client {
@@ -18,7 +16,7 @@ pub(super) struct Client {
 
 struct Current {
     client: reqwest::Client,
-    /// What it was made of; `None` where no address needs TLS.
+    /// The files that it was made of; `None` if no address needs TLS.
     material: Option<Material>,
     /// How often one was made.
     built: u64,
@@ -73,19 +71,8 @@ fn build(config: &HttpConfig, material: Option<&Material>) -> Result<reqwest::Cl
         // The client wants some even where it is never used; to trust nobody costs nothing.
         None => tls::nobody().map_err(|error| RegistryError::Client { problem: error.to_string() })?,
     };
-    reqwest::Client::builder()
-        .http1_only()
-        // Whatever the environment says: what goes to a registry goes there.
-        .no_proxy()
-        .redirect(reqwest::redirect::Policy::none())
-        .retry(reqwest::retry::never())
-        .referer(false)
-        .connect_timeout(config.connect_timeout)
-        .timeout(config.total_timeout)
-        .pool_max_idle_per_host(config.concurrency)
-        .tcp_nodelay(true)
-        .dns_resolver(Arc::new(SystemResolver))
-        .tls_backend_preconfigured(tls)
-        .build()
-        .map_err(|error| RegistryError::Client { problem: chain(&error) })
+    let timed = |builder: reqwest::ClientBuilder| {
+        builder.timeout(config.total_timeout).pool_max_idle_per_host(config.concurrency)
+    };
+    http::client(tls, config.connect_timeout, timed).map_err(|problem| RegistryError::Client { problem })
 }

@@ -1,4 +1,4 @@
-//! What can be set of following over HTTP, with defaults that suit a production registry.
+//! The settings of following over HTTP, with defaults that suit a production registry.
 
 use std::time::Duration;
 

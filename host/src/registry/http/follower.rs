@@ -1,20 +1,18 @@
-//! The loop that follows: asks what is due, takes what comes back, hands on what is news.
+//! The loop that follows: it asks what is due, and hands on what comes back.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt;
 use futures::stream::{FuturesUnordered, StreamExt};
-use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 
 use super::HttpConfig;
 use super::ask::{Asker, Done, Job};
 use super::schedule::Schedule;
 use super::servers::{Consequence, Servers};
-use crate::registry::decode::{Content, Decoded};
-use crate::registry::report_queue::ReportQueue;
-use crate::registry::{PollMode, PollStats, RegistryError, Report, ServiceKey, Wanted};
+use crate::registry::decode::Decoded;
+use crate::registry::{Content, PollStats, RegistryError, ReportQueue};
 
 /// Polls go out together on a grid this coarse at most: fifty wake-ups a second cost less than one for each of hundreds of
 /// polls, and twenty milliseconds are nothing beside the interval.
@@ -37,12 +35,12 @@ pub(super) struct Follower {
 }
 
 impl Follower {
-    pub(super) fn new(config: &HttpConfig, asker: Asker, stats: Arc<PollStats>) -> Self {
+    pub(super) fn new(config: &HttpConfig, asker: Asker, stats: Arc<PollStats>, queue: ReportQueue) -> Self {
         Self {
             asker,
             servers: Servers::new(config),
             schedule: Schedule::new(config),
-            queue: ReportQueue::default(),
+            queue,
             concurrency: config.concurrency.max(1),
             start: Instant::now(),
             tick: (config.interval / TICKS_PER_INTERVAL).clamp(Duration::from_millis(1), LONGEST_TICK),
@@ -51,19 +49,12 @@ impl Follower {
         }
     }
 
-    /// Follows until nobody wants anything or hears anything any more.
-    pub(super) async fn run(
-        mut self,
-        mut wanted: watch::Receiver<Wanted>,
-        mut pace: watch::Receiver<PollMode>,
-        reports: mpsc::Sender<Report>,
-    ) {
+    /// Follows until nobody subscribes or reads any more.
+    pub(super) async fn run(mut self) {
         let mut asked = FuturesUnordered::new();
         let timer = sleep_until(self.start);
         tokio::pin!(timer);
-        let first = wanted.borrow_and_update().clone();
-        self.keep_pace(*pace.borrow_and_update());
-        self.want(&first);
+        self.heed_changes();
         loop {
             let now = Instant::now();
             while let Some(job) = self.next_job(asked.len(), now) {
@@ -74,27 +65,14 @@ impl Follower {
                 timer.as_mut().reset(wake);
             }
             tokio::select! {
-                changed = wanted.changed() => match changed {
-                    Ok(()) => {
-                        let set = wanted.borrow_and_update().clone();
-                        self.want(&set);
-                    }
-                    Err(_) => return,
+                changed = self.queue.changed() => match changed {
+                    true => self.heed_changes(),
+                    false => return,
                 },
-                permit = reports.reserve(), if self.queue.has_reports() => match permit {
-                    Ok(permit) => {
-                        if let Some(report) = self.queue.next_report() {
-                            permit.send(report);
-                        }
-                    }
-                    Err(_) => return,
-                },
-                () = reports.closed() => return,
-                Ok(()) = pace.changed() => self.keep_pace(*pace.borrow_and_update()),
                 Some(done) = asked.next(), if !asked.is_empty() => {
-                    self.take(done);
+                    self.answered(done);
                     while let Some(Some(done)) = asked.next().now_or_never() {
-                        self.take(done);
+                        self.answered(done);
                     }
                 }
                 () = &mut timer, if wake.is_some() => {}
@@ -102,30 +80,23 @@ impl Follower {
         }
     }
 
-    /// Takes a new pace. In a new term, what was asked for in the last one does not count any more.
-    fn keep_pace(&mut self, pace: PollMode) {
-        self.schedule.slow(pace.slow);
-        if std::mem::replace(&mut self.term, pace.term) != pace.term {
-            self.queue.repeat(pace.term);
-            self.schedule.all_anew(Instant::now());
+    /// Asks by the mode and the subscriptions of now. In a new term, what was asked for in the last one does not count any
+    /// more; under a new subscription, what was asked for under the last one does not, and nothing is known of its revision.
+    fn heed_changes(&mut self) {
+        let (changes, now) = (self.queue.take_changes(), Instant::now());
+        self.schedule.slow(changes.mode.slow);
+        if std::mem::replace(&mut self.term, changes.mode.term) != changes.mode.term {
+            self.schedule.all_anew(changes.mode.term, now);
         }
-    }
-
-    /// Takes a new set of wanted services.
-    fn want(&mut self, wanted: &Wanted) {
-        let now = Instant::now();
-        let gone: Vec<ServiceKey> = self.queue.services().filter(|known| !wanted.contains(known)).cloned().collect();
-        for service in &gone {
-            self.schedule.remove(service);
-            self.queue.forget(service);
-        }
-        for service in wanted.iter() {
-            if self.queue.want(service) {
-                self.schedule.add(service, now);
-                if let Some(error) = self.servers.halted_for() {
-                    self.queue.failed_quietly(service, error, now);
-                }
+        for (service, ticket) in changes.services {
+            let Some(ticket) = ticket else {
+                self.schedule.remove(&service);
+                continue;
+            };
+            if let Some(error) = self.servers.halted_for() {
+                self.queue.failed_quietly(&service, ticket, error, now);
             }
+            self.schedule.add(service, ticket, now);
         }
     }
 
@@ -136,7 +107,7 @@ impl Follower {
         }
         let (address, generation) = self.servers.current()?;
         let turn = self.schedule.next_turn(now)?;
-        Some(Job { service: turn.service, epoch: turn.epoch, address, generation, body: turn.body })
+        Some(Job { service: turn.service, ticket: turn.ticket, address, generation, body: turn.body })
     }
 
     /// While halted, one probe at a time.
@@ -144,7 +115,7 @@ impl Follower {
         if self.servers.halted_until().is_some() { 1 } else { self.concurrency }
     }
 
-    /// When to look for due services again; `None` where an answer must come first, or nothing is due ever.
+    /// When to look for due services again; `None` if an answer must come first, or nothing is ever due.
     fn next_wake(&mut self, under_way: usize) -> Option<Instant> {
         if under_way >= self.limit() {
             return None;
@@ -162,10 +133,10 @@ impl Follower {
         self.start + Duration::from_nanos(u64::try_from(ticks * tick).unwrap_or(u64::MAX))
     }
 
-    /// Takes an answer.
-    fn take(&mut self, done: Done) {
+    /// An answer, or a failure, came back.
+    fn answered(&mut self, done: Done) {
         let Done { job, result, received } = done;
-        if self.schedule.slot(&job.service, job.epoch).is_none() {
+        if self.schedule.slot(&job.service, job.ticket).is_none() {
             // Dropped meanwhile; that the server answers is worth knowing all the same.
             if result.is_ok() {
                 self.servers.answered(job.generation, received);
@@ -177,31 +148,31 @@ impl Follower {
                 self.servers.answered(job.generation, received);
                 self.stats.answered(job.address.shown(), result);
                 self.stats.halted(self.servers.halted_for().map(|error| &**error));
-                self.schedule.answered(&job.service, job.epoch, received);
+                self.schedule.answered(&job.service, job.ticket, received);
             }
             Err(error) => self.failed(&job, error, received),
         }
     }
 
-    /// Takes a decoded answer in, unless it cannot be the answer to what was asked.
+    /// Hands a decoded answer on, unless it cannot be the answer to what was asked. Returns what it was.
     fn understood(&mut self, job: &Job, answer: Decoded, received: Instant) -> Result<&'static str, RegistryError> {
         let origin = || format!("service {} at {}", job.service, job.address);
         match answer {
             Decoded::Unchanged => {
-                if self.queue.unchanged(&job.service, received) {
+                if self.queue.unchanged(&job.service, job.ticket, received) {
                     return Ok("unchanged");
                 }
                 let problem = "it says that nothing changed (200001) since a revision that was not sent".to_owned();
                 Err(RegistryError::NotInstances { origin: origin(), problem })
             }
-            Decoded::Missing(_) => {
-                self.queue.answered(&job.service, Content::Missing, received);
-                self.schedule.revised(&job.service, job.epoch, String::new(), false, received);
+            Decoded::Answer(Content::Missing, _) => {
+                if self.queue.answered(&job.service, job.ticket, Content::Missing, received).is_some() {
+                    self.schedule.revised(&job.service, job.ticket, String::new(), false, received);
+                }
                 Ok("missing")
             }
-            Decoded::Listed(service) => {
-                let answered = ServiceKey::new(&*service.namespace, &*service.name);
-                if answered != *job.service {
+            Decoded::Answer(Content::Listed(service), answered) => {
+                if let Some(answered) = answered.filter(|answered| *answered != *job.service) {
                     let asked = (*job.service).clone();
                     return Err(RegistryError::WrongService { origin: origin(), asked, answered });
                 }
@@ -213,27 +184,30 @@ impl Follower {
                     return Err(RegistryError::TooMuch { service: (*job.service).clone(), limit });
                 }
                 let revision = service.revision.clone();
-                let changed = self.queue.answered(&job.service, Content::Listed(service), received);
-                self.schedule.revised(&job.service, job.epoch, revision, changed, received);
+                let content = Content::Listed(service);
+                // The revision of what was not kept must not be sent: "unchanged" would then be said of something else.
+                if let Some(changed) = self.queue.answered(&job.service, job.ticket, content, received) {
+                    self.schedule.revised(&job.service, job.ticket, revision, changed, received);
+                }
                 Ok("listed")
             }
         }
     }
 
-    /// Takes a failure: the service's own, the server's, or everyone's.
+    /// A request failed: the trouble is the service's own, the server's, or everyone's.
     fn failed(&mut self, job: &Job, error: RegistryError, now: Instant) {
         self.stats.failed(job.address.shown(), &error);
         match self.servers.failed(job.generation, &job.service, error, self.queue.len(), now) {
             Consequence::Alone(error) => {
-                self.queue.failed(&job.service, &Arc::new(error), now);
-                self.schedule.failed(&job.service, job.epoch, now);
+                self.queue.failed(&job.service, job.ticket, &Arc::new(error), now);
+                self.schedule.failed(&job.service, job.ticket, now);
             }
-            Consequence::Again => self.schedule.again(&job.service, job.epoch, now),
+            Consequence::Again => self.schedule.again(&job.service, job.ticket, now),
             Consequence::Halted(error) => {
                 self.stats.halted(Some(&error));
                 self.queue.all_failed(&error, now);
                 // Behind the others, so that the next probe asks for another service: this one may be the cause.
-                self.schedule.failed(&job.service, job.epoch, now);
+                self.schedule.failed(&job.service, job.ticket, now);
             }
         }
     }

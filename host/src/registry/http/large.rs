@@ -7,13 +7,13 @@ use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// What an answer may hold before it counts as large: some thousand instances.
+/// The length from which on an answer counts as large: some thousand instances.
 pub(super) const LARGE: usize = 1 << 20;
 
 /// Large answers at once.
 const AT_ONCE: usize = 2;
 
-/// Answers that are decoded off the async threads at once. What they become may be larger than their text.
+/// Answers that are decoded off the async threads at once. Decoded, they may be larger than their text.
 const DECODED_AT_ONCE: usize = 2;
 
 /// Leave to have an answer in memory.
@@ -29,7 +29,7 @@ impl Default for Large {
     }
 }
 
-/// Leave, until it is dropped. There is none where the semaphore is closed, which it never is.
+/// Leave, until it is dropped. `None` if the semaphore is closed, which it never is.
 pub(super) type Leave = Option<OwnedSemaphorePermit>;
 
 impl Large {

@@ -1,4 +1,4 @@
-//! Following a Polaris server over its HTTP client API (port 8090): every wanted service is asked for, once an interval.
+//! Following a Polaris server over its HTTP client API (port 8090): every service that is subscribed to is asked for, once an interval.
 //!
 //! One task does it all: a due list with one timer that ticks on a coarse grid, so that polls go out in small batches, and a
 //! set of requests under way. At a thousand services this is several hundred requests a second, so nothing is spawned,
@@ -10,7 +10,6 @@ mod client;
 mod config;
 mod follower;
 mod large;
-mod resolver;
 mod schedule;
 mod servers;
 mod tls;
@@ -18,15 +17,13 @@ mod token;
 
 use std::sync::Arc;
 
-use tokio::sync::{mpsc, watch};
-
 pub use self::address::{Address, Addresses};
 use self::ask::Asker;
 pub use self::config::HttpConfig;
 use self::follower::Follower;
 pub use self::tls::TlsFiles;
 pub use self::token::TokenSource;
-use super::{PollMode, PollStats, Registry, RegistryError, Report, Wanted};
+use super::{PollStats, Registry, RegistryError, ReportQueue};
 
 /// A Polaris server (or several that share a store), followed over HTTP.
 #[derive(Debug)]
@@ -54,12 +51,7 @@ impl HttpRegistry {
 }
 
 impl Registry for HttpRegistry {
-    async fn follow(
-        self,
-        wanted: watch::Receiver<Wanted>,
-        pace: watch::Receiver<PollMode>,
-        reports: mpsc::Sender<Report>,
-    ) {
-        Follower::new(&self.config, self.asker, self.stats).run(wanted, pace, reports).await;
+    async fn follow(self, queue: ReportQueue) {
+        Follower::new(&self.config, self.asker, self.stats, queue).run().await;
     }
 }

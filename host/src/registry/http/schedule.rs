@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use super::HttpConfig;
 use crate::backoff::Backoff;
 use crate::registry::ServiceKey;
+use crate::registry::subscriptions::Ticket;
 use crate::registry::wire::request_body;
 
 /// How far a turn may move, as a part of the interval.
@@ -24,11 +25,10 @@ const SLOW: u32 = 5;
 /// How far the reading in full may move, as a part of its own interval.
 const FULL_JITTER: f64 = 0.2;
 
-/// One followed service.
 #[derive(Debug)]
 pub(super) struct Slot {
-    /// Which asking for this service it is.
-    pub(super) epoch: u64,
+    /// Under which subscription and in which term it is asked for.
+    pub(super) ticket: Ticket,
     /// The registry's last revision; empty before the first answer and for a service that does not exist.
     pub(super) revision: String,
     /// The request with that revision.
@@ -47,8 +47,7 @@ pub(super) struct Slot {
 pub(super) struct Schedule {
     slots: HashMap<Arc<ServiceKey>, Slot>,
     /// May hold entries that no longer count: one counts if its moment is its slot's.
-    queue: BinaryHeap<Reverse<(Instant, u64, Arc<ServiceKey>)>>,
-    epochs: u64,
+    queue: BinaryHeap<Reverse<(Instant, Ticket, Arc<ServiceKey>)>>,
     interval: Duration,
     slow: bool,
     full_every: Duration,
@@ -60,7 +59,7 @@ pub(super) struct Schedule {
 #[derive(Debug)]
 pub(super) struct Turn {
     pub(super) service: Arc<ServiceKey>,
-    pub(super) epoch: u64,
+    pub(super) ticket: Ticket,
     pub(super) body: Vec<u8>,
 }
 
@@ -69,7 +68,6 @@ impl Schedule {
         Self {
             slots: HashMap::new(),
             queue: BinaryHeap::new(),
-            epochs: 0,
             interval: config.interval,
             slow: false,
             full_every: config.full_every,
@@ -78,12 +76,10 @@ impl Schedule {
         }
     }
 
-    /// Takes a service in; it is due at once.
-    pub(super) fn add(&mut self, service: &ServiceKey, now: Instant) {
-        self.epochs += 1;
-        let service = Arc::new(service.clone());
+    /// Follows a service from now on, in place of what was followed of it before; it is due at once.
+    pub(super) fn add(&mut self, service: Arc<ServiceKey>, ticket: Ticket, now: Instant) {
         let slot = Slot {
-            epoch: self.epochs,
+            ticket,
             revision: String::new(),
             body: request_body(&service, ""),
             due: Some(now),
@@ -91,7 +87,7 @@ impl Schedule {
             placed: false,
             backoff: None,
         };
-        self.queue.push(Reverse((now, slot.epoch, Arc::clone(&service))));
+        self.queue.push(Reverse((now, ticket, Arc::clone(&service))));
         self.slots.insert(service, slot);
     }
 
@@ -106,14 +102,13 @@ impl Schedule {
 
     /// All are due now, those that are under way too: their answers come for nothing. Revisions stay, so that nothing is sent
     /// twice that did not change.
-    pub(super) fn all_anew(&mut self, now: Instant) {
+    pub(super) fn all_anew(&mut self, term: u64, now: Instant) {
         for (service, slot) in &mut self.slots {
-            self.epochs += 1;
-            slot.epoch = self.epochs;
+            slot.ticket = slot.ticket.in_term(term);
             slot.due = Some(now);
             slot.placed = false;
             slot.backoff = None;
-            self.queue.push(Reverse((now, slot.epoch, Arc::clone(service))));
+            self.queue.push(Reverse((now, slot.ticket, Arc::clone(service))));
         }
     }
 
@@ -121,15 +116,15 @@ impl Schedule {
         if self.slow { self.interval * SLOW } else { self.interval }
     }
 
-    /// The slot of a service, unless it was dropped since that epoch.
-    pub(super) fn slot(&mut self, service: &ServiceKey, epoch: u64) -> Option<&mut Slot> {
-        self.slots.get_mut(service).filter(|slot| slot.epoch == epoch)
+    /// The slot of a service, unless that ticket does not count any more.
+    pub(super) fn slot(&mut self, service: &ServiceKey, ticket: Ticket) -> Option<&mut Slot> {
+        self.slots.get_mut(service).filter(|slot| slot.ticket == ticket)
     }
 
     /// When the next turn comes.
     pub(super) fn next_due(&mut self) -> Option<Instant> {
-        while let Some(Reverse((due, epoch, service))) = self.queue.peek() {
-            if self.slots.get(service).is_some_and(|slot| slot.epoch == *epoch && slot.due == Some(*due)) {
+        while let Some(Reverse((due, ticket, service))) = self.queue.peek() {
+            if self.slots.get(service).is_some_and(|slot| slot.ticket == *ticket && slot.due == Some(*due)) {
                 return Some(*due);
             }
             self.queue.pop();
@@ -142,7 +137,7 @@ impl Schedule {
         if self.next_due()? > now {
             return None;
         }
-        let Reverse((_, epoch, service)) = self.queue.pop()?;
+        let Reverse((_, ticket, service)) = self.queue.pop()?;
         let slot = self.slots.get_mut(&service)?;
         slot.due = None;
         let full = slot.full_due <= now;
@@ -150,14 +145,21 @@ impl Schedule {
         if full {
             slot.full_due = now + jittered(self.full_every, FULL_JITTER);
         }
-        Some(Turn { service, epoch, body })
+        Some(Turn { service, ticket, body })
     }
 
-    /// Takes the revision of a full answer; `changed` says whether its content was new. After a change of either the service
+    /// Notes the revision of a full answer; `changed` says whether its content was new. After a change of either the service
     /// is read in full once more: new instances can come with the old revision, and the reverse.
-    pub(super) fn revised(&mut self, service: &ServiceKey, epoch: u64, revision: String, changed: bool, now: Instant) {
+    pub(super) fn revised(
+        &mut self,
+        service: &ServiceKey,
+        ticket: Ticket,
+        revision: String,
+        changed: bool,
+        now: Instant,
+    ) {
         let recheck = now + self.recheck_after;
-        let Some(slot) = self.slot(service, epoch) else {
+        let Some(slot) = self.slot(service, ticket) else {
             return;
         };
         let other = slot.revision != revision;
@@ -171,45 +173,45 @@ impl Schedule {
     }
 
     /// Puts a service back after a sound answer.
-    pub(super) fn answered(&mut self, service: &Arc<ServiceKey>, epoch: u64, now: Instant) {
+    pub(super) fn answered(&mut self, service: &Arc<ServiceKey>, ticket: Ticket, now: Instant) {
         let interval = self.interval();
-        let Some(slot) = self.slot(service, epoch) else {
+        let Some(slot) = self.slot(service, ticket) else {
             return;
         };
         slot.backoff = None;
         let wait =
             if slot.placed { jittered(interval, JITTER) } else { interval.mul_f64(rand::random_range(0.0..1.0)) };
         slot.placed = true;
-        self.put_back(service, epoch, now + wait);
+        self.put_back(service, ticket, now + wait);
     }
 
     /// Puts a service back after trouble of its own.
-    pub(super) fn failed(&mut self, service: &Arc<ServiceKey>, epoch: u64, now: Instant) {
+    pub(super) fn failed(&mut self, service: &Arc<ServiceKey>, ticket: Ticket, now: Instant) {
         let (waits, interval) = (self.waits, self.interval());
-        let Some(slot) = self.slot(service, epoch) else {
+        let Some(slot) = self.slot(service, ticket) else {
             return;
         };
         let wait = slot.backoff.get_or_insert_with(|| Backoff::new(waits)).next();
         // A request for a full answer may have been lost, and after trouble a server may have come back as another.
         slot.full_due = now;
         // A service in trouble is not asked more often than a sound one.
-        self.put_back(service, epoch, now + wait.max(interval));
+        self.put_back(service, ticket, now + wait.max(interval));
     }
 
     /// Puts a service back to be asked again at once, of another server.
-    pub(super) fn again(&mut self, service: &Arc<ServiceKey>, epoch: u64, now: Instant) {
-        if let Some(slot) = self.slot(service, epoch) {
+    pub(super) fn again(&mut self, service: &Arc<ServiceKey>, ticket: Ticket, now: Instant) {
+        if let Some(slot) = self.slot(service, ticket) {
             slot.full_due = now;
         }
-        self.put_back(service, epoch, now);
+        self.put_back(service, ticket, now);
     }
 
-    fn put_back(&mut self, service: &Arc<ServiceKey>, epoch: u64, due: Instant) {
-        let Some(slot) = self.slot(service, epoch) else {
+    fn put_back(&mut self, service: &Arc<ServiceKey>, ticket: Ticket, due: Instant) {
+        let Some(slot) = self.slot(service, ticket) else {
             return;
         };
         slot.due = Some(due);
-        self.queue.push(Reverse((due, epoch, Arc::clone(service))));
+        self.queue.push(Reverse((due, ticket, Arc::clone(service))));
     }
 }
 

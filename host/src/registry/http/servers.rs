@@ -56,7 +56,7 @@ struct Halt {
     error: Arc<RegistryError>,
 }
 
-/// What a failure means for the service that met it.
+/// The consequence of a failure for the service that met it.
 #[derive(Debug)]
 pub(super) enum Consequence {
     /// The trouble is the service's own.

@@ -13,7 +13,7 @@ const AUTHORITY: &str = "authority's certificate";
 const CERTIFICATE: &str = "client certificate";
 const KEY: &str = "client key";
 
-/// Where whom to trust and what to show is written, all of it in PEM.
+/// The files that say whom to trust and what to show, all of it in PEM.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TlsFiles {
     /// Certificates that are trusted beside the system's.
@@ -22,7 +22,7 @@ pub struct TlsFiles {
     pub identity: Option<(PathBuf, PathBuf)>,
 }
 
-/// What the files hold. Never shown: there is a key in it.
+/// The contents of the files. Never shown: there is a key in it.
 #[derive(PartialEq, Eq)]
 pub(super) struct Material {
     authority: Option<Vec<u8>>,
@@ -53,14 +53,6 @@ impl TlsFiles {
     }
 }
 
-/// Certificates and keys are some kilobytes long; a larger file is a mistake.
-const LIMIT: u64 = 1 << 20;
-
 fn read(path: &Path, what: &'static str) -> Result<Vec<u8>, RegistryError> {
-    let unfit = |problem: String| RegistryError::TlsFile { what, path: path.into(), problem };
-    let length = std::fs::metadata(path).map_err(|error| unfit(error.to_string()))?.len();
-    if length > LIMIT {
-        return Err(unfit(format!("it is larger than {LIMIT} bytes")));
-    }
-    std::fs::read(path).map_err(|error| unfit(error.to_string()))
+    tls::read(path).map_err(|problem| RegistryError::TlsFile { what, path: path.into(), problem })
 }

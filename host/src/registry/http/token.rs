@@ -7,9 +7,11 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::{PoisonError, RwLock};
 
-use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue, USER_AGENT};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 
+use crate::redact::NOT_SHOWN;
 use crate::registry::RegistryError;
+use crate::text;
 
 /// The header that carries the token.
 const TOKEN_HEADER: &str = "x-polaris-token";
@@ -23,7 +25,6 @@ pub enum TokenSource {
     /// The server wants none.
     #[default]
     None,
-    /// The token itself.
     Value(String),
     /// A file that holds the token alone; read again when the server denies access, so that a token can be changed.
     File(PathBuf),
@@ -33,7 +34,7 @@ impl fmt::Debug for TokenSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::None => f.write_str("None"),
-            Self::Value(_) => f.write_str("Value(not shown)"),
+            Self::Value(_) => write!(f, "Value{NOT_SHOWN}"),
             Self::File(path) => write!(f, "File({})", path.display()),
         }
     }
@@ -47,7 +48,6 @@ pub(super) struct Headers {
 }
 
 impl Headers {
-    /// Reads the token.
     pub(super) fn new(source: &TokenSource) -> Result<Self, RegistryError> {
         let (file, token) = match source {
             TokenSource::None => (None, None),
@@ -56,7 +56,6 @@ impl Headers {
         };
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        headers.insert(USER_AGENT, HeaderValue::from_static("polaris2istio"));
         if let Some(token) = token {
             headers.insert(TOKEN_HEADER, token);
         }
@@ -100,7 +99,7 @@ fn read(path: &Path) -> Result<HeaderValue, RegistryError> {
 
 fn header(token: &[u8], origin: &str) -> Result<HeaderValue, RegistryError> {
     let problem = |problem: &str| RegistryError::Token { origin: origin.to_owned(), problem: problem.to_owned() };
-    let token = token.trim_ascii();
+    let token = text::without_mark(token).trim_ascii();
     if token.is_empty() {
         return Err(problem("it is empty"));
     }

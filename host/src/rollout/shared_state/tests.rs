@@ -1,11 +1,12 @@
-//! Versions share the document: what an older one wrote is read, and what a later one adds stops nobody who goes back.
+//! Releases share the document: one reads what an older one wrote, and additions of a later one do not stop an operator
+//! who goes back.
 
 use serde_json::{Value, json};
 
 use super::SharedState;
 use crate::state::{FileStore, Keeper, Store};
 
-/// All that release 0.1.0 writes. A later release reads it as long as this file stays as it is.
+/// Everything that release 0.1.0 writes. A later release reads it as long as this file stays as it is.
 const OF_0_1_0: &str = include_str!("../../../tests/fixtures/state/0.1.0.json");
 
 #[test]
@@ -44,9 +45,9 @@ fn fields_that_a_later_release_adds_are_passed_over() {
     assert_eq!(read(&document), known);
 }
 
-/// What a later release can do and this one has no word for is left out, and nothing beside it.
+/// Events and commands of a later release that this one has no word for are left out, and nothing beside them.
 #[test]
-fn happenings_and_commands_of_a_later_release_are_left_out() {
+fn events_and_commands_of_a_later_release_are_left_out() {
     let document: Value = serde_json::from_str(OF_0_1_0).unwrap();
     let check = |place: &str, value: Value, left_out: fn(&mut SharedState)| {
         let mut later = document.clone();
@@ -61,7 +62,7 @@ fn happenings_and_commands_of_a_later_release_are_left_out() {
     check("/answer/reply", json!({"postponed": 3}), |state| state.answer = None);
 }
 
-/// Which module is in use, which were refused and whether writes are stopped is never guessed.
+/// The module in use, the refused ones and a pause are never guessed.
 #[test]
 fn what_must_be_known_is_not_left_out() {
     for place in ["/module/active", "/module/previous", "/module/canary", "/module/refused/0", "/paused"] {

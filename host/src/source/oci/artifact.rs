@@ -1,8 +1,8 @@
-//! What a reference names now: resolved, compared with what was known, downloaded where it is another, verified.
+//! The module that a reference names now: resolved, compared with the known one, downloaded if it is another, verified.
 
 use bytes::Bytes;
-use hyper::Method;
-use hyper::header::HeaderMap;
+use reqwest::Method;
+use reqwest::header::HeaderMap;
 
 use super::http::Answer;
 use super::manifest::{self, Layer};
@@ -10,20 +10,20 @@ use super::session::Session;
 use crate::digest::Digest;
 use crate::source::{Cache, ModuleBytes, Reference, Settings, SourceError, blocking};
 
-/// Where registries say which manifest they answer with.
+/// The header in which registries say which manifest they answer with.
 const DIGEST_HEADER: &str = "docker-content-digest";
 
-/// Gets an artifact once. The cache serves where a digest is pinned.
+/// Gets an artifact once. The cache serves if a digest is pinned.
 pub(in crate::source) async fn fetch(reference: &Reference, settings: &Settings) -> Result<ModuleBytes, SourceError> {
     let mut artifact = Artifact::new(reference, settings).await?;
-    if let Some(candidate) = artifact.pinned_in_cache().await? {
-        return Ok(candidate);
+    if let Some(module) = artifact.pinned_in_cache().await? {
+        return Ok(module);
     }
     let missing = || SourceError::Client { origin: reference.to_string(), problem: "nothing was downloaded".into() };
     artifact.news().await?.ok_or_else(missing)
 }
 
-/// An artifact, and what is known of it.
+/// An artifact, and the state of the last answer about it.
 pub(super) struct Artifact {
     reference: Reference,
     settings: Settings,
@@ -32,7 +32,7 @@ pub(super) struct Artifact {
     session: Option<Session>,
     /// The manifest and the module that were handed out last.
     known: Option<(Digest, Digest)>,
-    /// A manifest that will not do, whenever it is looked at.
+    /// A manifest that is unfit, however often it is read.
     refused: Option<(Digest, SourceError)>,
 }
 
@@ -65,12 +65,12 @@ impl Artifact {
         self.known.is_some()
     }
 
-    /// The module from the cache, where its digest is pinned: no registry could say anything else.
+    /// The module from the cache, if its digest is pinned: no registry could say anything else.
     pub(super) async fn pinned_in_cache(&mut self) -> Result<Option<ModuleBytes>, SourceError> {
         if self.is_pinned() { self.in_cache().await } else { Ok(None) }
     }
 
-    /// The module from the cache: of the pinned digest, or of what the tag was last resolved to.
+    /// The module from the cache: of the pinned digest, or of the digest that the tag was last resolved to.
     pub(super) async fn in_cache(&mut self) -> Result<Option<ModuleBytes>, SourceError> {
         let Some(cache) = self.cache.clone() else { return Ok(None) };
         let (reference, limit) = (self.reference.clone(), self.settings.size_limit);
@@ -85,7 +85,7 @@ impl Artifact {
         Ok(Some(ModuleBytes::new(bytes, format!("{} (from the cache)", self.reference.pinned(manifest)))))
     }
 
-    /// Asks the registry. `None` means that the module is the one that was handed out last.
+    /// Asks the registry. `None` if the module is the one that was handed out last.
     pub(super) async fn news(&mut self) -> Result<Option<ModuleBytes>, SourceError> {
         let mut session = match self.session.take() {
             Some(session) => session,
@@ -119,7 +119,7 @@ impl Artifact {
         Ok(bytes.map(|bytes| ModuleBytes::new(bytes, self.reference.pinned(manifest).to_string())))
     }
 
-    /// Whether the tag still means what it did, by a request that transfers nothing. A known refusal is repeated.
+    /// Whether the tag still names the same manifest, by a request that transfers nothing. A known refusal is repeated.
     async fn head_is_known(&self, session: &mut Session) -> Result<bool, SourceError> {
         let found = match session.manifest(Method::HEAD).await {
             Ok(answer) => digest_of(&answer.headers),
@@ -134,7 +134,7 @@ impl Artifact {
         }
     }
 
-    /// The manifest's digest, which must be the one that was asked for.
+    /// The manifest's digest; an error if it is another than the one that was asked for.
     fn verify(&self, answer: &Answer) -> Result<Digest, SourceError> {
         let found = Digest::of(&answer.body);
         match self.reference.digest().or_else(|| digest_of(&answer.headers)) {
@@ -168,7 +168,7 @@ impl Artifact {
         }
     }
 
-    /// Keeps what was fetched. A cache that cannot be written is no reason not to use it.
+    /// Keeps the fetched module in the cache. One that cannot be kept is used all the same.
     async fn keep(
         &self,
         manifest: Digest,

@@ -11,22 +11,23 @@ use std::path::{Path, PathBuf};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use hyper::header::HeaderValue;
+use reqwest::header::HeaderValue;
 use serde::Deserialize;
 
 use crate::source::{Reference, SourceError};
+use crate::text;
 
 /// No config.json is longer than this; a larger file is a mistake.
 const LIMIT: u64 = 1 << 20;
 
-/// What a registry is asked with.
+/// The credentials for a registry.
 #[derive(Debug)]
 pub(super) struct Credentials {
-    /// Basic authorization; without, the asking is anonymous.
+    /// Basic authorization; `None` if the registry is asked anonymously.
     pub(super) basic: Option<HeaderValue>,
-    /// Which these are, or why there are none. For people.
+    /// Their origin, or the reason why there are none; for the operator.
     pub(super) told: String,
-    /// What to do when they are refused.
+    /// The remedy if they are refused.
     pub(super) remedy: &'static str,
 }
 
@@ -53,7 +54,7 @@ struct Entry {
 
 const LOG_IN: &str = "add the registry to a Docker config.json (docker login, or an imagePullSecret) and name that by --oci-docker-config";
 
-/// Finds the credentials for a reference, in a file that is given or where Docker keeps its own.
+/// Finds the credentials for a reference, in the given file or in Docker's own.
 pub(super) fn find(given: Option<&Path>, reference: &Reference) -> Result<Credentials, SourceError> {
     let anonymous = |told: String| Ok(Credentials { basic: None, told, remedy: LOG_IN });
     let Some(path) = given.map(Path::to_owned).or_else(of_docker) else {
@@ -74,7 +75,7 @@ pub(super) fn find(given: Option<&Path>, reference: &Reference) -> Result<Creden
     if text.len() as u64 > LIMIT {
         return Err(broken(format!("it is larger than {LIMIT} bytes"), "name a config.json as Docker writes it"));
     }
-    let config: Config = serde_json::from_slice(&text).map_err(|error| {
+    let config: Config = serde_json::from_slice(text::without_mark(&text)).map_err(|error| {
         // The error's own text may repeat a secret.
         let place = format!("it is not as Docker writes it, at line {} column {}", error.line(), error.column());
         broken(place, "write {\"auths\": {\"REGISTRY\": {\"auth\": \"…\"}}}")
@@ -102,7 +103,7 @@ pub(super) fn find(given: Option<&Path>, reference: &Reference) -> Result<Creden
     }
 }
 
-/// Where Docker keeps its configuration.
+/// The file in which Docker keeps its configuration.
 fn of_docker() -> Option<PathBuf> {
     let set = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     set("DOCKER_CONFIG")
@@ -134,7 +135,7 @@ impl Entry {
     }
 }
 
-/// How much of a reference a key names, if it fits.
+/// The length of the repository path that a key names; `None` if the key does not fit.
 fn fit(key: &str, reference: &Reference) -> Option<usize> {
     let key = key.strip_prefix("https://").or_else(|| key.strip_prefix("http://")).unwrap_or(key);
     let key = key.trim_end_matches('/');

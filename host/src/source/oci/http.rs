@@ -1,20 +1,15 @@
 //! One request to a registry and its answer, with a bound on everything: time, length, redirects.
 
+use std::path::Path;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http_body_util::{BodyExt, Empty};
-use hyper::body::{Body, Incoming};
-use hyper::header::{ACCEPT, AUTHORIZATION, HeaderValue, LOCATION, USER_AGENT};
-use hyper::{HeaderMap, Method, Request, Response, StatusCode};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
-use reqwest::Url;
+use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderValue, LOCATION};
+use reqwest::{Client, Method, Request, Response, StatusCode, Url};
+use rustls::ClientConfig;
 
-use super::{causes, tls};
+use crate::http::{self, BodyError, NameError};
 use crate::source::{Settings, SourceError};
+use crate::tls::{self, TlsError};
 
 /// A registry sends its blobs to a store's address, which may have one more of its own.
 const HOPS: u32 = 5;
@@ -23,7 +18,7 @@ const HOPS: u32 = 5;
 /// have some 1 KiB.
 const SMALL: u64 = 1 << 20;
 
-/// What is asked for, by the name that texts give it.
+/// The thing that is asked for, by the name that texts give it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum What {
     Manifest,
@@ -41,7 +36,6 @@ impl What {
     }
 }
 
-/// A request.
 pub(super) struct Ask<'a> {
     pub(super) what: What,
     pub(super) method: Method,
@@ -61,7 +55,7 @@ pub(super) struct Answer {
 /// An HTTP client for one reference, which its errors name.
 pub(super) struct Http {
     reference: String,
-    client: Client<HttpsConnector<HttpConnector>, Empty<Bytes>>,
+    client: Client,
     connect_timeout: Duration,
     request_timeout: Duration,
     size_limit: u64,
@@ -70,14 +64,9 @@ pub(super) struct Http {
 impl Http {
     pub(super) fn new(reference: String, settings: &Settings) -> Result<Self, SourceError> {
         let Settings { oci, size_limit, .. } = settings;
-        let mut tcp = HttpConnector::new();
-        tcp.enforce_http(false);
-        tcp.set_nodelay(true);
-        tcp.set_connect_timeout(Some(oci.connect_timeout));
-        let tls = tls::config(&reference, oci.authority.as_deref())?;
-        let connector =
-            HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().wrap_connector(tcp);
-        let client = Client::builder(TokioExecutor::new()).build(connector);
+        let tls = trust(&reference, oci.authority.as_deref())?;
+        let client = http::client(tls, oci.connect_timeout, |builder| builder)
+            .map_err(|problem| SourceError::Client { origin: reference.clone(), problem })?;
         Ok(Self {
             reference,
             client,
@@ -133,63 +122,47 @@ impl Http {
         ask: &Ask<'_>,
         url: &Url,
         authorization: Option<&HeaderValue>,
-    ) -> Result<Response<Incoming>, SourceError> {
-        let mut request = Request::builder()
-            .method(&ask.method)
-            .uri(url.as_str())
-            .header(ACCEPT, ask.accept)
-            .header(USER_AGENT, "polaris2istio");
+    ) -> Result<Response, SourceError> {
+        let mut request = Request::new(ask.method.clone(), url.clone());
+        request.headers_mut().insert(ACCEPT, HeaderValue::from_static(ask.accept));
         if let Some(authorization) = authorization {
-            request = request.header(AUTHORIZATION, authorization);
+            request.headers_mut().insert(AUTHORIZATION, authorization.clone());
         }
-        let request = request
-            .body(Empty::new())
-            .map_err(|error| SourceError::Client { origin: self.reference.clone(), problem: error.to_string() })?;
-        self.client.request(request).await.map_err(|error| self.trouble(ask.what, url, &error))
+        self.client.execute(request).await.map_err(|error| self.trouble(ask.what, url, error))
     }
 
-    fn trouble(&self, what: What, url: &Url, error: &hyper_util::client::legacy::Error) -> SourceError {
-        let reference = self.reference.clone();
+    fn trouble(&self, what: What, url: &Url, error: reqwest::Error) -> SourceError {
         if !error.is_connect() {
-            return SourceError::Dropped { reference, what: what.name(), problem: causes::innermost(error) };
+            return self.dropped(what, error);
         }
         let host = url.host_str().unwrap_or_default();
         let host = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
-        let problem = match causes::is_late(error) {
-            true => format!("none came about within {:?}", self.connect_timeout),
-            false => causes::innermost(error),
-        };
-        let remedy = match causes::is_tls(error) {
-            true => {
+        let remedy = match http::cause::<rustls::Error>(&error) {
+            Some(_) => {
                 "if an authority of your own made its certificate, name that by --oci-ca-file; if it speaks no TLS, allow that by --oci-plain-http"
             }
-            false => "see that it runs and can be reached from here",
+            None => "see that it runs and can be reached from here",
         };
-        SourceError::Unreachable { reference, host, problem, remedy }
+        let problem = match http::cause::<NameError>(&error) {
+            Some(unresolved) => unresolved.to_string(),
+            None if error.is_timeout() => format!("none came about within {:?}", self.connect_timeout),
+            None => http::problem(error),
+        };
+        SourceError::Unreachable { reference: self.reference.clone(), host, problem, remedy }
     }
 
-    /// Reads a body, as far as it is allowed to go.
-    async fn read(&self, ask: &Ask<'_>, response: Response<Incoming>) -> Result<Answer, SourceError> {
-        let (head, mut body) = response.into_parts();
-        let limit = if ask.what == What::Module && head.status.is_success() { self.size_limit } else { SMALL };
-        let announced = body.size_hint().lower();
-        if announced > limit {
-            return Err(self.too_large(ask.what, Some(announced), limit));
+    fn dropped(&self, what: What, error: reqwest::Error) -> SourceError {
+        SourceError::Dropped { reference: self.reference.clone(), what: what.name(), problem: http::problem(error) }
+    }
+
+    async fn read(&self, ask: &Ask<'_>, mut response: Response) -> Result<Answer, SourceError> {
+        let (status, headers) = (response.status(), response.headers().clone());
+        let limit = if ask.what == What::Module && status.is_success() { self.size_limit } else { SMALL };
+        match http::read(&mut response, limit).await {
+            Ok(body) => Ok(Answer { status, headers, body }),
+            Err(BodyError::TooLarge(size)) => Err(self.too_large(ask.what, size, limit)),
+            Err(BodyError::Broken(error)) => Err(self.dropped(ask.what, error)),
         }
-        let mut bytes = Vec::new();
-        while let Some(frame) = body.frame().await {
-            let frame = frame.map_err(|error| SourceError::Dropped {
-                reference: self.reference.clone(),
-                what: ask.what.name(),
-                problem: causes::innermost(&error),
-            })?;
-            let Some(data) = frame.data_ref() else { continue };
-            if (bytes.len() + data.len()) as u64 > limit {
-                return Err(self.too_large(ask.what, None, limit));
-            }
-            bytes.extend_from_slice(data);
-        }
-        Ok(Answer { status: head.status, headers: head.headers, body: bytes })
     }
 
     fn too_large(&self, what: What, size: Option<u64>, limit: u64) -> SourceError {
@@ -203,4 +176,14 @@ impl Http {
             },
         }
     }
+}
+
+/// Trusts the system's certificates, and those of a file.
+fn trust(reference: &str, authority: Option<&Path>) -> Result<ClientConfig, SourceError> {
+    let unfit = |problem| SourceError::Authority { path: authority.map(Into::into).unwrap_or_default(), problem };
+    let pem = authority.map(tls::read).transpose().map_err(unfit)?;
+    tls::client(pem.as_deref(), None).map_err(|error| match error {
+        TlsError::Authority(problem) => unfit(problem),
+        error => SourceError::Client { origin: reference.into(), problem: error.to_string() },
+    })
 }

@@ -1,4 +1,4 @@
-//! Which layer of an artifact is the module.
+//! Finds the layer of an artifact that is the module.
 //!
 //! `wkg` writes a config of `application/vnd.wasm.config.v0+json` and one layer of `application/wasm`
 //! (<https://tag-runtime.cncf.io/wgs/wasm/deliverables/wasm-oci-artifact/>), `oras` an empty config and that layer, older
@@ -9,12 +9,12 @@ use serde::Deserialize;
 use crate::digest::Digest;
 use crate::source::SourceError;
 
-/// What is asked for: manifests, and lists of them, which are refused with better words than a registry's 404.
+/// The accepted answers: manifests, and lists of them, which are refused with better words than a registry's 404.
 pub(super) const ACCEPT: &str = "application/vnd.oci.image.manifest.v1+json, \
     application/vnd.docker.distribution.manifest.v2+json, application/vnd.oci.image.index.v1+json, \
     application/vnd.docker.distribution.manifest.list.v2+json";
 
-/// What layers that hold WebAssembly are called: by the present layout, and by two that came before.
+/// The media types of layers that hold WebAssembly: of the present layout, and of two that came before.
 const WASM: [&str; 3] = [
     "application/wasm",
     "application/vnd.wasm.content.layer.v1+wasm",
@@ -101,14 +101,14 @@ pub(super) fn layer(reference: &str, body: &[u8]) -> Result<Layer, SourceError> 
     Ok(Layer { digest, size: layer.size })
 }
 
-/// The field that is wrong, and what is wrong with it.
+/// Reads JSON. An error is the field that is wrong, and the problem.
 fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, (String, String)> {
     let mut json = serde_json::Deserializer::from_slice(body);
     serde_path_to_error::deserialize(&mut json)
         .map_err(|error| (error.path().to_string(), short(&error.inner().to_string())))
 }
 
-/// What else a manifest says that it is, for people.
+/// The kind of artifact that a manifest says it is, for the operator.
 fn said(artifact_type: &Option<String>, config: &Option<Config>) -> String {
     match (artifact_type, config) {
         (Some(artifact_type), _) => format!(" (the artifact's type is {})", short(artifact_type)),
@@ -117,7 +117,7 @@ fn said(artifact_type: &Option<String>, config: &Option<Config>) -> String {
     }
 }
 
-/// Foreign text, cut and without what a terminal would obey.
+/// Foreign text, cut and without control characters that a terminal would obey.
 pub(super) fn short(text: &str) -> String {
     text.chars().take(100).flat_map(char::escape_debug).collect()
 }

@@ -1,18 +1,16 @@
 //! A module in an OCI registry: resolved, checked, downloaded, kept.
 //!
-//! The few requests of the distribution specification that this takes are made here by hand, on the HTTP and TLS crates
-//! that the Kubernetes client brings along. A registry is not trusted: the crate `oci-client` (0.18) reads manifests,
+//! The few requests of the distribution specification that this takes are made here by hand, with the HTTP client that
+//! the registry is asked with, too. A registry is not trusted: the crate `oci-client` (0.18) reads manifests,
 //! tokens and errors of any length into memory and follows redirects from HTTPS to HTTP, and neither can be set.
 //! <https://github.com/opencontainers/distribution-spec/blob/main/spec.md>
 
 mod artifact;
-mod causes;
 mod credentials;
 mod follow;
 mod http;
 mod manifest;
 mod session;
-mod tls;
 mod token;
 
 pub(super) use artifact::fetch;

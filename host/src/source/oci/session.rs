@@ -1,8 +1,7 @@
 //! Talking to one registry about one repository: addresses, credentials, and what its refusals mean.
 
-use hyper::header::HeaderValue;
-use hyper::{Method, StatusCode};
-use reqwest::Url;
+use reqwest::header::HeaderValue;
+use reqwest::{Method, StatusCode, Url};
 use serde::Deserialize;
 
 use super::credentials::{self, Credentials};
@@ -18,7 +17,7 @@ pub(super) struct Session {
     settings: Settings,
     http: Http,
     base: Url,
-    /// What the last challenge was answered with.
+    /// The answer to the last challenge.
     authorization: Option<HeaderValue>,
 }
 
@@ -46,7 +45,6 @@ impl Session {
         self.ask(What::Manifest, method, &path, manifest::ACCEPT).await
     }
 
-    /// Downloads the module.
     pub(super) async fn module(&mut self, digest: Digest) -> Result<Vec<u8>, SourceError> {
         let answer = self.ask(What::Module, Method::GET, &format!("blobs/{digest}"), "*/*").await?;
         Ok(answer.body)

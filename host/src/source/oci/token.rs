@@ -1,13 +1,12 @@
-//! How a registry wants to be asked, by its `WWW-Authenticate`, and the token that it hands out.
+//! The authorization that a registry wants, by its `WWW-Authenticate`, and the token that it hands out.
 //! <https://distribution.github.io/distribution/spec/auth/token/>
 
 use http_auth::parser::ChallengeParser;
-use hyper::HeaderMap;
-use hyper::header::{HeaderValue, WWW_AUTHENTICATE};
 use reqwest::Url;
+use reqwest::header::{HeaderMap, HeaderValue, WWW_AUTHENTICATE};
 use serde::Deserialize;
 
-/// What is to be presented.
+/// The kind of authorization to present.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Challenge {
     /// User and password.
@@ -17,7 +16,7 @@ pub(super) enum Challenge {
 }
 
 impl Challenge {
-    /// Reads the challenge of an answer. A token is preferred, as it is what a registry means when it offers both.
+    /// Reads the challenge of an answer. A token is preferred: a registry that offers both means the token.
     pub(super) fn of(headers: &HeaderMap, repository: &str) -> Result<Self, String> {
         let mut found = Err("it names no way to be asked (Bearer or Basic)".to_owned());
         for value in headers.get_all(WWW_AUTHENTICATE) {
@@ -39,7 +38,7 @@ impl Challenge {
     }
 }
 
-/// Where a token that allows to pull from the repository, and no more, is to be had.
+/// The address of a token that allows to pull from the repository, and no more.
 fn address(realm: Option<String>, service: Option<String>, repository: &str) -> Result<Url, String> {
     let realm = realm.ok_or("its realm is missing")?;
     let mut url = Url::parse(&realm).map_err(|error| format!("its realm is no address: {error}"))?;
@@ -64,7 +63,7 @@ struct Granted {
 
 /// The authorization that a token server granted.
 pub(super) fn granted(body: &[u8]) -> Result<HeaderValue, &'static str> {
-    // What is wrong in particular is not repeated: it may be a token.
+    // The parser's own words are not repeated: they may hold a token.
     let granted: Granted = serde_json::from_slice(body).map_err(|_| "it is not JSON as token servers write it")?;
     let token = granted.token.or(granted.access_token).ok_or("it holds no token")?;
     let mut header =

@@ -1,4 +1,4 @@
-//! What a registry holds: manifests, and modules as their blobs.
+//! The content of a registry: manifests, and modules as their blobs.
 
 use polaris2istio::digest::Digest;
 use polaris2istio::source::Source;

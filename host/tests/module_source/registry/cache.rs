@@ -39,7 +39,7 @@ async fn the_cache_stands_in_at_the_start_for_what_was_seen_and_nothing_else() {
     // A smaller limit holds for the cache, too.
     let smaller = Settings { size_limit: 2, ..settings.clone() };
     failed(next(&mut follow(fake.source(":v1"), smaller)).await, "HTTP 404");
-    // What was altered on disk is not used.
+    // A module that was altered on disk is not used.
     for entry in fs::read_dir(directory.path().join("modules")).unwrap() {
         fs::write(entry.unwrap().path(), b"bad").unwrap();
     }

@@ -20,7 +20,7 @@ pub(super) struct Request {
 #[derive(Default)]
 pub(super) struct State {
     pub(super) replies: BTreeMap<String, Reply>,
-    /// Who presents this is answered; others get the challenge.
+    /// A request that presents this is answered; others get the challenge.
     guard: Option<(String, Reply)>,
     pub(super) requests: Vec<Request>,
     /// How much of endless bodies was taken.
@@ -56,7 +56,7 @@ impl Fake {
         while !head.ends_with(b"\r\n\r\n") {
             head.push(stream.read_u8().await.ok()?);
             if head[0] == 0x16 {
-                // Someone begins to speak TLS, and servers without it answer so.
+                // A client begins to speak TLS, and servers without it answer so.
                 return stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await.ok();
             }
         }

@@ -1,4 +1,4 @@
-//! What a registry can do wrong, and what is said of it.
+//! The faults of a registry, and the words about them.
 
 use std::time::Duration;
 
@@ -101,7 +101,7 @@ async fn every_trouble_with_a_module_is_told_with_what_to_do() {
         let fake = registry(|fake| fake.blob(MODULE, reply)).await;
         let text = refusal(&fake.source(":v1"), &settings()).await;
         assert!(text.contains(words), "{name}: {text}");
-        // What the kernel buffers on the way is not read by anybody.
+        // Bytes that the kernel buffers on the way are not read.
         assert!(fake.state.lock().unwrap().poured < 20_000_000, "{name}");
     }
 }

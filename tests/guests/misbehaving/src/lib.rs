@@ -6,7 +6,7 @@
 mod misbehaviour;
 
 /// The types of the world, generated.
-#[allow(unsafe_code, missing_docs, clippy::all)]
+#[allow(unsafe_code, clippy::all)]
 pub mod bindings {
     wit_bindgen::generate!({ path: "../../../wit", world: "converter", pub_export_macro: true });
 }
@@ -21,7 +21,7 @@ pub const BEHAVIOUR: &str = "behaviour";
 /// The annotation that shows which module converted an entry.
 pub const TAG: &str = "polaris2istio.aeraki.net/tag";
 
-/// What a test may write over: a behaviour, or a name that begins with `tag-` and is written to the entries.
+/// The text that a test may overwrite: a behaviour, or a name that begins with `tag-` and is written to the entries.
 pub static VARIANT: [u8; 48] = *b"VARIANT:                                        ";
 
 /// The module.
@@ -80,7 +80,7 @@ fn update(update: Update) -> Outcome {
 }
 
 #[cfg(target_arch = "wasm32")]
-#[allow(unsafe_code, missing_docs)]
+#[allow(unsafe_code)]
 mod export {
     crate::bindings::export!(Misbehaving with_types_in crate::bindings);
     use super::Misbehaving;

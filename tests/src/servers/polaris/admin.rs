@@ -7,7 +7,7 @@ use super::{Answer, Instance};
 use crate::http_client::{PATIENCE, http_client};
 use crate::poll::wait_for;
 
-/// What the server takes at once.
+/// The most instances that the server accepts at once.
 const BATCH: usize = 100;
 
 /// Already so, or already there: as good as done.

@@ -69,7 +69,7 @@ impl Instance {
         self
     }
 
-    /// What names it.
+    /// The name of the instance.
     pub(super) fn key(&self) -> Value {
         json!({
             "namespace": self.namespace,

@@ -23,7 +23,7 @@ use crate::http_client::http_client;
 /// The token of the user that every store starts with.
 const TOKEN: &str = "nu/0WRA4EqSR1FagrjRj0fZwPXuGlMpX+zCuWu4uMqy8xr1vRjisSbA25aAC3mtU8MeeRsKhQiDAynUR09I=";
 
-/// What can differ from test to test.
+/// The settings that can differ from test to test.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct PolarisOptions {
     /// Whether clients need a token ([`Polaris::token`]).

@@ -1,0 +1,86 @@
+//! Starts the controller and all that runs beside it.
+
+use std::sync::Arc;
+
+use tokio::task::JoinSet;
+
+use super::Config;
+use super::bind::Bound;
+use super::engine::EngineHandle;
+use super::open::{Backend, Leadership, Opened};
+use super::pause::pause;
+use super::running::Running;
+use crate::control::Router;
+use crate::controller::{Controller, Parts};
+use crate::guard::Holds;
+use crate::observe::View;
+use crate::registry::AnyRegistry;
+use crate::telemetry::{Events, Metrics, Observers};
+
+/// Starts all; the controller itself runs with [`Running`].
+pub(super) fn start(config: Config, bound: Bound, opened: Opened) -> Running<AnyRegistry> {
+    let Bound { socket, opener, mut tasks } = bound;
+    let Opened { gate, leadership, keeper, backend, modules, rollout, commands } = opened;
+    let Leadership { elector, leads, led } = leadership;
+    let holds = Arc::new(Holds::new(config.guard.fleet_limit));
+    let metrics = Arc::new(Metrics::default());
+    let events = start_events(&config, &backend, &mut tasks);
+    let Backend { events: entries, resource, sink, names, .. } = backend;
+    let stats = config.registry.stats();
+    let controller = Controller::new(Parts {
+        registry: config.registry,
+        events: entries,
+        resource,
+        converter: Arc::clone(&modules),
+        sink,
+        gate: Arc::clone(&gate),
+        addresses: config.addresses,
+        names: names.is_some().then_some(config.names),
+        guard: config.guard,
+        holds: Arc::clone(&holds),
+        write_rate: config.write_rate,
+        swap_rate: config.swap_rate,
+        once: config.once,
+        observers: Observers { metrics: Arc::clone(&metrics), events },
+    });
+    let handle = controller.handle();
+    let view = View {
+        controller: handle.clone(),
+        stats,
+        holds: Arc::clone(&holds),
+        silent_after: config.silent_after,
+        gate: Arc::clone(&gate),
+        leads: led.clone(),
+        election: elector.as_ref().map(|elector| (elector.holder(), elector.identity().to_owned())),
+        state: keeper.document(),
+        modules,
+    };
+    if let Some(opener) = opener {
+        opener.open(view.clone(), &metrics, config.metrics_per_entry);
+    }
+    let engine = EngineHandle { controller: handle.clone(), gate: Arc::clone(&gate), holds: Arc::clone(&holds) };
+    let router = Arc::new(Router::new(Arc::clone(&keeper), led, commands, holds, view));
+    if let Some(elector) = elector.clone() {
+        handle.stand_by();
+        let callbacks = handle.clone();
+        tasks.spawn(async move { elector.run(&callbacks).await });
+    }
+    tasks.spawn(rollout.run(Arc::new(engine)));
+    names.map(|names| tasks.spawn(names));
+    tasks.spawn(pause(Arc::clone(&keeper), gate));
+    tasks.spawn(async move { keeper.follow().await });
+    if let Some(socket) = socket {
+        tasks.spawn(socket.serve(Arc::clone(&router)));
+    }
+    tasks.spawn(async move { router.serve_others().await });
+    Running { controller, handle, elector, tasks, leads }
+}
+
+/// Events on the entries of a cluster. None in a dry run: an Event would be a write.
+fn start_events(config: &Config, backend: &Backend, tasks: &mut JoinSet<()>) -> Events {
+    let Some(client) = backend.client.clone().filter(|_| !config.dry_run) else { return Events::default() };
+    let identity = config.election.as_ref().map_or("polaris2istio", |election| &election.identity);
+    let (events, publish) = Events::new(client, identity, &backend.resource.api_version);
+    tasks.spawn(publish);
+    events
+}

@@ -1,0 +1,122 @@
+//! The state that outlives a restart.
+
+use polaris2istio::rollout::Command;
+use polaris2istio::source::{ModuleBytes, Source};
+use serde_json::{Value, json};
+
+use super::{Rollout, active, candidate, digest, name};
+use crate::world::World;
+
+/// A new release brings another embedded module; here another file while nothing runs. It goes through the same change.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_module_that_came_meanwhile_is_compared() {
+    let keep = |config: &mut polaris2istio::run::Config, world: &crate::world::World| {
+        config.modules.settings.cache = Some(world.path("cache"));
+    };
+    let rollout = Rollout::start(3, keep).await;
+    let before = rollout.outputs();
+    rollout.offer("empty");
+    let rollout = rollout.restart(keep).await;
+    let state = rollout.until("it waits", |state| state.candidate.is_some()).await;
+    assert_eq!((active(&state), candidate(&state)), (digest("tag-one"), digest("empty")));
+    assert_eq!(rollout.outputs(), before);
+    rollout.offer("tag-two");
+    let rollout = rollout.restart(keep).await;
+    rollout.until_tagged("two", 3).await;
+}
+
+/// Without the module that was in use nothing is written until the other one is approved: by the content of the entries, or
+/// by the operator.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_module_is_not_replaced_blindly() {
+    let rollout = Rollout::start(3, |_, _| {}).await;
+    let before = rollout.outputs();
+    rollout.offer("empty");
+    let rollout = rollout.restart(|_, _| {}).await;
+    let state = rollout.until("it waits", |state| state.candidate.is_some()).await;
+    let objections = state.candidate.as_ref().unwrap().objections.join("; ");
+    assert!(objections.contains("6 of 6 endpoints"), "{objections}");
+    rollout.world.answer("entry-0", None, &["10.0.0.1", "10.0.0.2", "10.0.0.9"]);
+    rollout.until("the answer is seen", |state| active(state) == digest("tag-one")).await;
+    assert_eq!(rollout.outputs(), before);
+    rollout.offer("tag-two");
+    rollout.until_tagged("two", 3).await;
+    rollout.until_addresses(0, &["10.0.0.1", "10.0.0.2", "10.0.0.9"]).await;
+}
+
+/// A rollback of the controller: the state was written by a later release, with a candidate that this one cannot read. It goes on
+/// with the module that was in use, compares anew what waits, and knows what was refused.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_state_of_a_later_release_is_gone_on_with() {
+    let keep = |config: &mut polaris2istio::run::Config, world: &crate::world::World| {
+        config.modules.settings.cache = Some(world.path("cache"));
+    };
+    let rollout = Rollout::start(3, keep).await;
+    rollout.offer("tag-two");
+    rollout.until_tagged("two", 3).await;
+    rollout.command(Command::Rollback).await.unwrap();
+    rollout.until_tagged("one", 3).await;
+    rollout.offer("empty");
+    rollout.until("it waits", |state| state.candidate.is_some()).await;
+    let rollout = rollout
+        .restart(|config, world| {
+            keep(config, world);
+            let state = std::fs::read(world.path("state.json")).unwrap();
+            let mut state: Value = serde_json::from_slice(&state).unwrap();
+            state["module"]["active"]["addedLater"] = json!(["of a later release"]);
+            state["module"]["history"][0]["what"] = json!("tried-elsewhere");
+            state["module"]["candidate"]["report"]["largest"][0]["status"] = json!("doubtful");
+            std::fs::write(world.path("state.json"), state.to_string()).unwrap();
+        })
+        .await;
+    let state = rollout.until("it waits again", |state| state.candidate.is_some()).await;
+    assert_eq!((active(&state), candidate(&state)), (digest("tag-one"), digest("empty")));
+    assert_eq!(state.refused[0].identity.module.to_string(), digest("tag-two"));
+    rollout.refresh(3, "10.0.0.9").await;
+    assert_eq!(rollout.tags().get("one"), Some(&3));
+}
+
+/// The source is gone, and the module goes on from the cache.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_that_is_gone_costs_nothing() {
+    let rollout = Rollout::start(2, |config, world| config.modules.settings.cache = Some(world.path("cache"))).await;
+    std::fs::remove_file(rollout.world.module()).unwrap();
+    let rollout = rollout.restart(|config, world| config.modules.settings.cache = Some(world.path("cache"))).await;
+    rollout.world.answer("entry-0", None, &["10.0.0.9"]);
+    rollout.until_addresses(0, &["10.0.0.9"]).await;
+    assert_eq!(rollout.tags().get("one"), Some(&2));
+    assert!(
+        matches!(rollout.status().await.active, Some(record) if record.identity.module.to_string() == digest("tag-one"))
+    );
+}
+
+/// The default rules were in use, and are in every binary that has the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_embedded_module_is_never_lost() {
+    let world = World::new();
+    world.entry(&name(0));
+    world.answer(&name(0), None, &["10.0.0.1"]);
+    let running = world.start(|config| config.modules.source = Source::Embedded);
+    let rollout = Rollout { world, running };
+    rollout.until_addresses(0, &["10.0.0.1"]).await;
+    rollout.offer("empty");
+    let rollout = rollout.restart(|_, _| {}).await;
+    let state = rollout.until("it waits", |state| state.candidate.is_some()).await;
+    assert_eq!(active(&state), ModuleBytes::embedded().digest.to_string());
+    rollout.world.answer(&name(0), None, &["10.0.0.1", "10.0.0.2"]);
+    rollout.until_addresses(0, &["10.0.0.1", "10.0.0.2"]).await;
+}
+
+/// Neither the one nor the other: the process says so and ends, and nothing is written.
+#[tokio::test(flavor = "multi_thread")]
+async fn without_any_module_nothing_begins() {
+    let rollout = Rollout::start(2, |_, _| {}).await;
+    let before = rollout.outputs();
+    let Rollout { world, running } = rollout;
+    running.stop().await;
+    std::fs::remove_file(world.module()).unwrap();
+    let error = world.start(|_| {}).ended().await.unwrap_err().to_string();
+    assert!(error.contains(world.module().to_str().unwrap()), "{error}");
+    let after = Rollout { running: world.start(|_| {}), world }.outputs();
+    assert_eq!(after, before);
+}
