@@ -91,7 +91,10 @@ fn endpoint_bytes(content: &Content<'_>) -> usize {
         let texts: usize = labels.iter().map(|(key, value)| key.len() + value.len() + 6).sum();
         let ports: usize = content.endpoint_ports(draft).map(|(name, _)| name.len() + 9).sum();
         let locality: usize = draft.locality.parts().iter().map(|part| json(part)).sum();
-        62 + draft.first.address.text().len() + texts + ports + locality + 10
+        // "network":"", and "serviceAccount":"",
+        let identity = [draft.identity.network, draft.identity.service_account];
+        let identity: usize = identity.into_iter().flatten().map(|name| json(name) + 18).sum();
+        62 + draft.first.address.text().len() + texts + ports + locality + identity + 10
     };
     endpoints.list.iter().map(one).sum()
 }

@@ -48,9 +48,7 @@ impl<'a> Listing<'a> {
     pub(super) fn standings(self, entry: &ServiceEntry) -> Standings {
         let asked = entry.annotation(PROTOCOL).unwrap_or_default();
         let in_service = |instance: &Instance| {
-            !instance.isolated
-                && instance.weight > 0
-                && (asked.is_empty() || protocol::matches(asked, &instance.protocol))
+            !instance.isolated && instance.weight > 0 && protocol::matches(asked, &instance.protocol)
         };
         // Where none is healthy, all count as if they were, as in the default rules.
         let any_healthy = self.instances().iter().any(|instance| instance.healthy && in_service(instance));
@@ -136,6 +134,7 @@ mod tests {
         check(one(), None, "2001:db8::1", Some(8080), Some(Standing::Fit));
         check(one(), None, "2001:db8::1", None, Some(Standing::Fit));
         check(one(), None, "2001:db8::1", Some(9090), None);
+        check(one(), Some("any"), "2001:db8::1", Some(8080), Some(Standing::Fit));
         check(one(), Some("http"), "2001:db8::1", Some(8080), Some(Standing::Fit));
         check(one(), Some("grpc"), "2001:db8::1", Some(8080), Some(Standing::OutOfService));
         let twice = vec![instance("10.0.0.1", |i| i.isolated = true), instance("10.0.0.1", |_| {})];
