@@ -43,7 +43,7 @@ impl<'a> Endpoints<'a> {
         let sibling = lacking
             .iter()
             .flat_map(|draft| self.members(draft))
-            .find(|member| ports.list[member.slot].protocol == port.protocol);
+            .find(|member| port.is_like(&ports.list[member.slot], &member.candidate.registered));
         diagnostics.add(
             Code::PhantomPort,
             Subject::Port(port.name.to_string()),

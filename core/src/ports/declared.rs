@@ -5,6 +5,7 @@ use super::fit::Fit;
 use super::{ServicePort, ServicePorts};
 use crate::diagnostic::{Code, Diagnostics};
 use crate::fitness::{Candidate, Slots};
+use crate::protocol::IstioProtocol;
 
 /// How many ports a message names.
 const NAMED: usize = 4;
@@ -47,14 +48,11 @@ impl ServicePorts<'_> {
         });
     }
 
-    /// The port that was derived for just such instances, or the declared ones that they join: of those that fit, the one
-    /// whose name was registered; else all that lead to the instance's own port; else the only one, or the only one that is
-    /// for just this protocol.
+    /// Of the declared ports that fit, the one whose name was registered; else all that lead to the instance's own port; else
+    /// the port that was derived for just such instances; else the only declared one, or the only one that is for just this
+    /// protocol.
     fn declared_slots(&self, candidate: &Candidate<'_>, any: bool) -> Result<Slots, Unjoined> {
         let (registered, number) = (&candidate.registered, candidate.instance.port);
-        if let Some(slot) = self.own_slot(registered, number) {
-            return Ok(Slots::one(slot));
-        }
         let fitting: Vec<(usize, &ServicePort<'_>, Fit)> = self
             .list
             .iter()
@@ -62,15 +60,15 @@ impl ServicePorts<'_> {
             .filter(|(_, port)| !port.derived)
             .filter_map(|(slot, port)| Some((slot, port, port.fit(registered, any)?)))
             .collect();
-        if fitting.is_empty() {
-            return Err(Unjoined::NoneFits);
-        }
         if let Some((slot, ..)) = fitting.iter().find(|(_, port, _)| port.is_named(registered)) {
             return Ok(Slots::one(*slot));
         }
         let leads_there = fitting.iter().filter(|(_, port, _)| port.default_target() == number);
         if let Some(slots) = Slots::of(leads_there.map(|(slot, ..)| *slot)) {
             return Ok(slots);
+        }
+        if let Some(slot) = self.own_slot(registered, number) {
+            return Ok(Slots::one(slot));
         }
         let best = fitting.iter().map(|(.., fit)| *fit).max();
         let best: Vec<_> = fitting.iter().filter(|(.., fit)| Some(*fit) == best).collect();
@@ -79,6 +77,7 @@ impl ServicePorts<'_> {
             port.name.eq_ignore_ascii_case(&registered.protocol.stem()) && !registered.says_nothing()
         };
         match best.as_slice() {
+            [] => Err(Unjoined::NoneFits),
             [(slot, ..)] => Ok(Slots::one(*slot)),
             several => match several.iter().find(by_word) {
                 Some((slot, ..)) if registered.port_name().is_none() => Ok(Slots::one(*slot)),
@@ -125,7 +124,7 @@ impl ServicePorts<'_> {
                     "{name} has {registered}, which fits no port that the entry declares: {}",
                     self.describe(&self.declared_list())
                 ),
-                &none_fits_remedy(candidate),
+                &self.none_fits_remedy(candidate),
             ),
             Unjoined::Ambiguous(slots) => diagnostics.add(
                 Code::InstancePortAmbiguous,
@@ -143,6 +142,24 @@ impl ServicePorts<'_> {
         }
     }
 
+    fn none_fits_remedy(&self, candidate: &Candidate<'_>) -> String {
+        let (protocol, number) = (&candidate.registered.protocol, candidate.instance.port);
+        let mut name = candidate.registered.own_port_name().unwrap_or_else(|| protocol.port_name(number).into());
+        if self.list.iter().any(|port| port.name == name) {
+            name = format!("{name}-{number}").into();
+        }
+        let declare = format!(
+            "Declare a port for it, such as name {name}, protocol {}, targetPort {number}",
+            protocol.istio.as_str()
+        );
+        if protocol.istio == IstioProtocol::Udp {
+            return format!("{declare}.");
+        }
+        format!(
+            "{declare}; or, where a declared port is to take it all the same, set the annotation aeraki.net/protocol to any."
+        )
+    }
+
     fn declared_list(&self) -> Vec<usize> {
         (0..self.list.len()).filter(|slot| !self.list[*slot].derived).collect()
     }
@@ -155,20 +172,6 @@ impl ServicePorts<'_> {
             more => format!("{named} and {more} more"),
         }
     }
-}
-
-fn none_fits_remedy(candidate: &Candidate<'_>) -> String {
-    let (protocol, number) = (&candidate.registered.protocol, candidate.instance.port);
-    let istio = protocol.istio.as_str();
-    let name =
-        candidate.registered.own_port_name().map_or_else(|| protocol.port_name(number), |name| name.into_owned());
-    let declare = format!("Declare a port for it, such as name {name}, protocol {istio}, targetPort {number}");
-    if protocol.istio == crate::protocol::IstioProtocol::Udp {
-        return format!("{declare}.");
-    }
-    format!(
-        "{declare}; or, where a declared port is to take it all the same, set the annotation aeraki.net/protocol to any."
-    )
 }
 
 #[cfg(test)]
@@ -296,6 +299,11 @@ mod tests {
         check(&given, "grpc-a/TCP", 5, &["grpc-a"]);
         check(&given, "grpc-b/TCP", 5, &[]);
         check(&given, "http", 5, &["web"]);
+        let kept = ("tcp", 3, "TCP", Controller);
+        check(&[given[0], kept], "web/TCP", 5, &["web"]);
+        check(&[given[0], kept], "", 80, &["web"]);
+        check(&[given[0], kept], "", 5, &["tcp"]);
+        check(&[given[0], kept], "ws", 5, &["tcp"]);
     }
 
     #[test]

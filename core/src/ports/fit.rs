@@ -37,6 +37,12 @@ impl ServicePort<'_> {
         self.fit(registered, false).is_some()
     }
 
+    /// Whether it is for what another port is for, by what both declare or by an instance of the other.
+    pub(crate) fn is_like(&self, other: &ServicePort<'_>, registered: &Registered<'_>) -> bool {
+        let declare_alike = !self.is_open && !other.is_open && self.protocol == other.protocol;
+        declare_alike || self.fit(registered, false) == Some(Fit::Exact)
+    }
+
     /// Whether the instance registered this port's name.
     pub(super) fn is_named(&self, registered: &Registered<'_>) -> bool {
         registered.port_name().is_some_and(|name| name.eq_ignore_ascii_case(&self.name))

@@ -10,8 +10,8 @@ use super::sandbox::{Guest, Sandbox};
 use super::source::Candidate;
 
 /// The WIT package whose world `converter` a module must export; its version is part of the contract.
-pub const PACKAGE: &str = "polaris2istio:conversion@0.1.0";
-const EXPORT: &str = "polaris2istio:conversion/conversion@0.1.0";
+pub const PACKAGE: &str = "polaris2istio:conversion@0.2.0";
+const EXPORT: &str = "polaris2istio:conversion/conversion@0.2.0";
 
 /// A checked and compiled module.
 pub struct Module {
