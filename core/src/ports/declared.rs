@@ -303,7 +303,7 @@ mod tests {
         check(&[given[0], kept], "web/TCP", 5, &["web"]);
         check(&[given[0], kept], "", 80, &["web"]);
         check(&[given[0], kept], "", 5, &["tcp"]);
-        check(&[given[0], kept], "ws", 5, &["tcp"]);
+        check(&[given[0], kept], "ws", 5, &[]);
     }
 
     #[test]
