@@ -156,3 +156,101 @@ fn rest(instance: &Instance) -> impl Ord + '_ {
         &instance.metadata,
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Declarer, EntryPort, Update, Verdict};
+    use crate::ports::tests::{entry, instance};
+
+    /// What two instances become, behind an entry with these ports.
+    fn update(ports: &[EntryPort], instances: Vec<Instance>) -> (Update, Vec<String>) {
+        let mut entry = entry(&[]);
+        entry.annotations = [("aeraki.net/polarisNamespace", "n"), ("aeraki.net/polarisService", "s")]
+            .map(|(key, value)| (key.to_owned(), value.to_owned()))
+            .into();
+        entry.ports = ports.to_vec();
+        entry.resolution = Some(crate::model::Resolution::Static);
+        let (namespace, name, revision) = ("n".to_owned(), "s".to_owned(), String::new());
+        let service = crate::model::Service { namespace, name, revision, metadata: vec![], instances };
+        let request = crate::model::Request { service, entry, parameters: vec![], published: None };
+        let outcome = crate::convert(&request).unwrap();
+        let codes = outcome.diagnostics.into_iter().map(|found| found.code).collect();
+        match outcome.verdict {
+            Verdict::Update(update) => (update, codes),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn port(name: &str, number: u32, target_port: Option<u32>) -> EntryPort {
+        let (name, protocol) = (name.to_owned(), "HTTP".to_owned());
+        EntryPort { name, number, protocol, target_port, declared_by: Declarer::Other }
+    }
+
+    fn named(id: &str, protocol: &str, port: u32) -> Instance {
+        Instance { id: id.to_owned(), ..instance(protocol, port) }
+    }
+
+    #[track_caller]
+    fn check(ports: &[EntryPort], instances: Vec<Instance>, expected: &[(&[(&str, u32)], &[u32])], code: Option<&str>) {
+        let (update, codes) = update(ports, instances);
+        let found: Vec<_> = update
+            .endpoints
+            .iter()
+            .map(|endpoint| {
+                let ports: Vec<_> = endpoint.ports.iter().map(|(name, port)| (name.as_str(), *port)).collect();
+                (ports, endpoint.instances.clone())
+            })
+            .collect();
+        let expected: Vec<_> = expected.iter().map(|(ports, own)| (ports.to_vec(), own.to_vec())).collect();
+        assert_eq!(found, expected);
+        let said = codes.iter().any(|found| Some(found.as_str()) == code);
+        assert_eq!(said, code.is_some(), "{codes:?}");
+    }
+
+    /// One that serves two ports stays whole, whoever else serves one of them at its address.
+    #[test]
+    fn an_instance_is_in_one_endpoint() {
+        let ports = [port("a", 80, Some(8080)), port("b", 8080, None)];
+        check(&ports, vec![named("x", "http", 8080)], &[(&[("a", 8080), ("b", 8080)], &[0])], None);
+        let instances = vec![named("x", "a/TCP", 7070), named("y", "http", 8080)];
+        check(&ports, instances, &[(&[("a", 8080), ("b", 8080)], &[1]), (&[("a", 7070)], &[0])], None);
+        let instances = vec![named("x", "b/TCP", 7070), named("y", "b/TCP", 7071), named("z", "http", 8080)];
+        let expected: [(&[(&str, u32)], &[u32]); 3] =
+            [(&[("a", 8080), ("b", 8080)], &[2]), (&[("b", 7070)], &[0]), (&[("b", 7071)], &[1])];
+        check(&ports, instances, &expected, None);
+    }
+
+    #[test]
+    fn duplicates() {
+        let one = [port("a", 80, None)];
+        let twice = vec![named("x", "http", 7070), named("w", "http/TCP", 7070)];
+        check(&one, twice, &[(&[("a", 7070)], &[1])], Some("instance-duplicate"));
+        let both = [port("a", 80, Some(8080)), port("b", 8080, None)];
+        let twice = vec![named("x", "http", 8080), named("y", "http", 8080)];
+        check(&both, twice, &[(&[("a", 8080), ("b", 8080)], &[0])], Some("instance-duplicate"));
+        // The second serves one port beyond the first.
+        let some = vec![named("x", "a/TCP", 8080), named("y", "http", 8080)];
+        check(&both, some, &[(&[("a", 8080), ("b", 8080)], &[0, 1])], None);
+        let none = vec![named("x", "a/TCP", 8080), named("a", "http", 8080)];
+        check(&both, none, &[(&[("a", 8080), ("b", 8080)], &[1])], Some("instance-duplicate"));
+    }
+
+    #[test]
+    fn weights_and_names_that_differ() {
+        let two = [port("a", 80, None), port("b", 81, None)];
+        let weighty = |id, protocol, port, weight| Instance { weight, ..named(id, protocol, port) };
+        let alike = vec![weighty("x", "a/TCP", 1, 5), weighty("y", "b/TCP", 2, 5)];
+        check(&two, alike, &[(&[("a", 1), ("b", 2)], &[0, 1])], None);
+        let unlike = vec![weighty("x", "a/TCP", 2, 5), weighty("y", "b/TCP", 1, 6)];
+        let (update, codes) = update(&two, unlike);
+        assert_eq!(update.endpoints[0].weight, 6);
+        assert!(codes.contains(&"weights-differ".to_owned()), "{codes:?}");
+        let one = [port("p", 80, None)];
+        let mixed = vec![named("x", "http-a/TCP", 1), named("y", "http-b/TCP", 2)];
+        check(&one, mixed, &[(&[("p", 1)], &[0]), (&[("p", 2)], &[1])], Some("names-mixed"));
+        let same = vec![named("x", "http-a/TCP", 1), named("y", "HTTP-A/TCP", 2), named("z", "http", 3)];
+        let (_, codes) = self::update(&one, same);
+        assert!(!codes.contains(&"names-mixed".to_owned()), "{codes:?}");
+    }
+}

@@ -97,14 +97,18 @@ pub(crate) fn candidates<'a>(
     parameters: &Parameters,
     diagnostics: &mut Diagnostics,
 ) -> Vec<Candidate<'a>> {
-    let mut fit = Vec::with_capacity(instances.len());
+    let mut fit: Vec<Candidate<'_>> = Vec::with_capacity(instances.len());
     for (index, instance) in (0..).zip(instances) {
         match judge(instance, asked, parameters) {
             Ok(address) => fit.push(Candidate {
                 index,
                 instance,
                 address,
-                registered: Registered::read(&instance.protocol),
+                // Most instances of a service have registered the same.
+                registered: match fit.last() {
+                    Some(last) if last.instance.protocol == instance.protocol => last.registered.clone(),
+                    _ => Registered::read(&instance.protocol),
+                },
                 slots: Slots::default(),
             }),
             Err(unfit) => diagnostics.add(

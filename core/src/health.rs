@@ -80,6 +80,9 @@ pub(crate) fn members<'a>(
     threshold: Share<'_>,
     diagnostics: &mut Diagnostics,
 ) -> Vec<Member<'a>> {
+    if candidates.is_empty() {
+        return Vec::new();
+    }
     let mut counts = vec![Count::default(); ports.list.len()];
     for candidate in candidates {
         for slot in candidate.slots.iter() {
