@@ -1,6 +1,7 @@
 //! Which instances may become endpoints, one by one: everything that an instance's own fields decide, health excepted.
 
 use std::borrow::Cow;
+use std::rc::Rc;
 
 use crate::address::Address;
 use crate::diagnostic::{Code, Diagnostics};
@@ -16,7 +17,8 @@ pub(crate) struct Candidate<'a> {
     pub(crate) index: u32,
     pub(crate) instance: &'a Instance,
     pub(crate) address: Address<'a>,
-    pub(crate) registered: Registered<'a>,
+    /// Shared by neighbours that registered the same, as most instances of a service do.
+    pub(crate) registered: Rc<Registered<'a>>,
     /// The service ports that it serves, once they are known.
     pub(crate) slots: Slots,
 }
@@ -104,10 +106,9 @@ pub(crate) fn candidates<'a>(
                 index,
                 instance,
                 address,
-                // Most instances of a service have registered the same.
                 registered: match fit.last() {
-                    Some(last) if last.instance.protocol == instance.protocol => last.registered.clone(),
-                    _ => Registered::read(&instance.protocol),
+                    Some(last) if last.instance.protocol == instance.protocol => Rc::clone(&last.registered),
+                    _ => Rc::new(Registered::read(&instance.protocol)),
                 },
                 slots: Slots::default(),
             }),

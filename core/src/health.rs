@@ -80,8 +80,9 @@ pub(crate) fn members<'a>(
     threshold: Share<'_>,
     diagnostics: &mut Diagnostics,
 ) -> Vec<Member<'a>> {
-    if candidates.is_empty() {
-        return Vec::new();
+    // Mostly there is nothing to decide.
+    if candidates.iter().all(|candidate| candidate.instance.healthy && !candidate.slots.are_several()) {
+        return candidates.iter().map(|candidate| Member { candidate, slot: candidate.slots.first() }).collect();
     }
     let mut counts = vec![Count::default(); ports.list.len()];
     for candidate in candidates {

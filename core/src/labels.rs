@@ -31,8 +31,9 @@ pub fn fate(key: &str, value: &str) -> Fate {
     if key.starts_with("internal-") {
         return Fate::Noise;
     }
-    let (prefix, name) = match key.split_once('/') {
-        Some((prefix, name)) => (Some(prefix), name),
+    // Keys are short: byte by byte is quicker than a search.
+    let (prefix, name) = match key.bytes().position(|byte| byte == b'/') {
+        Some(at) => (Some(&key[..at]), &key[at + 1..]),
         None => (None, key),
     };
     if key == "istio-locality" || prefix.is_some_and(is_reserved) {

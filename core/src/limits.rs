@@ -92,8 +92,8 @@ fn endpoint_bytes(content: &Content<'_>) -> usize {
         let ports: usize = content.endpoint_ports(draft).map(|(name, _)| name.len() + 9).sum();
         let locality: usize = draft.locality.parts().iter().map(|part| json(part)).sum();
         // "network":"", and "serviceAccount":"",
-        let identity = [draft.identity.network, draft.identity.service_account];
-        let identity: usize = identity.into_iter().flatten().map(|name| json(name) + 18).sum();
+        let name = |name: Option<&str>| name.map_or(0, |name| json(name) + 18);
+        let identity = name(draft.identity.network) + name(draft.identity.service_account);
         62 + draft.first.address.text().len() + texts + ports + locality + identity + 10
     };
     endpoints.list.iter().map(one).sum()
