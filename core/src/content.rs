@@ -1,6 +1,6 @@
 //! The content of an update before it is built: what its revision and size are taken from.
 
-use crate::endpoint::{Draft, Endpoints};
+use crate::endpoint::{Draft, Endpoints, Member};
 use crate::model::{Endpoint, MeshLocation, Port, Resolution, Update};
 use crate::ports::ServicePorts;
 
@@ -24,7 +24,7 @@ impl<'a> Content<'a> {
     pub(crate) fn endpoint_ports(&self, draft: &Draft<'a>) -> impl Iterator<Item = (&str, u32)> {
         self.endpoints.members(draft).iter().filter_map(|member| {
             let port = &self.ports.list[member.slot];
-            port.nameable.then_some((port.name.as_ref(), member.instance.port))
+            port.nameable.then_some((port.name.as_ref(), member.candidate.instance.port))
         })
     }
 
@@ -51,7 +51,20 @@ impl<'a> Content<'a> {
             labels: self.endpoints.labels(draft).iter().map(owned).collect(),
             weight: draft.first.instance.weight,
             locality: draft.locality.text(),
-            instances: members.iter().map(|member| member.index).collect(),
+            service_account: draft.identity.service_account.map(str::to_owned),
+            network: draft.identity.network.map(str::to_owned),
+            instances: instances(members),
         }
     }
+}
+
+/// The instances that an endpoint stands for, by slot, each once.
+fn instances(members: &[Member<'_>]) -> Vec<u32> {
+    let mut instances = Vec::with_capacity(members.len());
+    for Member { candidate, .. } in members {
+        if !candidate.slots.are_several() || !instances.contains(&candidate.index) {
+            instances.push(candidate.index);
+        }
+    }
+    instances
 }

@@ -4,21 +4,21 @@ use crate::annotation;
 use crate::binding::Binding;
 use crate::content::Content;
 use crate::diagnostic::{Code, Diagnostics, Rejected};
-use crate::endpoint::Endpoints;
-use crate::fitness::{self, Candidate};
+use crate::endpoint::{Endpoints, Member};
+use crate::fitness;
+use crate::identity::Identities;
 use crate::model::{Entry, Failure, MeshLocation, ModuleInfo, Outcome, Request, Resolution, Subject, Verdict};
 use crate::parameters::Parameters;
 use crate::ports::ServicePorts;
-use crate::protocol::Protocol;
 use crate::quote::Tally;
-use crate::{health, limits, location, resolution, revision};
+use crate::{health, limits, location, protocol, resolution, revision};
 
 /// Says what these rules are.
 pub fn describe() -> ModuleInfo {
     ModuleInfo {
         name: "default".to_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        summary: "The default rules of polaris2istio: one service port per protocol, one endpoint per fit instance."
+        summary: "The default rules of polaris2istio: one service port per port name or protocol, one endpoint per fit address."
             .to_owned(),
     }
 }
@@ -38,21 +38,23 @@ pub fn convert(request: &Request) -> Result<Outcome, Failure> {
 
 fn judge(request: &Request, parameters: &Parameters, diagnostics: &mut Diagnostics) -> Result<Verdict, Rejected> {
     let entry = &request.entry;
-    let location = check_entry(entry, diagnostics)?;
+    let (location, identities) = check_entry(entry, parameters, diagnostics)?;
     let asked = annotation::find(&entry.annotations, annotation::PROTOCOL).unwrap_or_default();
     let mut candidates = fitness::candidates(&request.service.instances, asked, parameters, diagnostics);
     let mut ports = ServicePorts::of(entry, diagnostics);
     if ports.are_declared() {
-        ports.join_declared(&mut candidates, diagnostics);
+        ports.join_declared(&mut candidates, asked.eq_ignore_ascii_case(protocol::ANY), diagnostics);
     }
     let kind = resolution::kind(entry, &candidates, diagnostics);
     resolution::retain(kind, &mut candidates, diagnostics);
-    health::select(&mut candidates, diagnostics);
     if !ports.are_declared() {
         ports.derive(&mut candidates, diagnostics)?;
     }
-    report_unknown_protocols(&candidates, diagnostics);
-    let endpoints = Endpoints::of(&candidates, &ports, diagnostics);
+    let threshold = health::protect_threshold(&request.service, diagnostics);
+    let members = health::members(&candidates, &ports, threshold, diagnostics);
+    report_unknown_protocols(&members, diagnostics);
+    let endpoints = Endpoints::of(members, &identities, diagnostics);
+    endpoints.report_phantoms(&ports, diagnostics);
     let has_endpoints = !endpoints.list.is_empty();
     if !has_endpoints {
         report_none(request, diagnostics);
@@ -72,7 +74,11 @@ fn judge(request: &Request, parameters: &Parameters, diagnostics: &mut Diagnosti
 }
 
 /// What must hold of the entry whatever the service is; all that does not is said at once.
-fn check_entry(entry: &Entry, diagnostics: &mut Diagnostics) -> Result<Option<MeshLocation>, Rejected> {
+fn check_entry<'a>(
+    entry: &'a Entry,
+    parameters: &'a Parameters,
+    diagnostics: &mut Diagnostics,
+) -> Result<(Option<MeshLocation>, Identities<'a>), Rejected> {
     let before = diagnostics.0.len();
     if let Err(errors) = Binding::read(&entry.annotations) {
         diagnostics.0.extend(errors);
@@ -91,15 +97,15 @@ fn check_entry(entry: &Entry, diagnostics: &mut Diagnostics) -> Result<Option<Me
     }
     // What it refuses stands among the diagnostics.
     let _ = resolution::check(entry, diagnostics);
-    if diagnostics.0.len() > before { Err(Rejected) } else { Ok(location) }
+    let identities = Identities::read(&entry.annotations, parameters, diagnostics)?;
+    if diagnostics.0.len() > before { Err(Rejected) } else { Ok((location, identities)) }
 }
 
-fn report_unknown_protocols(candidates: &[Candidate<'_>], diagnostics: &mut Diagnostics) {
+fn report_unknown_protocols(members: &[Member<'_>], diagnostics: &mut Diagnostics) {
     let mut unknown = Tally::default();
-    for candidate in candidates {
-        let registered = candidate.instance.protocol.as_str();
-        if candidate.protocol == Protocol::TCP && !registered.is_empty() && Protocol::known(registered).is_none() {
-            unknown.add(registered);
+    for Member { candidate, .. } in members {
+        if candidate.registered.is_unknown_protocol() {
+            unknown.add(&candidate.instance.protocol);
         }
     }
     if unknown.count() > 0 {
@@ -107,11 +113,11 @@ fn report_unknown_protocols(candidates: &[Candidate<'_>], diagnostics: &mut Diag
             Code::ProtocolUnknown,
             Subject::Service,
             format!(
-                "{} instances have a protocol that Istio does not know and are served as TCP: {}",
+                "{} instances have a protocol that Istio does not know, which is TCP to it: {}",
                 unknown.count(),
                 unknown.examples()
             ),
-            "",
+            "Where it is one that Istio knows, register its name, or declare a port for it and set the annotation aeraki.net/protocol to any.",
         );
     }
 }

@@ -44,6 +44,10 @@ codes! {
         "An annotation that names the registry's service is longer than any name there.";
     LocationInvalid, "location-invalid", Error,
         "The annotation `aeraki.net/external` is neither true nor false.";
+    ServiceAccountInvalid, "service-account-invalid", Error,
+        "The annotation `aeraki.net/serviceAccount` is no name of a service account.";
+    NetworkInvalid, "network-invalid", Error,
+        "The annotation `aeraki.net/network` is no name of a network.";
     WorkloadSelector, "workload-selector", Error,
         "The entry selects workloads by label, which excludes endpoints.";
     ResolutionUnsupported, "resolution-unsupported", Error,
@@ -65,9 +69,11 @@ codes! {
     InstanceWeightZero, "instance-weight-zero", Info,
         "The instance has weight 0, and is left out.";
     InstanceUnhealthy, "instance-unhealthy", Info,
-        "The instance is unhealthy while others are healthy, and left out.";
+        "The instance is unhealthy while others of its service port are healthy, and left out.";
     InstanceOtherProtocol, "instance-other-protocol", Info,
         "The instance is not of the protocol that `aeraki.net/protocol` asks for, and left out.";
+    InstanceExcluded, "instance-excluded", Info,
+        "The instance has metadata that the parameter `exclude-metadata` names, and is left out.";
     InstancePortInvalid, "instance-port-invalid", Warning,
         "The instance's port is 0 or above 65535; it is left out.";
     InstanceAddressInvalid, "instance-address-invalid", Warning,
@@ -79,7 +85,9 @@ codes! {
     InstanceHostName, "instance-host-name", Warning,
         "The instance's host is a name, and the entry's resolution STATIC takes IP addresses only; it is left out.";
     InstancePortUndeclared, "instance-port-undeclared", Warning,
-        "None of several declared ports is of the instance's protocol; it is left out.";
+        "No declared port takes the instance's protocol; it is left out.";
+    InstancePortAmbiguous, "instance-port-ambiguous", Warning,
+        "Several declared ports take the instance's protocol, and neither its registered name nor its number tells which; it is left out.";
     InstancePortUnnameable, "instance-port-unnameable", Warning,
         "The declared port's name cannot stand in an endpoint, so the instance's own port cannot be given; it is left out.";
     InstanceDuplicate, "instance-duplicate", Warning,
@@ -87,13 +95,21 @@ codes! {
     NoEndpoints, "no-endpoints", Warning,
         "No instance can take traffic; the entry has no endpoints and keeps its ports and resolution.";
     RecoverAll, "recover-all", Warning,
-        "No instance is healthy, so all that are otherwise fit stay, as in Polaris's own SDKs.";
+        "No instance of the service port is healthy, so all that are otherwise fit stay, as in Polaris's own SDKs.";
+    ProtectThreshold, "protect-threshold", Warning,
+        "Fewer instances of the service port are healthy than the service's protect threshold asks for, so all that are otherwise fit stay.";
+    ProtectThresholdInvalid, "protect-threshold-invalid", Warning,
+        "The service's protect threshold is no share between 0 and 1, and counts as 0.";
     ResolutionPlaceholder, "resolution-placeholder", Warning,
         "The entry's resolution is NONE or unset: it is replaced when endpoints come, and istiod allocates no address.";
     AddressesForbidDns, "addresses-forbid-dns", Warning,
         "All instances have host names, and the entry's CIDR addresses forbid the resolution DNS that they need.";
     PhantomPort, "phantom-port", Warning,
         "Some endpoints do not serve this port, and Istio sends its traffic to them all the same.";
+    WeightsDiffer, "weights-differ", Warning,
+        "Instances of one address have unlike weights, and an endpoint has one: that of the instance with the lowest port.";
+    NamesMixed, "names-mixed", Warning,
+        "One service port takes instances of one address that were registered under unlike port names.";
     PortDerived, "port-derived", Info,
         "The entry declares no ports, and this one was derived from the instances.";
     PortGivenUp, "port-given-up", Info,
@@ -104,6 +120,10 @@ codes! {
         "Instance metadata that are no valid labels are not passed on.";
     LabelsReserved, "labels-reserved", Info,
         "Instance metadata under keys of Istio or Kubernetes are not passed on.";
+    ServiceAccountsNotPassed, "service-accounts-not-passed", Warning,
+        "Instance metadata under the parameter `service-account-metadata` are no service accounts, and not passed on.";
+    NetworksNotPassed, "networks-not-passed", Warning,
+        "Instance metadata under the parameter `network-metadata` are no networks, and not passed on.";
     LocalityInvalid, "locality-invalid", Warning,
         "Parts of instance locations that contain a slash or are too long are not passed on.";
 }

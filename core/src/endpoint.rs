@@ -1,17 +1,34 @@
-//! From instances to endpoints: one address with several protocols is one endpoint, and the order is always the same.
+//! From instances to endpoints: one address with several service ports is one endpoint, and the order is always the same.
 //!
 //! Endpoints are drafted with borrowed parts in shared pools, so that a conversion that ends as **unchanged** builds none.
 
 use std::cmp::Ordering;
 use std::ops::Range;
 
-use crate::diagnostic::{Code, Diagnostics};
+use crate::diagnostic::Diagnostics;
 use crate::fitness::Candidate;
+use crate::identity::{Identities, Identity, NotPassed};
 use crate::labels;
 use crate::locality::{self, Locality};
-use crate::model::{Instance, Subject};
-use crate::ports::ServicePorts;
-use crate::quote::{Tally, quote};
+use crate::model::Instance;
+use crate::quote::Tally;
+use group::Notes;
+
+mod group;
+mod phantoms;
+
+/// An instance at one of the service ports that it serves.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Member<'a> {
+    pub(crate) candidate: &'a Candidate<'a>,
+    pub(crate) slot: usize,
+}
+
+impl Member<'_> {
+    fn port(&self) -> u32 {
+        self.candidate.instance.port
+    }
+}
 
 /// An endpoint, drafted; its ranges lie in the pools of [`Endpoints`].
 #[derive(Debug)]
@@ -19,6 +36,7 @@ pub(crate) struct Draft<'a> {
     /// The instance with the lowest port, which gives address, weight and locality.
     pub(crate) first: &'a Candidate<'a>,
     pub(crate) locality: Locality<'a>,
+    pub(crate) identity: Identity<'a>,
     members: Range<usize>,
     labels: Range<usize>,
 }
@@ -27,68 +45,78 @@ pub(crate) struct Draft<'a> {
 #[derive(Debug, Default)]
 pub(crate) struct Endpoints<'a> {
     pub(crate) list: Vec<Draft<'a>>,
-    /// The instances, by slot inside each endpoint.
-    members: Vec<&'a Candidate<'a>>,
+    /// Who serves what, by slot inside each endpoint.
+    members: Vec<Member<'a>>,
     labels: Vec<(&'a str, &'a str)>,
 }
 
+/// What does not go along, over all endpoints.
+#[derive(Default)]
+struct LeftOut<'a> {
+    labels: labels::LeftOut<'a>,
+    localities: Tally<'a>,
+    identities: NotPassed<'a>,
+}
+
 impl<'a> Endpoints<'a> {
-    /// Sorts the candidates, joins those of one address, and reports what does not go along.
-    pub(crate) fn of(candidates: &'a [Candidate<'a>], ports: &ServicePorts<'_>, diagnostics: &mut Diagnostics) -> Self {
-        let mut sorted: Vec<&'a Candidate<'a>> = candidates.iter().collect();
-        sorted.sort_unstable_by(|a, b| order(a, b));
+    /// Sorts the members, joins those of one address, and reports what does not go along.
+    pub(crate) fn of(mut members: Vec<Member<'a>>, identities: &Identities<'a>, diagnostics: &mut Diagnostics) -> Self {
+        members.sort_unstable_by(order);
+        let metadata = members.iter().map(|member| member.candidate.instance.metadata.len() + 1).sum();
         let mut endpoints = Self {
-            list: Vec::with_capacity(candidates.len()),
-            members: Vec::with_capacity(candidates.len()),
-            labels: Vec::with_capacity(candidates.iter().map(|candidate| candidate.instance.metadata.len() + 1).sum()),
+            list: Vec::with_capacity(members.len()),
+            members: Vec::with_capacity(members.len()),
+            labels: Vec::with_capacity(metadata),
         };
-        let mut left_out = labels::LeftOut::default();
-        let mut invalid_localities = Tally::default();
-        for group in sorted.chunk_by(|a, b| a.address == b.address) {
+        let (mut left_out, mut notes) = (LeftOut::default(), Notes::default());
+        for group in members.chunk_by(|a, b| a.candidate.address == b.candidate.address) {
             if group.len() == 1 {
-                endpoints.add(group, &mut left_out, &mut invalid_localities);
+                endpoints.add(group, identities, &mut left_out);
                 continue;
             }
-            for members in split(group, diagnostics) {
-                endpoints.add(&members, &mut left_out, &mut invalid_localities);
+            for members in group::split(group, &mut notes, diagnostics) {
+                endpoints.add(&members, identities, &mut left_out);
             }
         }
-        left_out.report(diagnostics);
-        locality::report(&invalid_localities, diagnostics);
-        endpoints.report_phantoms(ports, diagnostics);
+        left_out.labels.report(diagnostics);
+        locality::report(&left_out.localities, diagnostics);
+        left_out.identities.report(diagnostics);
+        notes.report(diagnostics);
         endpoints
     }
 
-    fn add(
-        &mut self,
-        members: &[&'a Candidate<'a>],
-        left_out: &mut labels::LeftOut<'a>,
-        invalid_localities: &mut Tally<'a>,
-    ) {
-        let by_port = |member: &&&Candidate<'_>| (member.instance.port, member.slot);
-        let Some(first) = members.iter().min_by_key(by_port) else {
-            return;
-        };
+    fn add(&mut self, members: &[Member<'a>], identities: &Identities<'a>, left_out: &mut LeftOut<'a>) {
         let start = (self.members.len(), self.labels.len());
+        let (first, identity) = match members {
+            [] => return,
+            [only] => {
+                labels::append(only.candidate.instance, &mut self.labels, &mut left_out.labels);
+                let identity = identities.of(std::iter::once(only.candidate), &mut left_out.identities);
+                (only.candidate, identity)
+            }
+            several => {
+                let instances = group::instances(several);
+                self.append_shared_labels(&instances, &mut left_out.labels);
+                let identity = identities.of(instances.iter().copied(), &mut left_out.identities);
+                (instances[0], identity)
+            }
+        };
         self.members.extend_from_slice(members);
-        match members {
-            [only] => labels::append(only.instance, &mut self.labels, left_out),
-            several => self.append_shared_labels(several, left_out),
-        }
         self.list.push(Draft {
             first,
-            locality: Locality::of(&first.instance.location, invalid_localities),
+            locality: Locality::of(&first.instance.location, &mut left_out.localities),
+            identity,
             members: start.0..self.members.len(),
             labels: start.1..self.labels.len(),
         });
     }
 
     /// The labels that all these have alike.
-    fn append_shared_labels(&mut self, members: &[&'a Candidate<'a>], left_out: &mut labels::LeftOut<'a>) {
+    fn append_shared_labels(&mut self, instances: &[&'a Candidate<'a>], left_out: &mut labels::LeftOut<'a>) {
         let mut shared: Option<Vec<(&str, &str)>> = None;
-        for member in members {
+        for candidate in instances {
             let mut own = Vec::new();
-            labels::append(member.instance, &mut own, left_out);
+            labels::append(candidate.instance, &mut own, left_out);
             match &mut shared {
                 None => shared = Some(own),
                 Some(shared) => shared.retain(|label| own.binary_search(label).is_ok()),
@@ -97,8 +125,8 @@ impl<'a> Endpoints<'a> {
         self.labels.append(&mut shared.unwrap_or_default());
     }
 
-    /// The instances that an endpoint stands for, by slot.
-    pub(crate) fn members(&self, draft: &Draft<'a>) -> &[&'a Candidate<'a>] {
+    /// Who serves what at an endpoint, by slot.
+    pub(crate) fn members(&self, draft: &Draft<'a>) -> &[Member<'a>] {
         &self.members[draft.members.clone()]
     }
 
@@ -106,92 +134,17 @@ impl<'a> Endpoints<'a> {
     pub(crate) fn labels(&self, draft: &Draft<'a>) -> &[(&'a str, &'a str)] {
         &self.labels[draft.labels.clone()]
     }
-
-    /// Istio sends the traffic of every service port to every endpoint, also to one that does not serve it.
-    #[inline(never)]
-    fn report_phantoms(&self, ports: &ServicePorts<'_>, diagnostics: &mut Diagnostics) {
-        if self.list.is_empty() || ports.list.len() < 2 {
-            return;
-        }
-        let mut served = vec![0_usize; ports.list.len()];
-        for member in &self.members {
-            served[member.slot] += 1;
-        }
-        for (slot, port) in ports.list.iter().enumerate() {
-            let lacking = self.list.len() - served[slot];
-            if lacking == 0 {
-                continue;
-            }
-            let without =
-                || self.list.iter().filter(|draft| !self.members(draft).iter().any(|member| member.slot == slot));
-            let examples: Vec<String> = without().take(3).map(|draft| quote(draft.first.address.text())).collect();
-            let same_protocol = |member: &&Candidate<'_>| ports.list[member.slot].protocol == port.protocol;
-            let remedy = if without().any(|draft| self.members(draft).iter().any(same_protocol)) {
-                "Declare one port for each protocol, or register the instances of this port as a service of its own."
-            } else {
-                "Make one entry for each protocol, and let the annotation aeraki.net/protocol choose its instances."
-            };
-            diagnostics.add(
-                Code::PhantomPort,
-                Subject::Port(port.name.to_string()),
-                format!(
-                    "{lacking} of {} endpoints do not serve port {}, among them {}; Istio sends its traffic to them all the same",
-                    self.list.len(),
-                    quote(&port.name),
-                    examples.join(", ")
-                ),
-                remedy,
-            );
-        }
-    }
-}
-
-/// The endpoints of one address, whose candidates come by slot and port: the first holds the first instance of every slot,
-/// the second the second of those that have two, and so on.
-fn split<'a>(group: &[&'a Candidate<'a>], diagnostics: &mut Diagnostics) -> Vec<Vec<&'a Candidate<'a>>> {
-    let mut endpoints: Vec<Vec<&Candidate<'_>>> = Vec::new();
-    for of_slot in group.chunk_by(|a, b| a.slot == b.slot) {
-        let distinct = of_slot.chunk_by(|a, b| a.instance.port == b.instance.port);
-        for (position, same) in distinct.enumerate() {
-            let Some((first, duplicates)) = same.split_first() else {
-                continue;
-            };
-            if !duplicates.is_empty() {
-                report_duplicates(first, duplicates, diagnostics);
-            }
-            match endpoints.get_mut(position) {
-                Some(endpoint) => endpoint.push(first),
-                None => endpoints.push(vec![first]),
-            }
-        }
-    }
-    endpoints
-}
-
-#[cold]
-fn report_duplicates(first: &Candidate<'_>, duplicates: &[&Candidate<'_>], diagnostics: &mut Diagnostics) {
-    for duplicate in duplicates {
-        diagnostics.add(
-            Code::InstanceDuplicate,
-            duplicate.subject(),
-            format!(
-                "{} is the same as the instance {}, by address, port and protocol",
-                duplicate.name(),
-                quote(&first.instance.id)
-            ),
-            "Register it once.",
-        );
-    }
 }
 
 /// By address, slot, port and id; and by everything else for duplicates, so that order of arrival never tells.
-fn order(a: &Candidate<'_>, b: &Candidate<'_>) -> Ordering {
-    a.address
-        .cmp(&b.address)
+fn order(a: &Member<'_>, b: &Member<'_>) -> Ordering {
+    let (left, right) = (a.candidate, b.candidate);
+    left.address
+        .cmp(&right.address)
         .then_with(|| a.slot.cmp(&b.slot))
-        .then_with(|| a.instance.port.cmp(&b.instance.port))
-        .then_with(|| a.instance.id.cmp(&b.instance.id))
-        .then_with(|| rest(a.instance).cmp(&rest(b.instance)))
+        .then_with(|| a.port().cmp(&b.port()))
+        .then_with(|| left.instance.id.cmp(&right.instance.id))
+        .then_with(|| rest(left.instance).cmp(&rest(right.instance)))
 }
 
 fn rest(instance: &Instance) -> impl Ord + '_ {
@@ -202,4 +155,102 @@ fn rest(instance: &Instance) -> impl Ord + '_ {
         (&location.region, &location.zone, &location.campus),
         &instance.metadata,
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Declarer, EntryPort, Update, Verdict};
+    use crate::ports::tests::{entry, instance};
+
+    /// What two instances become, behind an entry with these ports.
+    fn update(ports: &[EntryPort], instances: Vec<Instance>) -> (Update, Vec<String>) {
+        let mut entry = entry(&[]);
+        entry.annotations = [("aeraki.net/polarisNamespace", "n"), ("aeraki.net/polarisService", "s")]
+            .map(|(key, value)| (key.to_owned(), value.to_owned()))
+            .into();
+        entry.ports = ports.to_vec();
+        entry.resolution = Some(crate::model::Resolution::Static);
+        let (namespace, name, revision) = ("n".to_owned(), "s".to_owned(), String::new());
+        let service = crate::model::Service { namespace, name, revision, metadata: vec![], instances };
+        let request = crate::model::Request { service, entry, parameters: vec![], published: None };
+        let outcome = crate::convert(&request).unwrap();
+        let codes = outcome.diagnostics.into_iter().map(|found| found.code).collect();
+        match outcome.verdict {
+            Verdict::Update(update) => (update, codes),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn port(name: &str, number: u32, target_port: Option<u32>) -> EntryPort {
+        let (name, protocol) = (name.to_owned(), "HTTP".to_owned());
+        EntryPort { name, number, protocol, target_port, declared_by: Declarer::Other }
+    }
+
+    fn named(id: &str, protocol: &str, port: u32) -> Instance {
+        Instance { id: id.to_owned(), ..instance(protocol, port) }
+    }
+
+    #[track_caller]
+    fn check(ports: &[EntryPort], instances: Vec<Instance>, expected: &[(&[(&str, u32)], &[u32])], code: Option<&str>) {
+        let (update, codes) = update(ports, instances);
+        let found: Vec<_> = update
+            .endpoints
+            .iter()
+            .map(|endpoint| {
+                let ports: Vec<_> = endpoint.ports.iter().map(|(name, port)| (name.as_str(), *port)).collect();
+                (ports, endpoint.instances.clone())
+            })
+            .collect();
+        let expected: Vec<_> = expected.iter().map(|(ports, own)| (ports.to_vec(), own.to_vec())).collect();
+        assert_eq!(found, expected);
+        let said = codes.iter().any(|found| Some(found.as_str()) == code);
+        assert_eq!(said, code.is_some(), "{codes:?}");
+    }
+
+    /// One that serves two ports stays whole, whoever else serves one of them at its address.
+    #[test]
+    fn an_instance_is_in_one_endpoint() {
+        let ports = [port("a", 80, Some(8080)), port("b", 8080, None)];
+        check(&ports, vec![named("x", "http", 8080)], &[(&[("a", 8080), ("b", 8080)], &[0])], None);
+        let instances = vec![named("x", "a/TCP", 7070), named("y", "http", 8080)];
+        check(&ports, instances, &[(&[("a", 8080), ("b", 8080)], &[1]), (&[("a", 7070)], &[0])], None);
+        let instances = vec![named("x", "b/TCP", 7070), named("y", "b/TCP", 7071), named("z", "http", 8080)];
+        let expected: [(&[(&str, u32)], &[u32]); 3] =
+            [(&[("a", 8080), ("b", 8080)], &[2]), (&[("b", 7070)], &[0]), (&[("b", 7071)], &[1])];
+        check(&ports, instances, &expected, None);
+    }
+
+    #[test]
+    fn duplicates() {
+        let one = [port("a", 80, None)];
+        let twice = vec![named("x", "http", 7070), named("w", "http/TCP", 7070)];
+        check(&one, twice, &[(&[("a", 7070)], &[1])], Some("instance-duplicate"));
+        let both = [port("a", 80, Some(8080)), port("b", 8080, None)];
+        let twice = vec![named("x", "http", 8080), named("y", "http", 8080)];
+        check(&both, twice, &[(&[("a", 8080), ("b", 8080)], &[0])], Some("instance-duplicate"));
+        // The second serves one port beyond the first.
+        let some = vec![named("x", "a/TCP", 8080), named("y", "http", 8080)];
+        check(&both, some, &[(&[("a", 8080), ("b", 8080)], &[0, 1])], None);
+        let none = vec![named("x", "a/TCP", 8080), named("a", "http", 8080)];
+        check(&both, none, &[(&[("a", 8080), ("b", 8080)], &[1])], Some("instance-duplicate"));
+    }
+
+    #[test]
+    fn weights_and_names_that_differ() {
+        let two = [port("a", 80, None), port("b", 81, None)];
+        let weighty = |id, protocol, port, weight| Instance { weight, ..named(id, protocol, port) };
+        let alike = vec![weighty("x", "a/TCP", 1, 5), weighty("y", "b/TCP", 2, 5)];
+        check(&two, alike, &[(&[("a", 1), ("b", 2)], &[0, 1])], None);
+        let unlike = vec![weighty("x", "a/TCP", 2, 5), weighty("y", "b/TCP", 1, 6)];
+        let (update, codes) = update(&two, unlike);
+        assert_eq!(update.endpoints[0].weight, 6);
+        assert!(codes.contains(&"weights-differ".to_owned()), "{codes:?}");
+        let one = [port("p", 80, None)];
+        let mixed = vec![named("x", "http-a/TCP", 1), named("y", "http-b/TCP", 2)];
+        check(&one, mixed, &[(&[("p", 1)], &[0]), (&[("p", 2)], &[1])], Some("names-mixed"));
+        let same = vec![named("x", "http-a/TCP", 1), named("y", "HTTP-A/TCP", 2), named("z", "http", 3)];
+        let (_, codes) = self::update(&one, same);
+        assert!(!codes.contains(&"names-mixed".to_owned()), "{codes:?}");
+    }
 }

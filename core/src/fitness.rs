@@ -1,12 +1,13 @@
 //! Which instances may become endpoints, one by one: everything that an instance's own fields decide, health excepted.
 
 use std::borrow::Cow;
+use std::rc::Rc;
 
 use crate::address::Address;
 use crate::diagnostic::{Code, Diagnostics};
 use crate::model::{Instance, Subject};
 use crate::parameters::Parameters;
-use crate::protocol::{self, Protocol};
+use crate::protocol::{self, Registered};
 use crate::quote::quote;
 
 /// An instance that may become an endpoint, or a part of one.
@@ -16,9 +17,42 @@ pub(crate) struct Candidate<'a> {
     pub(crate) index: u32,
     pub(crate) instance: &'a Instance,
     pub(crate) address: Address<'a>,
-    pub(crate) protocol: Protocol<'a>,
-    /// The position of the service port that it serves, once that is known.
-    pub(crate) slot: usize,
+    /// Shared by neighbours that registered the same, as most instances of a service do.
+    pub(crate) registered: Rc<Registered<'a>>,
+    /// The service ports that it serves, once they are known.
+    pub(crate) slots: Slots,
+}
+
+/// Positions of service ports, at least one, in order. Nearly always it is one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Slots {
+    first: usize,
+    more: Option<Box<[usize]>>,
+}
+
+impl Slots {
+    pub(crate) const fn one(slot: usize) -> Self {
+        Self { first: slot, more: None }
+    }
+
+    /// All of these, if there are any.
+    pub(crate) fn of(mut slots: impl Iterator<Item = usize>) -> Option<Self> {
+        let first = slots.next()?;
+        let more: Vec<usize> = slots.collect();
+        Some(Self { first, more: (!more.is_empty()).then(|| more.into_boxed_slice()) })
+    }
+
+    pub(crate) const fn first(&self) -> usize {
+        self.first
+    }
+
+    pub(crate) const fn are_several(&self) -> bool {
+        self.more.is_some()
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = usize> {
+        std::iter::once(self.first).chain(self.more.iter().flat_map(|more| more.iter().copied()))
+    }
 }
 
 impl Candidate<'_> {
@@ -29,6 +63,14 @@ impl Candidate<'_> {
     /// What a message calls it, such as `10.0.0.1:8080`.
     pub(crate) fn name(&self) -> String {
         name(self.instance)
+    }
+
+    /// What a message says of its protocol.
+    pub(crate) fn protocol_text(&self) -> String {
+        match self.instance.protocol.as_str() {
+            "" => "no registered protocol".to_owned(),
+            registered => format!("protocol {}", quote(registered)),
+        }
     }
 }
 
@@ -57,15 +99,18 @@ pub(crate) fn candidates<'a>(
     parameters: &Parameters,
     diagnostics: &mut Diagnostics,
 ) -> Vec<Candidate<'a>> {
-    let mut fit = Vec::with_capacity(instances.len());
+    let mut fit: Vec<Candidate<'_>> = Vec::with_capacity(instances.len());
     for (index, instance) in (0..).zip(instances) {
         match judge(instance, asked, parameters) {
             Ok(address) => fit.push(Candidate {
                 index,
                 instance,
                 address,
-                protocol: Protocol::of_instance(&instance.protocol),
-                slot: 0,
+                registered: match fit.last() {
+                    Some(last) if last.instance.protocol == instance.protocol => Rc::clone(&last.registered),
+                    _ => Rc::new(Registered::read(&instance.protocol)),
+                },
+                slots: Slots::default(),
             }),
             Err(unfit) => diagnostics.add(
                 unfit.code,
@@ -100,11 +145,18 @@ fn judge<'a>(instance: &'a Instance, asked: &str, parameters: &Parameters) -> Re
             "Register it with the port that it listens on.",
         ));
     }
-    if !asked.is_empty() && !protocol::matches(asked, &instance.protocol) {
+    if !protocol::matches(asked, &instance.protocol) {
         return Err(Unfit::new(
             Code::InstanceOtherProtocol,
             format!("has protocol {}, and aeraki.net/protocol asks for {}", quote(&instance.protocol), quote(asked)),
-            "",
+            "Change the annotation, or make another entry for this protocol, if it is to take traffic.",
+        ));
+    }
+    if let Some((key, value)) = parameters.excludes(&instance.metadata) {
+        return Err(Unfit::new(
+            Code::InstanceExcluded,
+            format!("has the metadata {}={}, which the parameter exclude-metadata names", quote(key), quote(value)),
+            "Change the parameter, or what is registered, if it is to take traffic.",
         ));
     }
     address(&instance.host, parameters)
@@ -185,6 +237,19 @@ mod tests {
         check(|i, _| i.port = 65_536, "", Some(Code::InstancePortInvalid));
         check(|i, _| i.port = 65_535, "", None);
         check(|_, _| {}, "grpc", Some(Code::InstanceOtherProtocol));
+        check(|_, _| {}, "any", None);
+        let exclude = |p: &mut Parameters, value: &str| p.exclude_metadata = vec![("a".into(), value.into())];
+        for (value, expected) in [("b", Some(Code::InstanceExcluded)), ("c", None)] {
+            check(
+                |i, p| {
+                    i.metadata = vec![("a".into(), "b".into())];
+                    exclude(p, value);
+                },
+                "",
+                expected,
+            );
+        }
+        check(|_, p| exclude(p, ""), "", None);
         check(|i, _| i.host = "not valid".into(), "", Some(Code::InstanceAddressInvalid));
         check(|i, _| i.host = "orders.example.com".into(), "", None);
         check(|i, _| i.host = "127.0.0.1".into(), "", Some(Code::InstanceAddressForbidden));

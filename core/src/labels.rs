@@ -31,8 +31,9 @@ pub fn fate(key: &str, value: &str) -> Fate {
     if key.starts_with("internal-") {
         return Fate::Noise;
     }
-    let (prefix, name) = match key.split_once('/') {
-        Some((prefix, name)) => (Some(prefix), name),
+    // Keys are short: byte by byte is quicker than a search.
+    let (prefix, name) = match key.bytes().position(|byte| byte == b'/') {
+        Some(at) => (Some(&key[..at]), &key[at + 1..]),
         None => (None, key),
     };
     if key == "istio-locality" || prefix.is_some_and(is_reserved) {
@@ -172,5 +173,70 @@ mod tests {
         ] {
             assert_eq!(fate(key, value), expected, "{key}={value}");
         }
+    }
+
+    fn instance(metadata: &[(&str, &str)], version: &str) -> Instance {
+        let mut instance = crate::ports::tests::instance("http", 80);
+        instance.metadata = metadata.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        instance.version = version.to_owned();
+        instance
+    }
+
+    #[track_caller]
+    fn check(metadata: &[(&str, &str)], version: &str, expected: &[(&str, &str)]) {
+        let instance = instance(metadata, version);
+        // What another instance appended before stays as it is.
+        let mut labels = vec![("z", "before")];
+        append(&instance, &mut labels, &mut LeftOut::default());
+        assert_eq!((labels[0], &labels[1..]), (("z", "before"), expected));
+    }
+
+    #[test]
+    fn appends_by_key_and_each_key_once() {
+        check(&[], "", &[]);
+        check(&[], "v1", &[("version", "v1")]);
+        check(&[("version", "v2")], "v1", &[("version", "v2")]);
+        check(&[("version", "v 2")], "v1", &[]);
+        check(&[("a", "1"), ("x", "2")], "v1", &[("a", "1"), ("version", "v1"), ("x", "2")]);
+        check(&[("b", "1"), ("a", "2")], "", &[("a", "2"), ("b", "1")]);
+        check(&[("a", "2"), ("a", "1")], "", &[("a", "1")]);
+        check(&[("a", "1"), ("a", "2"), ("b", "3"), ("b", "3")], "", &[("a", "1"), ("b", "3")]);
+    }
+
+    #[test]
+    fn at_most_so_many() {
+        let keys: Vec<String> = (0..MOST + 2).map(|number| format!("k{number:03}")).collect();
+        for (count, kept, left) in [(MOST, MOST, 0), (MOST + 1, MOST, 1), (MOST + 2, MOST, 2)] {
+            let metadata: Vec<(&str, &str)> = keys[..count].iter().map(|key| (key.as_str(), "v")).collect();
+            let instance = instance(&metadata, "");
+            let (mut labels, mut left_out) = (vec![("z", "before")], LeftOut::default());
+            append(&instance, &mut labels, &mut left_out);
+            assert_eq!((labels.len() - 1, left_out.invalid.count()), (kept, left));
+        }
+    }
+
+    #[test]
+    fn what_is_left_out_is_told_by_kind() {
+        for (metadata, expected) in [
+            (&[("a", "1"), ("internal-a", "b c")][..], &[][..]),
+            (&[("a b", "1")], &["labels-invalid"]),
+            (&[("istio.io/rev", "1")], &["labels-reserved"]),
+            (&[("a b", "1"), ("istio.io/rev", "1")], &["labels-invalid", "labels-reserved"]),
+        ] {
+            let instance = instance(metadata, "");
+            let (mut left_out, mut diagnostics) = (LeftOut::default(), Diagnostics::default());
+            append(&instance, &mut Vec::new(), &mut left_out);
+            left_out.report(&mut diagnostics);
+            let codes: Vec<_> = diagnostics.0.iter().map(|found| found.code.as_str()).collect();
+            assert_eq!(codes, expected);
+        }
+    }
+
+    #[test]
+    fn longest_prefix() {
+        let prefix = |length: usize| format!("{}a/n", "a.".repeat(length / 2));
+        assert_eq!(fate(&prefix(253), "v"), Fate::Passed);
+        assert_eq!(fate(&prefix(255), "v"), Fate::Invalid);
+        assert_eq!(fate("acmeistio.io/a", "v"), Fate::Reserved);
     }
 }

@@ -21,6 +21,7 @@ pub mod diagnostic;
 mod endpoint;
 mod fitness;
 mod health;
+pub mod identity;
 pub mod labels;
 pub mod limits;
 pub mod locality;

@@ -91,7 +91,10 @@ fn endpoint_bytes(content: &Content<'_>) -> usize {
         let texts: usize = labels.iter().map(|(key, value)| key.len() + value.len() + 6).sum();
         let ports: usize = content.endpoint_ports(draft).map(|(name, _)| name.len() + 9).sum();
         let locality: usize = draft.locality.parts().iter().map(|part| json(part)).sum();
-        62 + draft.first.address.text().len() + texts + ports + locality + 10
+        // "network":"", and "serviceAccount":"",
+        let name = |name: Option<&str>| name.map_or(0, |name| json(name) + 18);
+        let identity = name(draft.identity.network) + name(draft.identity.service_account);
+        62 + draft.first.address.text().len() + texts + ports + locality + identity + 10
     };
     endpoints.list.iter().map(one).sum()
 }
@@ -104,4 +107,47 @@ fn json(text: &str) -> usize {
         _ => 1,
     };
     2 + text.bytes().map(byte).sum::<usize>()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As Go's encoder writes it.
+    #[test]
+    fn json_bytes() {
+        for (text, expected) in [
+            ("", 2),
+            ("abc", 5),
+            ("a\"b", 6),
+            ("a\\b", 6),
+            ("a\nb\rc\td", 13 - 1),
+            ("\u{1}", 8),
+            ("\u{1f}", 8),
+            (" ", 3),
+            ("<>&", 20),
+            ("ä", 4),
+        ] {
+            assert_eq!(json(text), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn bytes_of_an_entry() {
+        let empty = crate::ports::tests::entry(&[]);
+        let base = entry_bytes(&empty);
+        assert_eq!(base, OVERHEAD + json("dev.orders.polaris") + 1);
+        let pair = vec![("key".to_owned(), "value".to_owned())];
+        let of = |change: fn(&mut Entry, Vec<(String, String)>)| {
+            let mut entry = crate::ports::tests::entry(&[]);
+            change(&mut entry, pair.clone());
+            entry_bytes(&entry) - base
+        };
+        assert_eq!(of(|entry, pair| entry.labels = pair), 14);
+        assert_eq!(of(|entry, pair| entry.annotations = pair), 14);
+        assert_eq!(of(|entry, _| entry.addresses = vec!["a".to_owned()]), 4);
+        assert_eq!(of(|entry, _| entry.export_to = vec!["a".to_owned()]), 4);
+        let port = crate::ports::tests::entry(&[("http", 80, "HTTP", crate::model::Declarer::Other)]);
+        assert_eq!(entry_bytes(&port) - base, 2 * 6 + 200);
+    }
 }

@@ -16,7 +16,7 @@ impl<'a> Locality<'a> {
         let mut parts = [location.region.as_str(), &location.zone, &location.campus];
         for part in &mut parts {
             // Three parts of a third each stay below the limit together.
-            if part.contains('/') || part.len() > LONGEST / 3 - 1 {
+            if part.bytes().any(|byte| byte == b'/') || part.len() > LONGEST / 3 - 1 {
                 invalid.add(part);
                 *part = "";
             }

@@ -1,4 +1,5 @@
-//! What the operator sets for these rules, by flags of the host that bear the same names.
+//! What the operator sets for these rules: by flags of the host that bear the same names where the host follows the rule
+//! too, else as parameters of the module.
 
 use std::net::IpAddr;
 
@@ -11,9 +12,16 @@ use crate::quote::quote;
 pub const ALLOW_LOOPBACK: &str = "allow-loopback";
 /// Restricts endpoints to addresses inside these CIDRs, separated by commas.
 pub const ADDRESS_CIDRS: &str = "address-cidrs";
+/// Leaves instances with this metadata out: `KEY=VALUE`, several separated by commas.
+pub const EXCLUDE_METADATA: &str = "exclude-metadata";
+/// The metadata that names an instance's service account.
+pub const SERVICE_ACCOUNT_METADATA: &str = "service-account-metadata";
+/// The metadata that names an instance's network.
+pub const NETWORK_METADATA: &str = "network-metadata";
 
 /// All of them; any other is refused.
-pub const NAMES: [&str; 2] = [ALLOW_LOOPBACK, ADDRESS_CIDRS];
+pub const NAMES: [&str; 5] =
+    [ALLOW_LOOPBACK, ADDRESS_CIDRS, EXCLUDE_METADATA, SERVICE_ACCOUNT_METADATA, NETWORK_METADATA];
 
 /// The parameters, read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -22,6 +30,12 @@ pub struct Parameters {
     pub allow_loopback: bool,
     /// Where endpoints may be; empty for anywhere.
     pub address_cidrs: Vec<IpNet>,
+    /// Instances with one of these are left out.
+    pub exclude_metadata: Vec<(String, String)>,
+    /// The metadata that names an instance's service account.
+    pub service_account_metadata: Option<String>,
+    /// The metadata that names an instance's network.
+    pub network_metadata: Option<String>,
 }
 
 impl Parameters {
@@ -43,12 +57,15 @@ impl Parameters {
                     })?;
                 }
                 ADDRESS_CIDRS => parameters.address_cidrs = cidrs(name, value)?,
+                EXCLUDE_METADATA => parameters.exclude_metadata = excluded(name, value)?,
+                SERVICE_ACCOUNT_METADATA => parameters.service_account_metadata = Some(key(name, value)?),
+                NETWORK_METADATA => parameters.network_metadata = Some(key(name, value)?),
                 _ => {
                     return Err(failure(
                         name,
                         value,
                         "the default rules have no such parameter",
-                        "use allow-loopback or address-cidrs, or remove it",
+                        &format!("use one of {}, or remove it", NAMES.join(", ")),
                     ));
                 }
             }
@@ -60,6 +77,36 @@ impl Parameters {
     pub fn permits(&self, address: IpAddr) -> bool {
         self.address_cidrs.is_empty() || self.address_cidrs.iter().any(|cidr| cidr.contains(&address))
     }
+
+    /// What among an instance's metadata keeps it out.
+    pub(crate) fn excludes<'a>(&self, metadata: &'a [(String, String)]) -> Option<&'a (String, String)> {
+        if self.exclude_metadata.is_empty() {
+            return None;
+        }
+        metadata.iter().find(|pair| self.exclude_metadata.contains(pair))
+    }
+}
+
+fn excluded(name: &str, value: &str) -> Result<Vec<(String, String)>, Failure> {
+    value
+        .split(',')
+        .map(|pair| match pair.trim().split_once('=') {
+            Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+            _ => Err(failure(
+                name,
+                value,
+                &format!("{} is not KEY=VALUE", quote(pair.trim())),
+                "write pairs separated by commas, such as cluster=blue,stage=test, or leave it out",
+            )),
+        })
+        .collect()
+}
+
+fn key(name: &str, value: &str) -> Result<String, Failure> {
+    if value.trim().is_empty() {
+        return Err(failure(name, value, "it names no metadata", "set it to the key of the metadata, or leave it out"));
+    }
+    Ok(value.trim().to_owned())
 }
 
 fn cidrs(name: &str, value: &str) -> Result<Vec<IpNet>, Failure> {
@@ -102,6 +149,28 @@ mod tests {
     }
 
     #[test]
+    fn reads_what_is_about_metadata() {
+        let parameters = read(&[
+            ("exclude-metadata", "cluster=blue, stage=a=b,empty="),
+            ("service-account-metadata", "sa"),
+            ("network-metadata", " net "),
+        ])
+        .unwrap();
+        assert_eq!(parameters.service_account_metadata.as_deref(), Some("sa"));
+        assert_eq!(parameters.network_metadata.as_deref(), Some("net"));
+        for (key, value, excluded) in [
+            ("cluster", "blue", true),
+            ("cluster", "green", false),
+            ("stage", "a=b", true),
+            ("empty", "", true),
+            ("other", "", false),
+        ] {
+            let metadata = [("first".to_owned(), String::new()), (key.to_owned(), value.to_owned())];
+            assert_eq!(parameters.excludes(&metadata).is_some(), excluded, "{key}={value}");
+        }
+    }
+
+    #[test]
     fn refuses_the_rest_by_name_value_and_remedy() {
         for (pairs, parts) in [
             (&[("allow-lopback", "true")][..], ["\"allow-lopback\"", "\"true\"", "no such parameter"]),
@@ -112,6 +181,10 @@ mod tests {
                 ["\"address-cidrs\"", "\"10.0.0.1\" is not", "10.0.0.0/8,fd00::/8"],
             ),
             (&[("allow-loopback", "true"), ("allow-loopback", "false")], ["\"allow-loopback\"", "\"false\"", "twice"]),
+            (&[("exclude-metadata", "a=b,c")], ["\"exclude-metadata\"", "\"c\" is not", "cluster=blue,stage=test"]),
+            (&[("exclude-metadata", "=b")], ["\"exclude-metadata\"", "\"=b\" is not", "cluster=blue,stage=test"]),
+            (&[("service-account-metadata", " ")], ["\"service-account-metadata\"", "\" \"", "names no metadata"]),
+            (&[("network-metadata", "")], ["\"network-metadata\"", "\"\"", "names no metadata"]),
         ] {
             let message = read(pairs).unwrap_err();
             for part in parts {

@@ -1,20 +1,18 @@
-//! The entry's service ports, those that someone declared and those derived earlier, and who serves which.
+//! The entry's service ports, those that someone declared and those derived earlier.
 //!
 //! A change of ports costs the whole mesh a full push, so a derived port stays once it is there.
 
+mod declared;
 mod derived;
+mod fit;
 
 use std::borrow::Cow;
 
 use crate::address::is_dns_label;
 use crate::diagnostic::{Code, Diagnostics, Rejected};
-use crate::fitness::Candidate;
 use crate::model::{Declarer, Entry, EntryPort, Port, Subject};
-use crate::protocol::{IstioProtocol, Protocol};
+use crate::protocol::{LONGEST_PORT_NAME, Protocol};
 use crate::quote::quote;
-
-/// The longest port name that an endpoint can repeat (the CRD's rule on the keys of `endpoints[].ports`).
-const LONGEST_NAME: usize = 62;
 
 const fn is_port(number: u32) -> bool {
     1 <= number && number <= u16::MAX as u32
@@ -22,7 +20,7 @@ const fn is_port(number: u32) -> bool {
 
 /// Whether an endpoint can name this service port.
 fn is_nameable(name: &str) -> bool {
-    name.len() <= LONGEST_NAME && is_dns_label(name)
+    name.len() <= LONGEST_PORT_NAME && is_dns_label(name)
 }
 
 /// A service port of the entry.
@@ -31,7 +29,10 @@ pub(crate) struct ServicePort<'a> {
     pub(crate) name: Cow<'a, str>,
     pub(crate) number: u32,
     pub(crate) target: Option<u32>,
+    /// TCP where none is declared.
     pub(crate) protocol: Protocol<'a>,
+    /// Whether it declares no protocol.
+    is_open: bool,
     /// Whether it is the controller's, and so part of the update.
     pub(crate) derived: bool,
     /// Whether the entry does not have it yet.
@@ -47,6 +48,7 @@ impl<'a> ServicePort<'a> {
             number: port.number,
             target: port.target_port.filter(|target| is_port(*target)),
             protocol: Protocol::of_port(&port.name, &port.protocol),
+            is_open: port.protocol.is_empty(),
             derived: port.declared_by == Declarer::Controller,
             new: false,
             nameable: is_nameable(&port.name),
@@ -54,12 +56,8 @@ impl<'a> ServicePort<'a> {
     }
 
     /// Where an endpoint that does not name this port is reached.
-    fn default_target(&self) -> u32 {
+    pub(crate) fn default_target(&self) -> u32 {
         self.target.unwrap_or(self.number)
-    }
-
-    fn is_at(&self, port: u32) -> bool {
-        self.number == port || self.target == Some(port)
     }
 
     /// As it stands in the update.
@@ -71,9 +69,18 @@ impl<'a> ServicePort<'a> {
             target_port: self.target,
         }
     }
+
+    /// What a message calls it, such as `"web" (80 HTTP)`.
+    fn describe(&self) -> String {
+        let protocol = if self.is_open { "no protocol" } else { self.protocol.istio.as_str() };
+        match self.target {
+            Some(target) => format!("{} ({} {protocol}, targetPort {target})", quote(&self.name), self.number),
+            None => format!("{} ({} {protocol})", quote(&self.name), self.number),
+        }
+    }
 }
 
-/// All service ports, by name; a candidate's slot is a position here.
+/// All service ports, by name; a candidate's slots are positions here.
 #[derive(Debug)]
 pub(crate) struct ServicePorts<'a> {
     pub(crate) list: Vec<ServicePort<'a>>,
@@ -91,11 +98,12 @@ impl<'a> ServicePorts<'a> {
         for port in earlier {
             let clashes = |other: &ServicePort<'_>| other.number == port.number || other.name == port.name;
             let stands = is_port(port.number) && port.nameable && !ports.list.iter().any(clashes);
-            let served = |other: &ServicePort<'_>| !other.derived && other.protocol == port.protocol;
-            if stands && !ports.list.iter().any(served) {
+            let serves = |other: &ServicePort<'_>| !other.derived && other.protocol.is_alike(&port.protocol);
+            let server = ports.list.iter().find(|other| serves(other));
+            if stands && server.is_none() {
                 ports.insert(port);
             } else {
-                report_given_up(&port, stands, diagnostics);
+                report_given_up(&port, server.filter(|_| stands), diagnostics);
             }
         }
         ports
@@ -110,65 +118,6 @@ impl<'a> ServicePorts<'a> {
     fn insert(&mut self, port: ServicePort<'a>) {
         let place = self.list.partition_point(|other| (&other.name, other.number) < (&port.name, port.number));
         self.list.insert(place, port);
-    }
-
-    /// The port of this protocol; of several the one whose number or target the instance has, else the first by name.
-    fn of_protocol(&self, protocol: &Protocol<'_>, port: u32) -> Option<usize> {
-        let matching = || self.list.iter().enumerate().filter(|(_, service_port)| service_port.protocol == *protocol);
-        matching()
-            .find(|(_, service_port)| service_port.is_at(port))
-            .or_else(|| matching().next())
-            .map(|(slot, _)| slot)
-    }
-
-    /// The declared port that an instance serves: of its protocol (plain TCP for what Aeraki would read from TCP), or the
-    /// only one.
-    fn declared_slot(&self, candidate: &Candidate<'_>) -> Option<usize> {
-        let port = candidate.instance.port;
-        self.of_protocol(&candidate.protocol, port)
-            .or_else(|| match candidate.protocol.istio {
-                IstioProtocol::Tcp => self.of_protocol(&Protocol::TCP, port),
-                _ => None,
-            })
-            .or_else(|| (self.list.len() == 1).then_some(0))
-    }
-
-    /// Gives every candidate its slot, where ports are declared; leaves out who has none.
-    pub(crate) fn join_declared(&self, candidates: &mut Vec<Candidate<'_>>, diagnostics: &mut Diagnostics) {
-        candidates.retain_mut(|candidate| {
-            let Some(slot) = self.declared_slot(candidate) else {
-                diagnostics.add(
-                    Code::InstancePortUndeclared,
-                    candidate.subject(),
-                    format!(
-                        "{} has protocol {}, and none of the entry's {} ports is for {}",
-                        candidate.name(),
-                        quote(&candidate.instance.protocol),
-                        self.list.len(),
-                        candidate.protocol.istio.as_str()
-                    ),
-                    "Declare a port of that protocol, or let aeraki.net/protocol choose the instances.",
-                );
-                return false;
-            };
-            candidate.slot = slot;
-            let port = &self.list[slot];
-            let reachable = port.nameable || port.default_target() == candidate.instance.port;
-            if !reachable {
-                diagnostics.add(
-                    Code::InstancePortUnnameable,
-                    candidate.subject(),
-                    format!(
-                        "{} serves the port {}, whose name cannot stand in an endpoint, at another port than {}",
-                        candidate.name(),
-                        quote(&port.name),
-                        port.default_target()
-                    ),
-                    "Give the port a name of at most 62 letters, digits and hyphens.",
-                );
-            }
-            reachable
-        });
     }
 
     /// Refuses what istiod's webhook would: several hosts that a proxy could not tell apart.
@@ -194,23 +143,25 @@ impl<'a> ServicePorts<'a> {
 }
 
 #[cold]
-fn report_given_up(port: &ServicePort<'_>, stands: bool, diagnostics: &mut Diagnostics) {
+fn report_given_up(port: &ServicePort<'_>, server: Option<&ServicePort<'_>>, diagnostics: &mut Diagnostics) {
+    let reason = match server {
+        Some(server) => format!("the declared port {} serves its protocol", server.describe()),
+        None => "its name or number cannot stand".to_owned(),
+    };
     diagnostics.add(
         Code::PortGivenUp,
         Subject::Port(port.name.to_string()),
-        format!(
-            "port {} ({}), derived earlier, is given up: {}",
-            quote(&port.name),
-            port.number,
-            if stands { "a declared port serves its protocol" } else { "its name or number cannot stand" }
-        ),
-        "",
+        format!("port {} ({}), derived earlier, is given up: {reason}", quote(&port.name), port.number),
+        "Declare it, too, where it is to stay.",
     );
 }
 
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use crate::fitness::Candidate;
+    use crate::model::Instance;
+    use crate::parameters::Parameters;
 
     fn ports(given: &[(&str, u32, &str, Declarer)]) -> Vec<EntryPort> {
         given
@@ -241,6 +192,31 @@ pub(crate) mod tests {
         }
     }
 
+    pub(crate) fn instance(protocol: &str, port: u32) -> Instance {
+        Instance {
+            id: String::new(),
+            host: "10.0.0.1".into(),
+            port,
+            protocol: protocol.into(),
+            version: String::new(),
+            weight: 1,
+            priority: 0,
+            healthy: true,
+            isolated: false,
+            location: crate::model::Location { region: String::new(), zone: String::new(), campus: String::new() },
+            metadata: vec![],
+        }
+    }
+
+    pub(crate) fn candidates(instances: &[Instance]) -> Vec<Candidate<'_>> {
+        crate::fitness::candidates(instances, "", &Parameters::default(), &mut Diagnostics::default())
+    }
+
+    /// The names of the ports that a candidate serves.
+    pub(crate) fn served(ports: &ServicePorts<'_>, candidate: &Candidate<'_>) -> Vec<String> {
+        candidate.slots.iter().map(|slot| ports.list[slot].name.to_string()).collect()
+    }
+
     #[track_caller]
     fn check_of(given: &[(&str, u32, &str, Declarer)], expected: &[&str]) {
         let entry = entry(given);
@@ -257,61 +233,13 @@ pub(crate) mod tests {
             &[("web", 80, "http", Other), ("http", 81, "HTTP", Controller), ("grpc", 90, "GRPC", Controller)],
             &["grpc", "web"],
         );
+        check_of(&[("web", 80, "TLS", Other), ("https", 81, "HTTPS", Controller)], &["web"]);
+        check_of(&[("web", 80, "TCP", Other), ("tcp-dubbo-1", 1, "TCP", Controller)], &["tcp-dubbo-1", "web"]);
         check_of(&[("web", 80, "HTTP", Other), ("grpc", 80, "GRPC", Controller)], &["web"]);
         check_of(&[("a_b", 80, "HTTP", Controller), ("grpc", 0, "GRPC", Controller)], &[]);
-    }
-
-    #[track_caller]
-    fn check_slot(given: &[(&str, u32, &str, Declarer)], protocol: &str, port: u32, expected: Option<&str>) {
-        let entry = entry(given);
-        let ports = ServicePorts::of(&entry, &mut Diagnostics::default());
-        let instance = crate::model::Instance {
-            id: String::new(),
-            host: "10.0.0.1".into(),
-            port,
-            protocol: protocol.into(),
-            version: String::new(),
-            weight: 1,
-            priority: 0,
-            healthy: true,
-            isolated: false,
-            location: crate::model::Location { region: String::new(), zone: String::new(), campus: String::new() },
-            metadata: vec![],
-        };
-        let mut candidates = crate::fitness::candidates(
-            std::slice::from_ref(&instance),
-            "",
-            &crate::parameters::Parameters::default(),
-            &mut Diagnostics::default(),
-        );
-        ports.join_declared(&mut candidates, &mut Diagnostics::default());
-        let slot = candidates.first().map(|candidate| ports.list[candidate.slot].name.as_ref());
-        assert_eq!(slot, expected);
-    }
-
-    #[test]
-    fn joins_what_is_declared() {
-        use Declarer::{Controller, Other};
-        let two = [("http", 80, "HTTP", Other), ("grpc", 90, "grpc", Other)];
-        check_slot(&two, "gRPC", 5, Some("grpc"));
-        check_slot(&two, "http", 5, Some("http"));
-        check_slot(&two, "", 80, None);
-        let both = [("b", 80, "HTTP", Other), ("a", 81, "HTTP", Other)];
-        check_slot(&both, "http", 80, Some("b"));
-        check_slot(&both, "http", 5, Some("a"));
-        check_slot(&[("web", 80, "HTTP", Other)], "dubbo", 5, Some("web"));
-        let tcp = [("tcp", 80, "TCP", Other), ("tcp-dubbo", 90, "TCP", Other)];
-        check_slot(&tcp, "dubbo", 5, Some("tcp-dubbo"));
-        check_slot(&tcp, "thrift", 5, Some("tcp"));
-        check_slot(&tcp, "", 90, Some("tcp"));
-        check_slot(
-            &[("web", 80, "HTTP", Other), ("tcp-dubbo-1", 1, "TCP", Controller)],
-            "dubbo",
-            5,
-            Some("tcp-dubbo-1"),
-        );
         let long = "x".repeat(63);
-        check_slot(&[(&long, 80, "HTTP", Other)], "http", 80, Some(&long));
-        check_slot(&[(&long, 80, "HTTP", Other)], "http", 81, None);
+        check_of(&[(&long, 80, "HTTP", Controller), ("x", 65_536, "HTTP", Controller)], &[]);
+        let (longest, last) = ("x".repeat(62), u32::from(u16::MAX));
+        check_of(&[(&longest, 1, "HTTP", Controller), ("y", last, "HTTP", Controller)], &[&longest, "y"]);
     }
 }

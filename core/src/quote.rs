@@ -27,7 +27,8 @@ pub(crate) struct Tally<'a> {
 }
 
 impl<'a> Tally<'a> {
-    const EXAMPLES: usize = 3;
+    /// How many examples a message gives.
+    pub(crate) const EXAMPLES: usize = 3;
 
     pub(crate) fn add(&mut self, example: &'a str) {
         self.count += 1;

@@ -11,7 +11,7 @@ use crate::content::Content;
 use crate::model::{MeshLocation, Port, Resolution, Update};
 
 /// Distinguishes revisions of another way of hashing, should there be one.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 /// Many short writes are slow in the hasher, so fields are gathered first.
 const GATHERED: usize = 4096;
 
@@ -24,6 +24,7 @@ pub fn of(update: &Update) -> String {
         fields.text(&endpoint.address);
         fields.number(endpoint.weight);
         fields.text(&endpoint.locality);
+        fields.identity(endpoint.service_account.as_deref(), endpoint.network.as_deref());
         fields.pairs(&endpoint.labels, |fields, (key, value)| {
             fields.text(key);
             fields.text(value);
@@ -51,6 +52,7 @@ pub(crate) fn of_content(content: &Content<'_>) -> String {
         fields.text(draft.first.address.text());
         fields.number(draft.first.instance.weight);
         fields.joined(draft.locality.parts());
+        fields.identity(draft.identity.service_account, draft.identity.network);
         fields.pairs(content.endpoints.labels(draft), |fields, (key, value)| {
             fields.text(key);
             fields.text(value);
@@ -102,6 +104,14 @@ impl Fields {
     fn pairs<T>(&mut self, pairs: &[T], each: impl Fn(&mut Self, &T)) {
         self.number(pairs.len() as u32);
         pairs.iter().for_each(|pair| each(self, pair));
+    }
+
+    /// Both are mostly absent.
+    fn identity(&mut self, service_account: Option<&str>, network: Option<&str>) {
+        self.number(u32::from(service_account.is_some()) | u32::from(network.is_some()) << 1);
+        for name in [service_account, network].into_iter().flatten() {
+            self.text(name);
+        }
     }
 
     fn number(&mut self, number: u32) {

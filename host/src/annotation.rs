@@ -3,7 +3,7 @@
 //! One list, since a key that is forgotten somewhere is a fault: the guard must know which annotations steer the host alone,
 //! and so explain nothing that a module drops.
 
-pub use polaris2istio_core::annotation::{EXTERNAL, NAMESPACE, PROTOCOL, SERVICE};
+pub use polaris2istio_core::annotation::{EXTERNAL, NAMESPACE, NETWORK, PROTOCOL, SERVICE, SERVICE_ACCOUNT};
 
 /// Under this prefix a module's own annotations are accepted, and under no other.
 pub const MODULE_PREFIX: &str = "polaris2istio.aeraki.net/";
@@ -48,11 +48,13 @@ pub enum Audience {
 }
 
 /// Annotations of a ServiceEntry by whom they are for; those that an operator writes for the rules come first.
-pub const ALL: [(&str, Audience); 14] = [
+pub const ALL: [(&str, Audience); 16] = [
     (NAMESPACE, Audience::Rules),
     (SERVICE, Audience::Rules),
     (EXTERNAL, Audience::Rules),
     (PROTOCOL, Audience::Rules),
+    (SERVICE_ACCOUNT, Audience::Rules),
+    (NETWORK, Audience::Rules),
     (EMPTY_HOLD, Audience::Host),
     (REMOVAL_HOLD, Audience::Host),
     (MODULE_REMOVAL_LIMIT, Audience::Host),

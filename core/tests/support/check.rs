@@ -119,6 +119,16 @@ pub fn update(entry: &Entry, update: &Update) -> Result<(), String> {
             format!("locality {}", endpoint.locality)
         })?;
     }
+    for endpoint in &update.endpoints {
+        if let Some(account) = &endpoint.service_account {
+            let subdomain = account.split('.').all(|part| dns_label(part) && part == part.to_lowercase());
+            ensure(subdomain && account.len() <= 253, || format!("service account {account:?}"))?;
+        }
+        if let Some(network) = &endpoint.network {
+            let plain = !network.contains(|c: char| c.is_whitespace() || c.is_control());
+            ensure(plain && (1..=2048).contains(&network.len()), || format!("network {network:?}"))?;
+        }
+    }
     ensure(update.annotations.iter().all(|(key, _)| key.starts_with("polaris2istio.aeraki.net/")), || {
         "annotations".to_owned()
     })
@@ -161,6 +171,8 @@ pub fn outcome(request: &Request, outcome: &Outcome) -> Result<(), String> {
         ensure(Code::ALL.iter().any(|known| known.as_str() == code), || format!("unknown code {code}"))?;
         ensure((1..=1024).contains(&diagnostic.message.len()), || format!("{code}: message {}", diagnostic.message))?;
         ensure(!diagnostic.message.contains(char::is_control), || format!("{code}: control character"))?;
+        ensure(diagnostic.remedy.len() <= 1024, || format!("{code}: remedy {}", diagnostic.remedy))?;
+        ensure(!diagnostic.remedy.contains(char::is_control), || format!("{code}: control character"))?;
     }
     let Verdict::Update(found) = &outcome.verdict else {
         let said = outcome.verdict != Verdict::Rejected || !outcome.diagnostics.is_empty();
@@ -172,6 +184,10 @@ pub fn outcome(request: &Request, outcome: &Outcome) -> Result<(), String> {
     fates.sort_unstable();
     fates.dedup();
     ensure(placed == fates.len(), || "an instance stands in two endpoints".to_owned())?;
+    for endpoint in &found.endpoints {
+        let own = endpoint.instances.iter().collect::<BTreeSet<_>>().len();
+        ensure(own == endpoint.instances.len(), || "an instance is named twice".to_owned())?;
+    }
     for (index, instance) in (0..).zip(&request.service.instances) {
         let explained = outcome.diagnostics.iter().any(|found| found.subject == Subject::Instance(index));
         let placed = fates.binary_search(&index).is_ok();

@@ -69,7 +69,20 @@ fn protocol() -> impl Strategy<Value = String> {
         "MetaProtocol-B",
         "service-grpc",
         "http/TCP",
+        "http/UDP",
+        "http-web/TCP",
+        "http-admin/TCP",
+        "http-web",
+        "http-1/TCP",
+        "web/TCP",
+        "web/UDP",
         "dns/UDP",
+        "dubbo-a/TCP",
+        "tcp-dubbo-1/TCP",
+        "/TCP",
+        "https",
+        "http2",
+        "mysql",
         "ws",
         "http_proxy",
     ]);
@@ -129,11 +142,23 @@ fn ports() -> impl Strategy<Value = Vec<EntryPort>> {
     let declared = (
         name,
         1..8_u32,
-        select(vec!["", "http", "HTTP", "GRPC", "TCP", "TLS"]).prop_map(str::to_owned),
+        select(vec!["", "http", "HTTP", "HTTP", "GRPC", "TCP", "TLS", "UDP"]).prop_map(str::to_owned),
         option::of(1..8_u32),
     );
     let derived = (
-        select(vec!["http", "grpc", "tcp", "tcp-dubbo-1", "a_b", "tcp-metaprotocol-a-1-3"]).prop_map(str::to_owned),
+        select(vec![
+            "http",
+            "grpc",
+            "tcp",
+            "tcp-dubbo-1",
+            "a_b",
+            "tcp-metaprotocol-a-1-3",
+            "http-web",
+            "http-1",
+            "web",
+            "dns",
+        ])
+        .prop_map(str::to_owned),
         1..8_u32,
         protocol(),
         option::of(number()),
@@ -155,14 +180,18 @@ fn entry() -> impl Strategy<Value = Entry> {
     let annotations = (
         select(vec![Some("prod"), Some("prod"), Some("prod"), Some("prod"), Some(""), None]),
         select(vec![None, None, None, Some("true"), Some("false"), Some("no")]),
-        prop_oneof![5 => Just(None), 1 => protocol().prop_map(Some)],
+        prop_oneof![5 => Just(None), 1 => protocol().prop_map(Some), 1 => Just(Some("any".to_owned()))],
+        prop_oneof![6 => Just(None), 1 => Just(Some("orders".to_owned())), 1 => text().prop_map(Some)],
+        prop_oneof![6 => Just(None), 1 => text().prop_map(Some)],
     )
-        .prop_map(|(namespace, external, protocol)| {
+        .prop_map(|(namespace, external, protocol, account, network)| {
             let given = [
                 ("aeraki.net/external", external.map(str::to_owned)),
+                ("aeraki.net/network", network),
                 ("aeraki.net/polarisNamespace", namespace.map(str::to_owned)),
                 ("aeraki.net/polarisService", Some("orders".to_owned())),
                 ("aeraki.net/protocol", protocol),
+                ("aeraki.net/serviceAccount", account),
             ];
             given.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))).collect::<Vec<_>>()
         });
@@ -206,18 +235,37 @@ fn entry() -> impl Strategy<Value = Entry> {
     )
 }
 
+fn service_metadata() -> impl Strategy<Value = Vec<(String, String)>> {
+    let threshold = prop_oneof![4 => Just(None), 2 => select(vec!["0", "0.5", "1"]).prop_map(|text| Some(text.to_owned())), 1 => text().prop_map(Some)];
+    threshold.prop_map(|threshold| {
+        threshold.map(|text| ("internal-service-protectthreshold".to_owned(), text)).into_iter().collect()
+    })
+}
+
+fn parameters() -> impl Strategy<Value = Vec<(String, String)>> {
+    let given = select(vec![
+        vec![],
+        vec![],
+        vec![("exclude-metadata", "env=v1,a/b=")],
+        vec![("network-metadata", "env"), ("service-account-metadata", "version")],
+    ]);
+    given.prop_map(|given| given.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
+}
+
 /// A request without a content revision.
 pub fn request() -> impl Strategy<Value = Request> {
-    (entry(), vec(instance(), 0..9)).prop_map(|(entry, instances)| Request {
-        service: Service {
-            namespace: "prod".to_owned(),
-            name: "orders".to_owned(),
-            revision: "r1".to_owned(),
-            metadata: vec![],
-            instances,
+    (entry(), vec(instance(), 0..9), service_metadata(), parameters()).prop_map(
+        |(entry, instances, metadata, parameters)| Request {
+            service: Service {
+                namespace: "prod".to_owned(),
+                name: "orders".to_owned(),
+                revision: "r1".to_owned(),
+                metadata,
+                instances,
+            },
+            entry,
+            parameters,
+            published: None,
         },
-        entry,
-        parameters: vec![],
-        published: None,
-    })
+    )
 }

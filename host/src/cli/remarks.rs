@@ -107,8 +107,8 @@ pub(super) fn guard(
         remarks.push(Remark::warning("held-misfits", None, text));
     }
     let text = format!(
-        "if its endpoints vanish later, they are held: {} where the service lists none (--empty-hold), {} where more than half \
-         go at once (--removal-hold), and without end where a module drops more than {} (--module-removal-limit)",
+        "if its endpoints vanish later, they are held: {} where the service lists none (--empty-hold), {} and longer where more than half \
+         go (--removal-hold), and without end where a module drops more than {} (--module-removal-limit)",
         words(settings.empty_hold),
         words(settings.removal_hold),
         settings.module_removal_limit

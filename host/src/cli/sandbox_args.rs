@@ -87,7 +87,11 @@ impl SandboxArgs {
 
     /// The addresses that endpoints may have.
     pub fn addresses(&self) -> AddressRule {
-        AddressRule { allow_loopback: self.allow_loopback, address_cidrs: self.address_cidrs.clone() }
+        AddressRule {
+            allow_loopback: self.allow_loopback,
+            address_cidrs: self.address_cidrs.clone(),
+            ..AddressRule::default()
+        }
     }
 
     pub(super) fn limits(&self) -> Limits {

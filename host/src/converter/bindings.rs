@@ -4,9 +4,9 @@
 //! types first costs about a microsecond for each instance.
 
 /// The WIT package whose world `converter` a module must export; its version is part of the contract.
-pub const PACKAGE: &str = "polaris2istio:conversion@0.1.0";
+pub const PACKAGE: &str = "polaris2istio:conversion@0.2.0";
 /// The interface of that package which a module exports.
-pub(super) const EXPORT: &str = "polaris2istio:conversion/conversion@0.1.0";
+pub(super) const EXPORT: &str = "polaris2istio:conversion/conversion@0.2.0";
 
 wasmtime::component::bindgen!({
     path: "../wit",

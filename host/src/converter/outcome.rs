@@ -39,6 +39,8 @@ fn endpoint(endpoint: wit::Endpoint) -> Endpoint {
         labels: endpoint.labels,
         weight: endpoint.weight,
         locality: endpoint.locality,
+        service_account: endpoint.service_account,
+        network: endpoint.network,
         instances: endpoint.instances,
     }
 }

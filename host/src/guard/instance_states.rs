@@ -37,7 +37,7 @@ impl InstanceStates {
     /// Judges all instances for an entry, in the default rules' order: first whether they are in service at all, then health.
     pub(super) fn of_content(content: &Content, entry: &ServiceEntry) -> Self {
         let asked = entry.annotation(PROTOCOL).unwrap_or_default();
-        let asked_for = |instance: &Instance| asked.is_empty() || protocol::matches(asked, &instance.protocol);
+        let asked_for = |instance: &Instance| protocol::matches(asked, &instance.protocol);
         let in_service = |instance: &Instance| !instance.isolated && instance.weight > 0 && asked_for(instance);
         // If none is healthy, all count as healthy, as in the default rules.
         let any_healthy = content.instances().iter().any(|instance| instance.healthy && in_service(instance));
@@ -134,6 +134,7 @@ mod tests {
         check(one(), None, "2001:db8::1", Some(8080), Some(InstanceState::Fit));
         check(one(), None, "2001:db8::1", None, Some(InstanceState::Fit));
         check(one(), None, "2001:db8::1", Some(9090), None);
+        check(one(), Some("any"), "2001:db8::1", Some(8080), Some(InstanceState::Fit));
         check(one(), Some("http"), "2001:db8::1", Some(8080), Some(InstanceState::Fit));
         check(one(), Some("grpc"), "2001:db8::1", Some(8080), Some(InstanceState::NotAskedFor));
         let twice = vec![instance("10.0.0.1", |i| i.isolated = true), instance("10.0.0.1", |_| {})];

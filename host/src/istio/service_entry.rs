@@ -115,10 +115,17 @@ pub struct Endpoint {
     /// `region/zone/subzone`.
     #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "String::is_empty")]
     pub locality: String,
+    /// The service account that the workload runs as: proxies speak mutual TLS to it.
+    #[serde(rename = "serviceAccount")]
+    #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "String::is_empty")]
+    pub service_account: String,
+    /// The network that it is in.
+    #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "String::is_empty")]
+    pub network: String,
     /// Share of the traffic; none counts 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weight: Option<u32>,
-    /// Other fields (`network`, `serviceAccount`).
+    /// Fields that this program does not know.
     #[serde(flatten)]
     pub others: BTreeMap<String, Value>,
 }

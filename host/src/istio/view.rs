@@ -102,6 +102,8 @@ impl From<model::Endpoint> for Endpoint {
             ports: endpoint.ports.into_iter().collect(),
             labels: endpoint.labels.into_iter().collect(),
             locality: endpoint.locality,
+            service_account: endpoint.service_account.unwrap_or_default(),
+            network: endpoint.network.unwrap_or_default(),
             weight: Some(endpoint.weight),
             others: Default::default(),
         }
@@ -116,6 +118,8 @@ impl From<Endpoint> for model::Endpoint {
             ports: endpoint.ports.into(),
             labels: endpoint.labels.into(),
             locality: endpoint.locality,
+            service_account: Some(endpoint.service_account).filter(|name| !name.is_empty()),
+            network: Some(endpoint.network).filter(|name| !name.is_empty()),
             weight: endpoint.weight.unwrap_or(1),
             instances: Vec::new(),
         }

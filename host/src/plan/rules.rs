@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use polaris2istio_core::address::{Address, Forbidden, is_dns_label};
+use polaris2istio_core::identity::{self, LONGEST_NETWORK, LONGEST_SERVICE_ACCOUNT};
 use polaris2istio_core::labels::{self, Fate};
 use polaris2istio_core::limits;
 use polaris2istio_core::parameters::Parameters;
@@ -196,6 +197,26 @@ fn check_endpoint(
     if endpoint.locality.len() > LOCALITY {
         return Err(("locality", format!("is longer than {LOCALITY} bytes")));
     }
+    check_identity(endpoint)
+}
+
+/// Empty is none.
+fn check_identity(endpoint: &Endpoint) -> Result<(), Fault> {
+    let (account, network) = (&endpoint.service_account, &endpoint.network);
+    if !account.is_empty() && !identity::is_service_account(account) {
+        return Err((
+            "serviceAccount",
+            format!(
+                "`{account}` is no service account: a DNS name in lower case of at most {LONGEST_SERVICE_ACCOUNT} characters"
+            ),
+        ));
+    }
+    if !network.is_empty() && !identity::is_network(network) {
+        return Err((
+            "network",
+            format!("`{network}` is no network: a text without spaces of at most {LONGEST_NETWORK} bytes"),
+        ));
+    }
     Ok(())
 }
 
@@ -261,8 +282,9 @@ mod tests {
 
     #[test]
     fn accepts_what_is_fit() {
-        let fit =
-            desired(json!({"address": "10.0.0.1", "ports": {"http": 8080}, "weight": 1, "labels": {"version": "v1"}}));
+        let fit = desired(
+            json!({"address": "10.0.0.1", "ports": {"http": 8080}, "weight": 1, "labels": {"version": "v1"}, "serviceAccount": "orders", "network": "vpc-1"}),
+        );
         assert_eq!(check(&fit, &ServiceEntry::default(), &AddressRule::default()), Ok(()));
     }
 
@@ -281,6 +303,8 @@ mod tests {
             "labels",
         );
         check_fault(json!({"address": "10.0.0.1", "weight": 1, "labels": {"a b": ""}}), "labels");
+        check_fault(json!({"address": "10.0.0.1", "weight": 1, "serviceAccount": "ns/other"}), "serviceAccount");
+        check_fault(json!({"address": "10.0.0.1", "weight": 1, "network": "a b"}), "network");
     }
 
     #[test]

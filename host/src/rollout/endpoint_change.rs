@@ -56,7 +56,8 @@ fn key(endpoint: &Endpoint) -> (&str, Vec<u32>) {
 
 fn differ(a: &Endpoint, b: &Endpoint) -> bool {
     let parts = |endpoint: &Endpoint| {
-        (endpoint.ports.clone(), endpoint.labels.clone(), endpoint.weight, endpoint.locality.clone())
+        let identity = (endpoint.service_account.clone(), endpoint.network.clone());
+        (endpoint.ports.clone(), endpoint.labels.clone(), endpoint.weight, endpoint.locality.clone(), identity)
     };
     parts(a) != parts(b)
 }
@@ -74,6 +75,9 @@ impl Altered {
         add("ports", ports(before), ports(after));
         add("weight", before.weight.to_string(), after.weight.to_string());
         add("locality", or_none(before.locality.clone()), or_none(after.locality.clone()));
+        let name = |name: &Option<String>| or_none(name.clone().unwrap_or_default());
+        add("service account", name(&before.service_account), name(&after.service_account));
+        add("network", name(&before.network), name(&after.network));
         add("labels", labels(before), labels(after));
         parts.join(", ")
     }
@@ -110,6 +114,8 @@ mod tests {
             labels: vec![],
             weight,
             locality: String::new(),
+            service_account: None,
+            network: None,
             instances: vec![weight],
         }
     }
@@ -123,6 +129,16 @@ mod tests {
         assert_eq!(change.added.iter().map(line).collect::<Vec<_>>(), ["c http=2 weight 1"]);
         let altered: Vec<_> = change.altered.iter().map(Altered::parts).collect();
         assert_eq!(altered, ["ports http=1 -> web=1, weight 1 -> 2"]);
+    }
+
+    #[test]
+    fn tells_what_makes_it_a_workload_of_the_mesh() {
+        let before = endpoint("a", ("http", 1), 1);
+        let (account, network) = (Some("orders".into()), Some("vpc-1".into()));
+        let after = Endpoint { service_account: account, network, ..before.clone() };
+        let change = EndpointChange::of(&[before], &[after]);
+        let altered: Vec<_> = change.altered.iter().map(Altered::parts).collect();
+        assert_eq!(altered, ["service account none -> orders, network none -> vpc-1"]);
     }
 
     #[test]

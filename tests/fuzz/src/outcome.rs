@@ -44,6 +44,8 @@ fn endpoint(bytes: &mut Unstructured) -> Result<Endpoint> {
         labels: many(bytes, |bytes| Ok((text(bytes, &["env", "istio.io/x"])?, text(bytes, &["prod"])?)))?,
         weight: Arbitrary::arbitrary(bytes)?,
         locality: text(bytes, &["", "r/z/s"])?,
+        service_account: maybe(bytes, |bytes| text(bytes, &["orders", "a/b"]))?,
+        network: maybe(bytes, |bytes| text(bytes, &["vpc-1", "a b"]))?,
         instances: Arbitrary::arbitrary(bytes)?,
     })
 }

@@ -45,9 +45,12 @@ fn imports() {
 #[test]
 fn other_worlds() {
     let wrong = |error: &LoadError| matches!(error, LoadError::WrongWorld { .. });
-    let ours = "the world `converter` of polaris2istio:conversion@0.1.0 (wit/converter.wit)";
-    let newer = wit("polaris2istio:conversion@0.2.0", "export conversion;", TWO);
-    check(&guest::dummy(&newer), wrong, &["it exports polaris2istio:conversion/conversion@0.2.0", ours]);
+    let ours = "the world `converter` of polaris2istio:conversion@0.2.0 (wit/converter.wit)";
+    for version in ["0.1.0", "0.3.0"] {
+        let another = wit(&format!("polaris2istio:conversion@{version}"), "export conversion;", TWO);
+        let exports = format!("it exports polaris2istio:conversion/conversion@{version}");
+        check(&guest::dummy(&another), wrong, &[&exports, ours]);
+    }
     let other = "package acme:other; world other { export run: func(); }";
     check(&guest::dummy(other), wrong, &["it exports run", ours]);
     check(&guest::dummy("package acme:other; world other { }"), wrong, &["it exports nothing", ours]);
@@ -57,7 +60,7 @@ fn other_worlds() {
 #[test]
 fn other_types() {
     let wrong = |error: &LoadError| matches!(error, LoadError::WrongWorld { .. });
-    let altered = wit("polaris2istio:conversion@0.1.0", "export conversion;", TWO);
+    let altered = wit("polaris2istio:conversion@0.2.0", "export conversion;", TWO);
     check(&guest::dummy(&altered), wrong, &["type mismatch", "wit/converter.wit"]);
     let real = std::fs::read_to_string(guest::root().join("wit/converter.wit")).unwrap();
     let convert = "convert: func(request: request) -> result<outcome, failure>;";

@@ -75,6 +75,8 @@ function endpoint(instance, position, port, labels) {
         labels,
         weight: instance.weight,
         locality: [region, zone, campus].join("/").replace(/\/+$/, ""),
+        serviceAccount: undefined,
+        network: undefined,
         instances: [position],
     };
 }

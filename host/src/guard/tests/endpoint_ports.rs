@@ -130,6 +130,8 @@ fn an_instance_behind_another_address_is_known_by_what_the_module_said() {
                 labels: vec![],
                 weight: 1,
                 locality: String::new(),
+                service_account: None,
+                network: None,
                 instances: vec![last - 1],
             })
             .collect(),

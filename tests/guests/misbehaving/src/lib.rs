@@ -57,6 +57,8 @@ fn convert(request: &Request) -> Update {
         labels: Vec::new(),
         weight: instance.weight,
         locality: String::new(),
+        service_account: None,
+        network: None,
         instances: vec![position as u32],
     };
     let mut endpoints: Vec<_> = request.service.instances.iter().enumerate().map(endpoint).collect();
