@@ -192,10 +192,10 @@ fn more_than_can_be_served_is_refused() {
     check_refused(&list(1, &pairs(1_025)), "too-many", &["more than 1024 pairs of metadata"]);
     assert_eq!(service(&list(200, &pairs(1_000))).instances.len(), 200);
     check_refused(&list(201, &pairs(1_000)), "too-many", &["more than 200000 pairs of metadata"]);
-    let named = |name: &str| format!(r#"{{"code":200000,"service":{{"name":"{name}"}}}}"#);
+    let named = |name: &str| format!(r#"{{"code":200000,"service":{{"name":"{name}"}},"instances":[]}}"#);
     check_refused(&named(&"x".repeat(1_025)), "too-many", &["more than 1024 bytes", "name"]);
     let metadata = pairs(1_025).replacen("{\"metadata", "{\"name\":\"cart\",\"metadata", 1);
-    check_refused(&format!(r#"{{"code":200000,"service":{metadata}}}"#), "too-many", &["more than 1024 pairs"]);
+    check_refused(&format!(r#"{{"code":200000,"service":{metadata},"instances":[]}}"#), "too-many", &["more than 1024 pairs"]);
 }
 
 #[test]
