@@ -129,6 +129,7 @@ fn reason(kind: Kind) -> &'static str {
         Kind::Fleet => "EndpointsHeldFleet",
         Kind::Rebound => "EndpointsHeldRebound",
         Kind::Module => "EndpointsHeldModule",
+        Kind::Annotation => "EndpointsHeldAnnotation",
     }
 }
 

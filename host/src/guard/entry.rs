@@ -417,7 +417,7 @@ impl Guard {
 
     /// In what time to look again at a hold that ends then. Places of one hold end one after the other, and one whose time is
     /// over may wait for answers.
-    fn rest(&self, until: Instant, input: &GuardInput<'_>) -> Duration {
+    fn recheck_after(&self, until: Instant, input: &GuardInput<'_>) -> Duration {
         let ends = self.held.values().filter_map(|ground| ground.until);
         let rest = ends.chain([until]).min().unwrap_or(until).saturating_duration_since(input.now);
         if rest.is_zero() { WAIT_FOR_ANSWERS } else { rest }

@@ -195,7 +195,11 @@ fn more_than_can_be_served_is_refused() {
     let named = |name: &str| format!(r#"{{"code":200000,"service":{{"name":"{name}"}},"instances":[]}}"#);
     check_refused(&named(&"x".repeat(1_025)), "too-many", &["more than 1024 bytes", "name"]);
     let metadata = pairs(1_025).replacen("{\"metadata", "{\"name\":\"cart\",\"metadata", 1);
-    check_refused(&format!(r#"{{"code":200000,"service":{metadata},"instances":[]}}"#), "too-many", &["more than 1024 pairs"]);
+    check_refused(
+        &format!(r#"{{"code":200000,"service":{metadata},"instances":[]}}"#),
+        "too-many",
+        &["more than 1024 pairs"],
+    );
 }
 
 #[test]
