@@ -1,5 +1,5 @@
-//! Parameters that the operator sets for these rules: by flags of the host that bear the same names where the host follows the rule
-//! too, else as parameters of the module.
+//! Parameters that the operator sets for these rules: by flags of the host that bear the same names where the host follows
+//! the rule too, else as parameters of the module.
 
 use std::net::IpAddr;
 
