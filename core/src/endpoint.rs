@@ -50,7 +50,7 @@ pub(crate) struct Endpoints<'a> {
     labels: Vec<(&'a str, &'a str)>,
 }
 
-/// What does not go along, over all endpoints.
+/// All that does not go along, over all endpoints.
 #[derive(Default)]
 struct LeftOut<'a> {
     labels: labels::LeftOut<'a>,
@@ -163,7 +163,7 @@ mod tests {
     use crate::model::{Declarer, EntryPort, Update, Verdict};
     use crate::ports::tests::{entry, instance};
 
-    /// What two instances become, behind an entry with these ports.
+    /// The update for instances behind an entry with these ports, and the codes of what is said.
     fn update(ports: &[EntryPort], instances: Vec<Instance>) -> (Update, Vec<String>) {
         let mut entry = entry(&[]);
         entry.annotations = [("aeraki.net/polarisNamespace", "n"), ("aeraki.net/polarisService", "s")]
@@ -191,8 +191,11 @@ mod tests {
         Instance { id: id.to_owned(), ..instance(protocol, port) }
     }
 
+    /// Ports of an endpoint, and the instances that it stands for.
+    type Expected<'a> = (&'a [(&'a str, u32)], &'a [u32]);
+
     #[track_caller]
-    fn check(ports: &[EntryPort], instances: Vec<Instance>, expected: &[(&[(&str, u32)], &[u32])], code: Option<&str>) {
+    fn check(ports: &[EntryPort], instances: Vec<Instance>, expected: &[Expected<'_>], code: Option<&str>) {
         let (update, codes) = update(ports, instances);
         let found: Vec<_> = update
             .endpoints
@@ -216,7 +219,7 @@ mod tests {
         let instances = vec![named("x", "a/TCP", 7070), named("y", "http", 8080)];
         check(&ports, instances, &[(&[("a", 8080), ("b", 8080)], &[1]), (&[("a", 7070)], &[0])], None);
         let instances = vec![named("x", "b/TCP", 7070), named("y", "b/TCP", 7071), named("z", "http", 8080)];
-        let expected: [(&[(&str, u32)], &[u32]); 3] =
+        let expected: [Expected<'_>; 3] =
             [(&[("a", 8080), ("b", 8080)], &[2]), (&[("b", 7070)], &[0]), (&[("b", 7071)], &[1])];
         check(&ports, instances, &expected, None);
     }

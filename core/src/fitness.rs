@@ -65,7 +65,7 @@ impl Candidate<'_> {
         name(self.instance)
     }
 
-    /// What a message says of its protocol.
+    /// Its protocol, as a message puts it.
     pub(crate) fn protocol_text(&self) -> String {
         match self.instance.protocol.as_str() {
             "" => "no registered protocol".to_owned(),

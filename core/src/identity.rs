@@ -1,4 +1,4 @@
-//! What makes an endpoint a workload of the mesh: the service account that it runs as, and the network that it is in.
+//! The service account that an endpoint runs as, and the network that it is in: they make it a workload of the mesh.
 //!
 //! istiod lets proxies speak plain text to an endpoint without a service account, which a workload under STRICT refuses.
 //! The entry's operator names both for all instances, by annotation; where he does not, they come from the metadata that
@@ -101,14 +101,14 @@ pub(crate) struct Identities<'a> {
     network: Source<'a>,
 }
 
-/// What of it is no service account or network, over all endpoints.
+/// Metadata that are no service accounts or networks, over all endpoints.
 #[derive(Debug, Default)]
 pub(crate) struct NotPassed<'a> {
     service_accounts: Tally<'a>,
     networks: Tally<'a>,
 }
 
-/// What an endpoint has of it.
+/// The service account and network of one endpoint.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Identity<'a> {
     pub(crate) service_account: Option<&'a str>,

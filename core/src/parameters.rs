@@ -1,5 +1,5 @@
-//! What the operator sets for these rules: by flags of the host that bear the same names where the host follows the rule
-//! too, else as parameters of the module.
+//! Parameters that the operator sets for these rules: by flags of the host that bear the same names where the host follows
+//! the rule too, else as parameters of the module.
 
 use std::net::IpAddr;
 
@@ -78,7 +78,7 @@ impl Parameters {
         self.address_cidrs.is_empty() || self.address_cidrs.iter().any(|cidr| cidr.contains(&address))
     }
 
-    /// What among an instance's metadata keeps it out.
+    /// The pair among an instance's metadata that keeps it out, if there is one.
     pub(crate) fn excludes<'a>(&self, metadata: &'a [(String, String)]) -> Option<&'a (String, String)> {
         if self.exclude_metadata.is_empty() {
             return None;

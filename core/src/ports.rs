@@ -70,7 +70,7 @@ impl<'a> ServicePort<'a> {
         }
     }
 
-    /// What a message calls it, such as `"web" (80 HTTP)`.
+    /// Its name in messages, such as `"web" (80 HTTP)`.
     fn describe(&self) -> String {
         let protocol = if self.is_open { "no protocol" } else { self.protocol.istio.as_str() };
         match self.target {

@@ -225,7 +225,7 @@ impl<'a> Protocol<'a> {
     }
 }
 
-/// What an instance registered as its protocol: a protocol (`http`, `gRPC`, `dubbo`), or the name of a port, as the
+/// The protocol that an instance registered: a protocol's name (`http`, `gRPC`, `dubbo`), or the name of a port, as the
 /// Kubernetes controller of Polaris registers it: `<name>/TCP`, `<name>/UDP`, or bare.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Registered<'a> {
@@ -275,7 +275,8 @@ impl<'a> Registered<'a> {
 
     /// The port's name that was registered, if it was one. A protocol's bare name is none.
     pub fn port_name(&self) -> Option<&'a str> {
-        (!self.name.is_empty() && !(self.is_bare && self.is_word)).then_some(self.name)
+        let is_protocol = self.is_bare && self.is_word;
+        (!self.name.is_empty() && !is_protocol).then_some(self.name)
     }
 
     /// All that was registered but for the transport.

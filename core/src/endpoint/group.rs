@@ -6,7 +6,7 @@ use crate::fitness::Candidate;
 use crate::model::Subject;
 use crate::quote::{Tally, quote};
 
-/// What is odd about instances that share an address, over all addresses.
+/// Oddities of instances that share an address, over all addresses.
 #[derive(Default)]
 pub(super) struct Notes {
     weights: Examples,

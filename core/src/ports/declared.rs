@@ -289,7 +289,7 @@ mod tests {
         }
     }
 
-    /// What was derived for others than the declared ports serve stays, for just those.
+    /// Ports derived for others than the declared ones serve stay, for just those.
     #[test]
     fn derived_ones_beside_declared_ones() {
         let given =

@@ -11,7 +11,7 @@ use crate::limits;
 use crate::model::Subject;
 use crate::protocol::{Application, LONGEST_PORT_NAME, Protocol, Registered};
 
-/// What a derived port is for: all instances of one protocol, or those of them that registered one name.
+/// The purpose of a derived port: all instances of one protocol, or those of them that registered one name.
 type Kind<'a> = (Option<Cow<'a, str>>, Protocol<'a>);
 
 impl<'a> ServicePorts<'a> {
@@ -62,7 +62,7 @@ impl<'a> ServicePorts<'a> {
         }
     }
 
-    /// What the port of such an instance is for. Where its name is another protocol's, it counts without one.
+    /// The purpose of such an instance's own port. Where its name is another protocol's, it counts without one.
     fn kind<'b>(&self, registered: &Registered<'b>) -> Kind<'b> {
         let protocol = &registered.protocol;
         let is_foreign = |name: &Cow<'_, str>| {
@@ -84,8 +84,9 @@ impl<'a> ServicePorts<'a> {
             }
             match port.name.strip_prefix(&*stem) {
                 Some("") => return Some(slot),
-                Some(rest) if (counts_new || !port.new) && is_number(rest, port.number) => {
-                    if numbered.is_none() || port.default_target() == number {
+                Some(rest) if is_number(rest, port.number) => {
+                    let is_better = numbered.is_none() || port.default_target() == number;
+                    if (counts_new || !port.new) && is_better {
                         numbered = Some(slot);
                     }
                 }
