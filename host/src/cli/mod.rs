@@ -140,7 +140,7 @@ fn start_logging(format: LogFormat, filter: &str) {
         // A line that cannot be written is lost. To report that on standard error, which has just failed, would be a panic.
         .log_internal_errors(false);
     match format {
-        LogFormat::Json => builder.json().init(),
+        LogFormat::Json => builder.json().with_span_list(false).init(),
         LogFormat::Text => builder.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).init(),
     }
 }

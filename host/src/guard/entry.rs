@@ -17,6 +17,7 @@ use super::loss::{Level, Loss};
 use super::merge::put_back;
 use super::operator_fingerprint::OperatorFingerprint;
 use super::origin::Origins;
+use super::settings::Settings;
 use crate::annotation::{PROTOCOL, SOURCE};
 use crate::istio::{Endpoint, ServiceEntry};
 use crate::plan::Desired;
@@ -51,10 +52,18 @@ pub struct Guard {
 struct Ground {
     kind: Kind,
     since: Instant,
-    /// When it is let go, which nothing makes earlier; `None` if not by time.
-    until: Option<Instant>,
+    /// How much was gone at the worst, between half (0) and all (1), which says how long it is held; what comes back makes it no
+    /// less. `None` if it does not end by time.
+    depth: Option<f64>,
     /// The registry's answers by the beginning.
     answers: u64,
+}
+
+impl Ground {
+    /// When it is let go by the settings as they are now; `None` if not by time.
+    fn until(&self, settings: &Settings) -> Option<Instant> {
+        settings.hold_of(self.depth?).end(self.since)
+    }
 }
 
 /// The endpoint ports that the module's answer lacks, by cause.
@@ -294,21 +303,17 @@ impl Guard {
         }
         let Some(loss) = loss else { return HashMap::new() };
         let kind = if input.content.instances().is_empty() { Kind::Empty } else { Kind::Removal };
-        let time = input.settings.hold_of(loss.beyond_half());
         let held: HashMap<_, _> = (vanished.into_iter().filter(|endpoint_port| !released(endpoint_port)))
             .filter_map(|endpoint_port| {
                 let earlier = self.held.get(&endpoint_port).filter(|ground| ground.kind.is_of_registry());
                 let ground = match earlier {
                     Some(ground) if ground.kind != Kind::Fleet => ground.clone(),
-                    _ if loss.is_mass() => {
-                        Ground { kind, since: input.now, until: Some(input.now), answers: input.answers }
-                    }
+                    _ if loss.is_mass() => Ground { kind, since: input.now, depth: Some(0.0), answers: input.answers },
                     _ => return None,
                 };
-                let until = if loss.is_mass() { time.end(ground.since) } else { ground.until };
-                // What comes back shortens nothing for the others.
-                let until = ground.until.zip(until).map(|(earlier, until)| earlier.max(until));
-                let ground = Ground { kind, until, ..ground };
+                let deeper = if loss.is_mass() { loss.beyond_half() } else { 0.0 };
+                let depth = ground.depth.map(|depth| depth.max(deeper));
+                let ground = Ground { kind, depth, ..ground };
                 (!is_over(&ground, input)).then_some((endpoint_port, ground))
             })
             .collect();
@@ -369,7 +374,7 @@ impl Guard {
 
     /// The ground that a endpoint_port is held on already, or one from now on.
     fn ground(&self, endpoint_port: &EndpointPort, kind: Kind, input: &GuardInput<'_>) -> Ground {
-        let new = || Ground { kind, since: input.now, until: None, answers: input.answers };
+        let new = || Ground { kind, since: input.now, depth: None, answers: input.answers };
         self.is_held(endpoint_port, kind).cloned().unwrap_or_else(new)
     }
 
@@ -411,14 +416,16 @@ impl Guard {
             }
         };
         // The last of them; `None` sorts first, and means not by time.
-        let until = grounds().map(|ground| ground.until).try_fold(input.now, |last, until| Some(last.max(until?)));
+        let until = grounds()
+            .map(|ground| ground.until(&input.settings))
+            .try_fold(input.now, |last, until| Some(last.max(until?)));
         Some(Hold { kind, reason, since, until, endpoints })
     }
 
     /// In what time to look again at a hold that ends then. Places of one hold end one after the other, and one whose time is
     /// over may wait for answers.
     fn recheck_after(&self, until: Instant, input: &GuardInput<'_>) -> Duration {
-        let ends = self.held.values().filter_map(|ground| ground.until);
+        let ends = self.held.values().filter_map(|ground| ground.until(&input.settings));
         let rest = ends.chain([until]).min().unwrap_or(until).saturating_duration_since(input.now);
         if rest.is_zero() { WAIT_FOR_ANSWERS } else { rest }
     }
@@ -441,7 +448,7 @@ const WAIT_FOR_ANSWERS: Duration = Duration::from_secs(2);
 
 /// Whether the registry has said it for long enough, and often enough. A hold of no time holds nothing.
 fn is_over(ground: &Ground, input: &GuardInput<'_>) -> bool {
-    let end = ground.until;
+    let end = ground.until(&input.settings);
     end == Some(ground.since)
         || end.is_some_and(|end| end <= input.now) && input.answers >= ground.answers.saturating_add(AGREEING)
 }

@@ -14,7 +14,7 @@ async fn an_entry_may_come_before_or_after_its_service() {
     let Some((world, _)) = World::shared("order").await else { return };
     let controller = world.controller().start();
     world.create(&world.entry("before")).await;
-    controller.says(&["no-endpoints", &world.namespace]).await;
+    controller.says(&["service-missing", &world.namespace]).await;
     world.register("after", &["10.0.0.2"]).await;
     world.register("before", &["10.0.0.1"]).await;
     world.create(&world.entry("after")).await;

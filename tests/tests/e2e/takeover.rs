@@ -99,7 +99,11 @@ async fn an_entry_changes_hands_and_back() {
     for (name, port, protocol, hosts) in &cases {
         world.register(name, &registered).await;
         // The original's examples say NONE.
-        let file = world.entry(name).with(&json!({"spec": {"resolution": "NONE"}}));
+        let mut file = world.entry(name).with(&json!({"spec": {"resolution": "NONE"}}));
+        if *protocol == "TCP" {
+            // HTTP instances are not mixed into a TCP port, unless the operator says so.
+            file = file.with(&json!({"metadata": {"annotations": {"aeraki.net/protocol": "any"}}}));
+        }
         kubectl(api, &["apply", "-f", "-"], &file).await;
         original_writes(&world, name, &original(port, protocol, hosts)).await;
         world.patch_status(name, &json!({"addresses": [{"value": "240.240.7.7", "host": "x"}]})).await;
