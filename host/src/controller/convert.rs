@@ -24,7 +24,7 @@ impl Reconciliation<'_> {
     /// Asks the module for the update that an answer makes.
     pub(super) async fn convert(&mut self, answer: Answer) -> ControlFlow<Action, Converted> {
         let Conversion { mut outcome, by, phase: turn } = self.call(&answer).await?;
-        if answer.heard.is_missing() && outcome.verdict != Verdict::Unchanged {
+        if answer.heard.is_missing() && matches!(outcome.verdict, Verdict::Update(_)) {
             tell_missing(&mut outcome, &answer.service);
         }
         self.awaits_turn = turn == RolloutPhase::Waits;

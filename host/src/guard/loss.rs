@@ -102,9 +102,12 @@ impl Loss {
 mod tests {
     use super::*;
 
-    /// Counts at seconds, each with the loss that is found; what is no mass is believed.
+    /// A second, the count then, and the loss that is found: what is left, and the best.
+    type Step = (u64, usize, Option<(usize, usize)>);
+
+    /// Takes steps one after the other; what is no mass is believed.
     #[track_caller]
-    fn check(first: usize, steps: &[(u64, usize, Option<(usize, usize)>)]) {
+    fn check(first: usize, steps: &[Step]) {
         let start = Instant::now();
         let mut level = Level::of(first, start);
         for (second, count, expected) in steps {

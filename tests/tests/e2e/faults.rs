@@ -13,8 +13,7 @@ async fn a_polaris_that_fails_costs_no_endpoint() {
     let (Some(servers), Some(binaries)) = (servers::shared().await, servers::binaries()) else { return };
     let mut polaris = Polaris::start(binaries, PolarisOptions::default()).await;
     let world = World::new(&servers.api, &polaris, "polaris-down").await;
-    // Two services that lose all at once would be the fleet's alarm.
-    let mut controller = world.controller().flag("empty-hold", "1h").flag("fleet-limit", "100%").start();
+    let mut controller = world.controller().flag("empty-hold", "1h").start();
     let hosts = ["10.0.0.1", "10.0.0.2"];
     world.register("cart", &hosts).await;
     world.create(&world.entry("cart")).await;
