@@ -214,7 +214,7 @@ fn faults_of_the_entry_are_the_entrys() {
     );
     let text = Offline::new(|_, _| {});
     let whole = std::fs::read_to_string(text.path("entry.yaml")).unwrap();
-    text.write("entry.yaml", format!("{}", whole.replacen("\"kind\"", "\n\"kind\":\"x\",\n\"kind\"", 1)));
+    text.write("entry.yaml", whole.replacen("\"kind\"", "\n\"kind\":\"x\",\n\"kind\"", 1));
     text.check(
         "convert",
         1,
