@@ -1,5 +1,5 @@
-//! What `convert` and `explain` share: one entry and one answer from files, through the module, the guard and the plan, with no
-//! server and no past.
+//! The common part of `convert` and `explain`: one entry and one answer from files, through the module, the guard and the
+//! plan, with no server and no past.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -52,14 +52,14 @@ pub(super) struct Offline {
     /// The service as the module is given it.
     pub(super) service: Arc<Service>,
     pub(super) outcome: Outcome,
-    /// What a running controller would do with the entry, whatever the module says.
+    /// The remarks on a running controller, which hold whatever the module says.
     pub(super) remarks: Vec<Remark>,
 }
 
-/// What would be written.
+/// The write that would be made.
 pub(super) struct Written {
     pub(super) apply: Option<Apply>,
-    /// What the guard has to say.
+    /// The guard's remarks.
     pub(super) holds: Vec<Remark>,
 }
 

@@ -1,4 +1,4 @@
-//! What a running controller would do with an entry beside what the module says: whether it serves it at all, whether it may
+//! The remarks on an entry that a running controller would make beside the module: whether it serves it at all, whether it may
 //! write it, and what its guard would hold.
 
 use std::time::{Duration, Instant};
@@ -18,7 +18,7 @@ pub(super) struct Remark {
     pub(super) severity: Severity,
     pub(super) code: &'static str,
     pub(super) text: String,
-    /// What becomes of the entry in one word, where that is another thing than the module says.
+    /// The fate of the entry in a word, if it is another than the module says.
     pub(super) verdict: Option<&'static str>,
 }
 
@@ -28,7 +28,7 @@ impl Remark {
     }
 }
 
-/// What holds of the entry whatever the registry answers. `namespace` is the one that the controller serves.
+/// The remarks that hold whatever the registry answers. `namespace` is the one that the controller serves.
 pub(super) fn remarks(entry: &ServiceEntry, namespace: &str) -> Vec<Remark> {
     let mut remarks = Vec::new();
     if !selected(entry) {
