@@ -8,11 +8,12 @@ use serde_json::Value;
 use crate::guest::{cargo, root, target};
 
 /// The sources of the module, and the files that cargo reads besides to know the workspace.
-const PARTS: [&str; 10] = [
+const PARTS: [&str; 11] = [
     "core",
     "host",
     "wit",
     "tests/guests",
+    "tests/servers",
     "tests/src",
     "tests/Cargo.toml",
     "tests/benches",
