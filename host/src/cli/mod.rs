@@ -1,5 +1,6 @@
 //! The command line: flags in kebab case are the documented form, the original tool's spelling works as well.
 
+mod cluster_args;
 mod convert;
 mod election_args;
 mod explain;
@@ -25,6 +26,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::redact;
 
+pub use cluster_args::ClusterArgs;
 pub use election_args::ElectionArgs;
 pub use guard_args::GuardArgs;
 pub use module_args::ModuleArgs;
@@ -122,7 +124,7 @@ impl Cli {
 
 /// Go's flags take one dash as well as two, so manifests for the original tool have either.
 fn two_dashes(argument: OsString) -> OsString {
-    let known = ["-polarisAddress", "-configRootNS"];
+    let known = ["-polarisAddress", "-configRootNS", "-kubeconfig", "-mode"];
     match argument.to_str() {
         Some(text) if known.iter().any(|flag| text.split('=').next() == Some(flag)) => format!("-{text}").into(),
         _ => argument,
@@ -156,7 +158,7 @@ mod tests {
 
     #[test]
     fn every_flag_has_a_variable_of_its_name() {
-        for argument in Cli::command().get_arguments().filter(|argument| argument.get_long().is_some()) {
+        for argument in Cli::command().get_arguments().filter(|argument| !argument.is_hide_set()) {
             let Some(long) = argument.get_long().filter(|long| !["help", "version"].contains(long)) else { continue };
             let variable = format!("POLARIS2ISTIO_{}", long.replace('-', "_").to_uppercase());
             assert_eq!(argument.get_env().and_then(|name| name.to_str()), Some(variable.as_str()), "--{long}");
@@ -165,10 +167,16 @@ mod tests {
 
     #[test]
     fn takes_the_originals_flags() {
-        for flags in [["--polarisAddress", "--configRootNS"], ["-polarisAddress", "-configRootNS"]] {
-            let arguments = ["polaris2istio", flags[0], "a:8090", flags[1], "mesh"];
-            let cli = Cli::parse_from(arguments.iter().map(|argument| two_dashes(argument.into())));
+        for arguments in [
+            "--polarisAddress a:8091 --configRootNS mesh --kubeconfig k --mode 1",
+            "-polarisAddress a:8091 -configRootNS mesh -kubeconfig k -mode 0",
+            "-polarisAddress=a:8091 -configRootNS=mesh -kubeconfig=k -mode=1",
+            "--polarisAddress=a:8091 --configRootNS=mesh --kubeconfig=k --mode=7",
+        ] {
+            let arguments = std::iter::once("polaris2istio").chain(arguments.split(' '));
+            let cli = Cli::parse_from(arguments.map(|argument| two_dashes(argument.into())));
             assert_eq!(cli.run.namespace, "mesh");
+            assert_eq!(cli.run.cluster.cluster().kubeconfig, Some("k".into()));
         }
     }
 }

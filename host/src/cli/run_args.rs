@@ -8,7 +8,7 @@ use anyhow::Context;
 use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{ElectionArgs, GuardArgs, LogFormat, ModuleArgs, ObserveArgs, RolloutArgs};
+use super::{ClusterArgs, ElectionArgs, GuardArgs, LogFormat, ModuleArgs, ObserveArgs, RolloutArgs};
 use crate::controller::SyncStatus;
 use crate::dns::{Mode, Settings};
 use crate::registry::{
@@ -100,6 +100,8 @@ pub struct RunArgs {
     output: Option<PathBuf>,
 
     #[command(flatten)]
+    pub(super) cluster: ClusterArgs,
+    #[command(flatten)]
     guard: GuardArgs,
 
     /// What is published in the cluster's DNS for entries whose annotation `aeraki.net/dns` says nothing
@@ -177,6 +179,7 @@ impl RunArgs {
         };
         Ok(Config {
             registry: self.registry()?,
+            cluster: self.cluster.cluster(),
             namespace: self.namespace.clone(),
             state: self.rollout.state(&target, &self.namespace),
             socket: self.rollout.socket(),

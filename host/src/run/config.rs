@@ -17,6 +17,8 @@ pub struct Config {
     /// Where services come from.
     pub registry: AnyRegistry,
     pub target: Target,
+    /// Which cluster the entries, the shared state and the election are in, where one is needed.
+    pub cluster: Cluster,
     /// The namespace whose entries are served.
     pub namespace: String,
     pub modules: Setup,
@@ -62,7 +64,7 @@ pub enum HttpPlace {
 
 /// Where entries are read and written.
 pub enum Target {
-    /// The cluster of the kubeconfig's current context, or the one that this pod runs in.
+    /// The cluster of the configuration.
     Kubernetes,
     /// Two directories.
     Directory {
@@ -71,6 +73,15 @@ pub enum Target {
         /// Our results.
         output: PathBuf,
     },
+}
+
+/// A cluster, as kubectl is told of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Cluster {
+    /// A file; `None` for those of the environment and the home directory, and in a pod without any the pod's own account.
+    pub kubeconfig: Option<PathBuf>,
+    /// `None` for the current one.
+    pub context: Option<String>,
 }
 
 /// Where shared state is kept.

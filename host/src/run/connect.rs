@@ -1,14 +1,15 @@
 //! Connects to the Kubernetes API server.
 
+use kube::config::{KubeConfigOptions, Kubeconfig};
 use reqwest::header::{HeaderValue, USER_AGENT};
 
-use super::RunError;
+use super::{Cluster, RunError};
 use crate::redact;
 
 /// A client, which says which replica it is if there are several.
-pub(super) async fn connect(identity: Option<&str>) -> Result<kube::Client, RunError> {
+pub(super) async fn connect(cluster: &Cluster, identity: Option<&str>) -> Result<kube::Client, RunError> {
     let mut config =
-        kube::Config::infer().await.map_err(|error| RunError::Kubeconfig(redact::addresses(&error.to_string())))?;
+        read(cluster).await.map_err(|problem| RunError::Kubeconfig(redact::addresses(&problem)))?;
     // The library takes a proxy from the environment as well: one is used only where the kubeconfig itself names it, by HTTP.
     let environment = ["HTTPS_PROXY", "https_proxy"].map(std::env::var);
     if config.proxy_url.as_ref().is_some_and(|proxy| environment.iter().flatten().any(|set| *proxy == **set)) {
@@ -20,4 +21,18 @@ pub(super) async fn connect(identity: Option<&str>) -> Result<kube::Client, RunE
     let agent = agent.unwrap_or(HeaderValue::from_static(NAME));
     config.headers.push((USER_AGENT, agent));
     kube::Client::try_from(config).map_err(|error| RunError::Client(redact::addresses(&error.to_string())))
+}
+
+/// The configuration of a cluster; the error says why there is none.
+async fn read(cluster: &Cluster) -> Result<kube::Config, String> {
+    let options = KubeConfigOptions { context: cluster.context.clone(), ..KubeConfigOptions::default() };
+    let read = match (&cluster.kubeconfig, &cluster.context) {
+        (Some(path), _) => {
+            let file = Kubeconfig::read_from(path).map_err(|error| format!("{}: {error}", path.display()))?;
+            kube::Config::from_custom_kubeconfig(file, &options).await
+        }
+        (None, Some(_)) => kube::Config::from_kubeconfig(&options).await,
+        (None, None) => return kube::Config::infer().await.map_err(|error| error.to_string()),
+    };
+    read.map_err(|error| error.to_string())
 }

@@ -12,7 +12,7 @@ use crate::watch_dir::DirError;
 pub enum RunError {
     /// There is no usable kubeconfig.
     #[error(
-        "no access to a Kubernetes cluster: {0}; set KUBECONFIG, or run in a pod with a ServiceAccount, or give --entries and --output"
+        "no access to a Kubernetes cluster: {0}; set KUBECONFIG or give --kubeconfig, or run in a pod with a ServiceAccount, or give --entries and --output"
     )]
     Kubeconfig(String),
     /// The client cannot be made of it.

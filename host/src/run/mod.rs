@@ -10,7 +10,7 @@ mod pause;
 mod running;
 mod start;
 
-pub use config::{Config, HttpPlace, StatePlace, Target};
+pub use config::{Cluster, Config, HttpPlace, StatePlace, Target};
 pub use error::RunError;
 
 use crate::controller::SyncStatus;

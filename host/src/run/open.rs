@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, watch};
 use tracing::info;
 
 use super::connect::connect;
-use super::{Config, RunError, StatePlace, Target};
+use super::{Cluster, Config, RunError, StatePlace, Target};
 use crate::dns;
 use crate::election::LeaderElector;
 use crate::entries::{DirectoryBackend, DirectoryEntries, EntryEvents, KubernetesEntries, served_version};
@@ -62,7 +62,7 @@ pub(super) async fn open(config: &Config) -> Result<Opened, RunError> {
     let backend = open_backend(config, &gate).await?;
     // What others share is not for a dry run to change; it begins with the modules of its own flags.
     let place = if config.dry_run { &StatePlace::Nowhere } else { &config.state };
-    let keeper = Arc::new(open_state(place).await?);
+    let keeper = Arc::new(open_state(place, &config.cluster).await?);
     let (commands, requests) = mpsc::channel(COMMANDS);
     let setup = config.modules.clone();
     let (modules, rollout) = setup.open(Arc::clone(&keeper), leadership.led.clone(), requests).await?;
@@ -79,7 +79,7 @@ async fn open_leadership(config: &Config, gate: &Arc<Gate>) -> Result<Leadership
     let (leads, led) = watch::channel(true);
     let elector = match &config.election {
         Some(election) => {
-            let client = connect(Some(&election.identity)).await?;
+            let client = connect(&config.cluster, Some(&election.identity)).await?;
             Some(Arc::new(LeaderElector::new(client, election.clone(), Arc::clone(gate), leads.clone())))
         }
         None => None,
@@ -87,12 +87,12 @@ async fn open_leadership(config: &Config, gate: &Arc<Gate>) -> Result<Leadership
     Ok(Leadership { elector, leads, led })
 }
 
-async fn open_state(place: &StatePlace) -> Result<Keeper<SharedState>, RunError> {
+async fn open_state(place: &StatePlace, cluster: &Cluster) -> Result<Keeper<SharedState>, RunError> {
     let store = match place {
         StatePlace::Nowhere => Store::Memory,
         StatePlace::File(path) => Store::File(FileStore::new(path)),
         StatePlace::ConfigMap { namespace, name } => {
-            Store::ConfigMap(Box::new(ConfigMapStore::new(connect(None).await?, namespace, name)))
+            Store::ConfigMap(Box::new(ConfigMapStore::new(connect(cluster, None).await?, namespace, name)))
         }
     };
     Ok(Keeper::open(store).await?)
@@ -102,7 +102,7 @@ async fn open_backend(config: &Config, gate: &Arc<Gate>) -> Result<Backend, RunE
     let namespace = config.namespace.clone();
     match &config.target {
         Target::Kubernetes => {
-            let client = connect(config.election.as_ref().map(|election| &*election.identity)).await?;
+            let client = connect(&config.cluster, config.election.as_ref().map(|election| &*election.identity)).await?;
             let resource = served_version(&client).await;
             info!(namespace, version = resource.version, "serving the ServiceEntries of a cluster");
             let events = KubernetesEntries::new(client.clone(), resource.clone(), namespace).events();
