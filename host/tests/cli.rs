@@ -17,7 +17,7 @@ fn help_teaches_by_example() {
     check(
         &["--help"],
         0,
-        &["Examples:", "polaris2istio --polaris-address polaris.example.com:8090", "POLARIS2ISTIO_EMPTY_HOLD"],
+        &["Examples:", "polaris2istio --polaris-address polaris.example.com:8091", "POLARIS2ISTIO_EMPTY_HOLD"],
         &[],
     );
     check(&["convert", "--help"], 0, &["Examples:", "polaris2istio convert --entry"], &[]);
@@ -35,7 +35,14 @@ fn wrong_usage_is_2() {
 
 #[test]
 fn what_cannot_be_used_is_1_with_a_remedy() {
-    check(&["--polarisAddress", "127.0.0.1:8091"], 1, &[], &["8091", "8090"]);
+    check(&["--polarisAddress", "ftp://127.0.0.1:8091"], 1, &[], &["ftp://127.0.0.1:8091", "grpc://"]);
+    check(
+        &["-polarisAddress", "127.0.0.1:8091", "-kubeconfig", "/none", "-mode=1"],
+        1,
+        &[],
+        &["--mode means nothing", "/none"],
+    );
+    check(&["--polaris-address", "127.0.0.1:8091", "--context", "c"], 1, &[], &["no access to a Kubernetes cluster"]);
     check(&["--polaris-address", "127.0.0.1:1"], 1, &[], &["no access to a Kubernetes cluster", "set KUBECONFIG"]);
     let directory = tempfile::tempdir().unwrap();
     let (here, out) = (directory.path().to_str().unwrap(), directory.path().join("out"));

@@ -29,7 +29,8 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- $address := get (include "polaris2istio.env" . | fromYaml) "POLARIS2ISTIO_POLARIS_ADDRESS" }}
 {{- range toString $address | splitList "," }}
 {{- with trim . }}
-{{- $default := lower . | hasPrefix "https://" | ternary "443" "8090" }}
+{{- $scheme := lower . | regexFind "^https?://" }}
+{{- $default := get (dict "https://" "443" "http://" "8090") $scheme | default "8091" }}
 {{- $port := trimSuffix "/" . | regexFind ":[0-9]+$" | trimPrefix ":" }}
 {{- $ports = append $ports ($port | default $default) }}
 {{- end }}

@@ -40,10 +40,10 @@ const ABOUT: &str = "Keeps Istio ServiceEntries true to the instances of a Polar
 const EXAMPLES: &str = "\
 Examples:
   Follow a Polaris server, write to the cluster of the current kubeconfig context (or the one this pod runs in):
-    polaris2istio --polaris-address polaris.example.com:8090
+    polaris2istio --polaris-address polaris.example.com:8091
 
   Two servers for fail-over, another namespace, a token from a file:
-    polaris2istio --polaris-address a:8090,b:8090 --namespace mesh --polaris-token-file /etc/polaris/token
+    polaris2istio --polaris-address a:8091,b:8091 --namespace mesh --polaris-token-file /etc/polaris/token
 
   No server at all: answers, entries and results are files:
     polaris2istio --answers answers/ --entries entries/ --output out/

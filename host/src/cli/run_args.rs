@@ -1,18 +1,20 @@
 //! The controller's flags, and how they become a running controller.
 
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context;
-use clap::Args;
+use clap::{Args, ValueEnum};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{ClusterArgs, ElectionArgs, GuardArgs, LogFormat, ModuleArgs, ObserveArgs, RolloutArgs};
 use crate::controller::SyncStatus;
 use crate::dns::{Mode, Settings};
 use crate::registry::{
-    AnyRegistry, DirectoryConfig, DirectoryRegistry, HttpConfig, HttpRegistry, TlsFiles, TokenSource,
+    Addresses, AnyRegistry, DirectoryConfig, DirectoryRegistry, DoorbellConfig, PolarisConfig, PolarisRegistry,
+    TlsFiles, TokenSource,
 };
 use crate::run::{Config, Target, run};
 use crate::watch_dir::WatchOptions;
@@ -23,7 +25,8 @@ const SILENT: Duration = Duration::from_secs(30);
 /// Flags of the controller.
 #[derive(Debug, Args)]
 pub struct RunArgs {
-    /// Polaris servers, over HTTP, or over TLS as https://host:port; the others take over when the first fails
+    /// Polaris servers; what speaks there is found out, or said by grpc://, grpcs://, http:// or https:// before it; the others
+    /// take over when the first fails
     #[arg(
         long,
         alias = "polarisAddress",
@@ -42,9 +45,40 @@ pub struct RunArgs {
         help_heading = "Registry"
     )]
     answers: Option<PathBuf>,
-    /// How often each service is asked for
-    #[arg(long, env = "POLARIS2ISTIO_POLL_INTERVAL", value_name = "TIME", default_value = "2s", value_parser = interval, help_heading = "Registry")]
+    /// How often each service is asked for, unless there are too many for --poll-rate; more often for a minute after it changed
+    #[arg(long, env = "POLARIS2ISTIO_POLL_INTERVAL", value_name = "TIME", default_value = "500ms", value_parser = interval, help_heading = "Registry")]
     poll_interval: Duration,
+    /// The most requests a second to Polaris; 2000 by gRPC and 500 by HTTP if it is not set
+    #[arg(long, env = "POLARIS2ISTIO_POLL_RATE", value_name = "NUMBER", help_heading = "Registry")]
+    poll_rate: Option<NonZeroU32>,
+    /// What tells of changes, so that services are asked for when they change: `console`, the list of changes that Polaris's
+    /// console has; it needs a user's token where the console wants one
+    #[arg(
+        long,
+        env = "POLARIS2ISTIO_DOORBELL",
+        value_name = "KIND",
+        conflicts_with = "answers",
+        help_heading = "Registry"
+    )]
+    doorbell: Option<DoorbellKind>,
+    /// Where the console is; port 8090 of the first server if it is not set
+    #[arg(
+        long,
+        env = "POLARIS2ISTIO_DOORBELL_ADDRESS",
+        value_name = "HOST:PORT",
+        requires = "doorbell",
+        help_heading = "Registry"
+    )]
+    doorbell_address: Option<String>,
+    /// A file with a user's token for the console; without it the console is asked with the token for Polaris
+    #[arg(
+        long,
+        env = "POLARIS2ISTIO_DOORBELL_TOKEN_FILE",
+        value_name = "FILE",
+        requires = "doorbell",
+        help_heading = "Registry"
+    )]
+    doorbell_token_file: Option<PathBuf>,
     /// How long a request to Polaris may take
     #[arg(long, env = "POLARIS2ISTIO_POLARIS_TIMEOUT", value_name = "TIME", default_value = "10s", value_parser = interval, help_heading = "Registry")]
     polaris_timeout: Duration,
@@ -205,22 +239,41 @@ impl RunArgs {
             let config = DirectoryConfig { path: path.clone(), options: WatchOptions::default() };
             return Ok(AnyRegistry::Directory(DirectoryRegistry::new(config)?));
         }
-        let addresses = self.polaris_address.as_deref().unwrap_or_default().parse()?;
+        let addresses: Addresses = self.polaris_address.as_deref().unwrap_or_default().parse()?;
         let token = match (&self.polaris_token_file, &self.polaris_token) {
             (Some(file), _) => TokenSource::File(file.clone()),
             (None, Some(token)) => TokenSource::Value(token.clone()),
             (None, None) => TokenSource::None,
         };
         let identity = self.polaris_cert_file.clone().zip(self.polaris_key_file.clone());
-        let config = HttpConfig {
+        let config = PolarisConfig {
+            doorbell: self.doorbell(&addresses, &token)?,
             token,
             tls: TlsFiles { authority: self.polaris_ca_file.clone(), identity },
             interval: self.poll_interval,
+            rate: self.poll_rate,
             total_timeout: self.polaris_timeout,
-            ..HttpConfig::new(addresses)
+            ..PolarisConfig::new(addresses)
         };
-        Ok(AnyRegistry::Http(HttpRegistry::new(config)?))
+        Ok(AnyRegistry::Polaris(PolarisRegistry::new(config)?))
     }
+
+    fn doorbell(&self, addresses: &Addresses, token: &TokenSource) -> anyhow::Result<Option<DoorbellConfig>> {
+        let Some(DoorbellKind::Console) = self.doorbell else { return Ok(None) };
+        let address = match &self.doorbell_address {
+            Some(address) => address.parse()?,
+            None => addresses.as_slice().first().context("no address")?.console(),
+        };
+        let token = self.doorbell_token_file.clone().map_or_else(|| token.clone(), TokenSource::File);
+        Ok(Some(DoorbellConfig { address, token }))
+    }
+}
+
+/// What tells of changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum DoorbellKind {
+    /// The console's list of instances, newest change first.
+    Console,
 }
 
 /// Reads a time that is not zero: polling without a pause would be an attack on the registry.

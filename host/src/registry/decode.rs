@@ -78,6 +78,11 @@ pub(super) fn decode(bytes: &[u8], origin: &str) -> Result<Decoded, RegistryErro
         ParseError::Syntax(problem) => RegistryError::NotJson { origin: origin.to_owned(), problem },
         ParseError::Field { path, problem } => RegistryError::Field { origin: origin.to_owned(), field: path, problem },
     })?;
+    meaning(answer, origin)
+}
+
+/// The meaning of an answer, whichever way it came.
+pub(super) fn meaning(answer: WireAnswer, origin: &str) -> Result<Decoded, RegistryError> {
     match answer.code {
         Some(200_000) => {
             let service = listed(answer, origin)?;
@@ -106,7 +111,7 @@ pub(super) fn trouble(code: u32, info: &str, origin: &str) -> RegistryError {
     }
 }
 
-fn not_instances(origin: &str, problem: &str) -> RegistryError {
+pub(super) fn not_instances(origin: &str, problem: &str) -> RegistryError {
     RegistryError::NotInstances { origin: origin.to_owned(), problem: problem.to_owned() }
 }
 

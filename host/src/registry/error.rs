@@ -22,15 +22,6 @@ pub enum RegistryError {
         /// The text to write instead.
         remedy: String,
     },
-    /// The gRPC port was given.
-    #[error(
-        "registry address `{address}` is Polaris's gRPC port: following by gRPC comes later; for now give the HTTP port, `{host}:8090`"
-    )]
-    GrpcPort {
-        /// As it was given.
-        address: String,
-        host: String,
-    },
     /// The access token cannot be used.
     #[error("registry token from {origin}: {problem}; put the bare token there, or start without one")]
     Token {
@@ -79,7 +70,7 @@ pub enum RegistryError {
     },
     /// No connection could be made.
     #[error(
-        "registry at {address} cannot be reached: {problem}; check that Polaris runs there and that its HTTP port (8090 by default) is open to this machine"
+        "registry at {address} cannot be reached: {problem}; check that Polaris runs there and that its port (8091 for gRPC, 8090 for HTTP by default) is open to this machine"
     )]
     Unreachable {
         address: String,
@@ -154,7 +145,7 @@ pub enum RegistryError {
     },
     /// Something else than Polaris's client API answers at the address.
     #[error(
-        "{origin}: what answers there is not Polaris's client API: {problem}; give the address of Polaris's HTTP port (8090 by default), past any proxy"
+        "{origin}: what answers there is not Polaris's client API: {problem}; give the address of Polaris's port for gRPC (8091 by default) or HTTP (8090 by default), past any proxy"
     )]
     NotPolaris {
         /// Where the answer came from.
@@ -199,6 +190,14 @@ pub enum RegistryError {
         /// Where the answer came from.
         origin: String,
         /// The parser's words, with line and column.
+        problem: String,
+    },
+    /// An answer is no message of Polaris's gRPC API.
+    #[error("{origin}: {problem}; a whole `DiscoverResponse` of Polaris, in protobuf, is needed here")]
+    NotMessage {
+        /// Where the answer came from.
+        origin: String,
+        /// The decoder's words.
         problem: String,
     },
     /// A field of an answer has a value that cannot be.
@@ -269,7 +268,6 @@ impl RegistryError {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Address { .. } => "address",
-            Self::GrpcPort { .. } => "grpc-port",
             Self::Token { .. } => "token",
             Self::TlsFile { .. } => "tls-file",
             Self::Tls { .. } => "tls",
@@ -287,6 +285,7 @@ impl RegistryError {
             Self::TooMany { .. } => "too-many",
             Self::TooMuch { .. } => "too-much",
             Self::NotJson { .. } => "not-json",
+            Self::NotMessage { .. } => "not-message",
             Self::Field { .. } => "field",
             Self::NotInstances { .. } => "not-instances",
             Self::WrongService { .. } => "wrong-service",
@@ -295,6 +294,11 @@ impl RegistryError {
             Self::TwoFiles { .. } => "two-files",
             Self::Obscured { .. } => "obscured",
         }
+    }
+
+    /// Whether it concerns a server as a whole: nothing can be asked there.
+    pub(super) fn is_of_server(&self) -> bool {
+        matches!(self, Self::Unreachable { .. } | Self::Unresolved { .. } | Self::Tls { .. } | Self::NotPolaris { .. })
     }
 
     /// Whether the registry answered, and only this service has the trouble.

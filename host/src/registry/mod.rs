@@ -3,15 +3,15 @@
 //! It yields what is heard of services and knows nothing of Istio or Kubernetes. One follower serves all services:
 //! subscriptions go in, a stream of reports comes out, so that other ways of following (one stream for all, a doorbell) fit
 //! behind the same trait. Between the two ends stands one owner of all that was heard: a [`ServiceCache`] to read and
-//! subscribe, a [`ReportQueue`] to follow with. Two kinds exist, [`HttpRegistry`] and [`DirectoryRegistry`]; they share one
+//! subscribe, a [`ReportQueue`] to follow with. Two kinds exist, [`PolarisRegistry`] and [`DirectoryRegistry`]; they share one
 //! decoder.
 
 mod content;
 mod decode;
 mod directory;
 mod error;
-mod http;
 mod pairs;
+mod polaris;
 mod poll_mode;
 mod poll_stats;
 mod report_queue;
@@ -30,7 +30,10 @@ pub use self::content::Content;
 pub use self::decode::{Answer, decode_answer};
 pub use self::directory::{DirectoryConfig, DirectoryRegistry};
 pub use self::error::RegistryError;
-pub use self::http::{Address, Addresses, HttpConfig, HttpRegistry, TlsFiles, TokenSource};
+pub use self::polaris::{
+    Address, Addresses, DoorbellConfig, GRPC_RATE, HTTP_RATE, PolarisConfig, PolarisRegistry, TlsFiles, TokenSource,
+    decode_message,
+};
 pub use self::poll_mode::PollMode;
 pub use self::poll_stats::{PollFigures, PollStats};
 pub use self::report_queue::ReportQueue;
@@ -55,8 +58,8 @@ pub trait Registry: Send + 'static {
 /// Either kind of registry, for a caller that decides at run time.
 #[derive(Debug)]
 pub enum AnyRegistry {
-    /// A Polaris server over HTTP.
-    Http(HttpRegistry),
+    /// A Polaris server.
+    Polaris(PolarisRegistry),
     /// A directory of recorded answers.
     Directory(DirectoryRegistry),
 }
@@ -65,7 +68,7 @@ impl AnyRegistry {
     /// Its figures, while it is followed.
     pub fn stats(&self) -> Arc<PollStats> {
         match self {
-            Self::Http(registry) => registry.stats(),
+            Self::Polaris(registry) => registry.stats(),
             Self::Directory(registry) => registry.stats(),
         }
     }
@@ -74,7 +77,7 @@ impl AnyRegistry {
 impl Registry for AnyRegistry {
     async fn follow(self, queue: ReportQueue) {
         match self {
-            Self::Http(registry) => registry.follow(queue).await,
+            Self::Polaris(registry) => registry.follow(queue).await,
             Self::Directory(registry) => registry.follow(queue).await,
         }
     }

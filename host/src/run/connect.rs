@@ -8,8 +8,7 @@ use crate::redact;
 
 /// A client, which says which replica it is if there are several.
 pub(super) async fn connect(cluster: &Cluster, identity: Option<&str>) -> Result<kube::Client, RunError> {
-    let mut config =
-        read(cluster).await.map_err(|problem| RunError::Kubeconfig(redact::addresses(&problem)))?;
+    let mut config = read(cluster).await.map_err(|problem| RunError::Kubeconfig(redact::addresses(&problem)))?;
     // The library takes a proxy from the environment as well: one is used only where the kubeconfig itself names it, by HTTP.
     let environment = ["HTTPS_PROXY", "https_proxy"].map(std::env::var);
     if config.proxy_url.as_ref().is_some_and(|proxy| environment.iter().flatten().any(|set| *proxy == **set)) {

@@ -16,23 +16,21 @@ fn check(text: &str, expected: Result<&str, &[&str]>) {
 #[test]
 fn are_read() {
     check("polaris:8090", Ok("polaris:8090"));
-    check("polaris", Ok("polaris:8090"));
-    check(" http://polaris:18090/ ", Ok("polaris:18090"));
-    check("10.0.0.1:8090,10.0.0.2:8090", Ok("10.0.0.1:8090,10.0.0.2:8090"));
-    check("a:8090, b,,a:8090", Ok("a:8090,b:8090"));
+    check("polaris", Ok("polaris:8091"));
+    check(" http://polaris:18090/ ", Ok("http://polaris:18090"));
+    check("10.0.0.1:8090,10.0.0.2:8091", Ok("10.0.0.1:8090,10.0.0.2:8091"));
+    check("a:8090, b,,a:8090", Ok("a:8090,b:8091"));
     check("[2001:db8::1]:9", Ok("[2001:db8::1]:9"));
-    check("[::1]", Ok("[::1]:8090"));
+    check("[::1]", Ok("[::1]:8091"));
     check("https://polaris", Ok("https://polaris:443"));
-    check("HTTPS://polaris:8090/,http://polaris:8090", Ok("https://polaris:8090,polaris:8090"));
+    check("HTTPS://polaris:8090/,http://polaris", Ok("https://polaris:8090,http://polaris:8090"));
+    check("grpc://polaris,grpcs://[::1]", Ok("grpc://polaris:8091,grpcs://[::1]:8091"));
 }
 
 #[test]
 fn are_refused_with_the_remedy() {
-    check("", Err(&["names no server", "polaris:8090"]));
-    check("polaris:8091", Err(&["`polaris:8091`", "gRPC", "`polaris:8090`"]));
-    check("a:8090,[::1]:8091", Err(&["`[::1]:8091`", "`[::1]:8090`"]));
-    check("https://polaris:8091", Err(&["gRPC", "`polaris:8090`"]));
-    check("grpc://polaris:8090", Err(&["another scheme"]));
+    check("", Err(&["names no server", "polaris:8091"]));
+    check("ftp://polaris:8090", Err(&["another scheme", "grpcs://"]));
     check("polaris:8090/naming", Err(&["path"]));
     check("polaris:port", Err(&["`port`", "1 to 65535"]));
     check("polaris:0", Err(&["`0`"]));

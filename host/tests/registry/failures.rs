@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use polaris2istio::registry::HttpConfig;
+use polaris2istio::registry::PolarisConfig;
 
 use super::fake::{Asked, Fake, Reply};
-use super::follower::{Heard, follow_http, heard, quick};
+use super::follower::{Heard, follow_polaris, heard, quick};
 use super::{key, listed, recorded};
 
 const ONE: &[(&str, &str)] = &[("a", "10.0.0.1")];
@@ -19,8 +19,8 @@ fn fine(asked: &Asked) -> Reply {
 async fn check(what: &str, reply: Reply, kind: &str, words: &[&str]) {
     println!("{what}");
     let fake = Fake::start(fine).await;
-    let config = HttpConfig { total_timeout: Duration::from_millis(400), ..quick(&[&fake]) };
-    let mut following = follow_http(config, &["cart"]);
+    let config = PolarisConfig { total_timeout: Duration::from_millis(400), ..quick(&[&fake]) };
+    let mut following = follow_polaris(config, &["cart"]);
     following.hosts("cart", &["10.0.0.1"]).await;
     fake.rule(move |_| reply.clone());
     let error = following.failed("cart", kind).await.to_string();
@@ -80,7 +80,7 @@ async fn large_answers_are_not_read() {
         (Reply::Bytes("HTTP/1.1 200 OK\r\nContent-Length: 104857600\r\n\r\n".to_owned()), "100 MB announced"),
     ] {
         let fake = Fake::start(move |_| reply.clone()).await;
-        let mut following = follow_http(quick(&[&fake]), &["cart"]);
+        let mut following = follow_polaris(quick(&[&fake]), &["cart"]);
         let error = following.failed("cart", "too-large").await.to_string();
         assert!(error.contains("16777216 bytes") && error.contains("shop/cart"), "{what}: {error}");
     }
@@ -90,7 +90,7 @@ async fn large_answers_are_not_read() {
 #[tokio::test]
 async fn large_answers_without_end_hold_up_none_that_are_small() {
     let fake = Fake::start(fine).await;
-    let mut following = follow_http(quick(&[&fake]), &["cart"]);
+    let mut following = follow_polaris(quick(&[&fake]), &["cart"]);
     following.hosts("cart", &["10.0.0.1"]).await;
     let head = format!("HTTP/1.1 200 OK\r\nContent-Length: 9000000\r\n\r\n{}", " ".repeat(2 << 20));
     fake.rule(move |asked| match asked.name() {
@@ -133,7 +133,7 @@ async fn nothing_is_decompressed() {
     let compressed = Reply::Answer(200, "Content-Encoding: gzip\r\n".to_owned(), "\u{1f}\u{8b}\u{8}".to_owned());
     check("compressed", compressed, "not-json", &["shop/cart"]).await;
     let fake = Fake::start(fine).await;
-    let mut following = follow_http(quick(&[&fake]), &["cart"]);
+    let mut following = follow_polaris(quick(&[&fake]), &["cart"]);
     following.hosts("cart", &["10.0.0.1"]).await;
     assert!(fake.asked()[0].headers.iter().all(|header| !header.starts_with("accept-encoding")));
 }
@@ -142,7 +142,7 @@ async fn nothing_is_decompressed() {
 #[tokio::test]
 async fn an_unchanged_answer_is_not_read_to_its_end() {
     let fake = Fake::start(fine).await;
-    let mut following = follow_http(quick(&[&fake]), &["cart"]);
+    let mut following = follow_polaris(quick(&[&fake]), &["cart"]);
     following.hosts("cart", &["10.0.0.1"]).await;
     let chunk = format!("100000\r\n{}\r\n", " ".repeat(1 << 20));
     let head = "HTTP/1.1 200 OK\r\nX-Polaris-Code: 200001\r\nTransfer-Encoding: chunked\r\n\r\n";
@@ -160,7 +160,7 @@ async fn a_large_answer_that_is_allowed_is_read() {
     let list: Vec<(&str, &str)> = ids.iter().map(|id| (&**id, "10.0.0.1")).collect();
     let text = listed("cart", "r1", &list);
     let fake = Fake::start(move |_| Reply::polaris(text.clone())).await;
-    let mut following = follow_http(quick(&[&fake]), &["cart"]);
+    let mut following = follow_polaris(quick(&[&fake]), &["cart"]);
     assert_eq!(following.listed("cart").await.instances.len(), 5_000);
 }
 
@@ -169,7 +169,7 @@ async fn one_service_that_drops_connections_does_not_stop_the_others() {
     let bad = |asked: &Asked| if asked.name() == "bad" { Reply::Close } else { fine(asked) };
     let fake = Fake::start(bad).await;
     let names = ["a", "b", "bad", "c"];
-    let mut following = follow_http(quick(&[&fake]), &names);
+    let mut following = follow_polaris(quick(&[&fake]), &names);
     for _ in names {
         let report = following.next().await;
         assert_eq!(matches!(heard(&report), Heard::Failed(_)), *report.service == key("bad"), "{report:?}");
@@ -191,8 +191,8 @@ async fn one_service_that_drops_connections_does_not_stop_the_others() {
 async fn check_failover(what: &str, fault: Reply) {
     println!("{what}");
     let (first, second) = (Fake::start(fine).await, Fake::start(fine).await);
-    let config = HttpConfig { total_timeout: Duration::from_millis(400), ..quick(&[&first, &second]) };
-    let mut following = follow_http(config, &["cart"]);
+    let config = PolarisConfig { total_timeout: Duration::from_millis(400), ..quick(&[&first, &second]) };
+    let mut following = follow_polaris(config, &["cart"]);
     following.hosts("cart", &["10.0.0.1"]).await;
     first.wait_for_more(3).await;
     assert!(second.asked().is_empty(), "{what}: it stays with one server");
@@ -217,7 +217,7 @@ async fn another_server_is_asked_when_one_is_at_fault() {
 async fn a_server_that_is_behind_takes_nothing_away() {
     let both = |asked: &Asked| Reply::polaris(listed(asked.name(), "r2", &[("a", "10.0.0.1"), ("b", "10.0.0.2")]));
     let (first, second) = (Fake::start(both).await, Fake::start(fine).await);
-    let mut following = follow_http(quick(&[&first, &second]), &["cart"]);
+    let mut following = follow_polaris(quick(&[&first, &second]), &["cart"]);
     following.hosts("cart", &["10.0.0.1", "10.0.0.2"]).await;
     let turned = Instant::now();
     first.rule(|_| code(500_001));
@@ -232,7 +232,7 @@ async fn another_server_is_asked_when_one_cannot_be_reached() {
     let (first, second) = (Fake::start(fine).await, Fake::start(fine).await);
     let config = quick(&[&first, &second]);
     drop(first);
-    let mut following = follow_http(config, &["cart"]);
+    let mut following = follow_polaris(config, &["cart"]);
     following.hosts("cart", &["10.0.0.1"]).await;
     second.wait_for_more(3).await;
     following.quiet();
@@ -242,7 +242,7 @@ async fn another_server_is_asked_when_one_cannot_be_reached() {
 async fn no_such_service_is_an_answer_and_no_reason_to_ask_another_server() {
     let (first, second) =
         (Fake::start(|_| Reply::polaris(recorded("not-found-400202"))).await, Fake::start(fine).await);
-    let mut following = follow_http(quick(&[&first, &second]), &["cart"]);
+    let mut following = follow_polaris(quick(&[&first, &second]), &["cart"]);
     following.missing("cart").await;
     first.wait_for_more(3).await;
     assert!(second.asked().is_empty());
@@ -252,7 +252,7 @@ async fn no_such_service_is_an_answer_and_no_reason_to_ask_another_server() {
 async fn when_no_server_answers_all_services_fail_and_all_recover() {
     let fake = Fake::start(fine).await;
     let address = fake.address;
-    let mut following = follow_http(quick(&[&fake]), &["a", "b", "c"]);
+    let mut following = follow_polaris(quick(&[&fake]), &["a", "b", "c"]);
     for _ in 0..3 {
         assert!(matches!(heard(&following.next().await), Heard::Listed(_)));
     }
@@ -286,12 +286,12 @@ async fn when_no_server_answers_all_services_fail_and_all_recover() {
 #[tokio::test]
 async fn a_limit_makes_all_services_wait() {
     let fake = Fake::start(|_| code(429_002)).await;
-    let config = HttpConfig {
+    let config = PolarisConfig {
         limited_backoff: (Duration::from_millis(300), Duration::from_millis(300)),
         concurrency: 1,
         ..quick(&[&fake])
     };
-    let mut following = follow_http(config, &["a", "b", "c"]);
+    let mut following = follow_polaris(config, &["a", "b", "c"]);
     for _ in 0..3 {
         let report = following.next().await;
         assert!(matches!(heard(&report), Heard::Failed(error) if error.kind() == "limited"), "{report:?}");
@@ -305,8 +305,8 @@ async fn a_limit_makes_all_services_wait() {
 #[tokio::test]
 async fn a_name_that_does_not_resolve_is_named() {
     let fake = Fake::start(fine).await;
-    let config = HttpConfig { addresses: "no-such-host.invalid:8090".parse().unwrap(), ..quick(&[&fake]) };
-    let error = follow_http(config, &["cart"]).failed("cart", "unresolved").await.to_string();
+    let config = PolarisConfig { addresses: "no-such-host.invalid:8090".parse().unwrap(), ..quick(&[&fake]) };
+    let error = follow_polaris(config, &["cart"]).failed("cart", "unresolved").await.to_string();
     for word in ["`no-such-host.invalid:8090`", "`no-such-host.invalid`", "DNS"] {
         assert!(error.contains(word), "no {word} in: {error}");
     }
@@ -317,7 +317,7 @@ async fn a_name_that_does_not_resolve_is_named() {
 async fn a_server_that_limits_may_say_for_how_long() {
     let limited = |_: &Asked| Reply::Answer(429, "Retry-After: 1\r\n".to_owned(), String::new());
     let fake = Fake::start(limited).await;
-    let _following = follow_http(quick(&[&fake]), &["cart"]);
+    let _following = follow_polaris(quick(&[&fake]), &["cart"]);
     fake.wait_for_more(2).await;
     let asked = fake.asked();
     let waited = asked[1].at - asked[0].at;

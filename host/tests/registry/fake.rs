@@ -187,8 +187,17 @@ async fn read(stream: &mut BufReader<TcpStream>) -> Option<Asked> {
     }
     let line = lines.remove(0);
     let headers: Vec<String> = lines.iter().map(|line| line.to_lowercase()).collect();
-    let length = headers.iter().find_map(|header| header.strip_prefix("content-length: "))?.parse().ok()?;
+    let length = headers.iter().find_map(|header| header.strip_prefix("content-length: "));
+    let Some(length) = length.map(|length| length.parse().ok()).unwrap_or((!line.starts_with("POST")).then_some(0))
+    else {
+        return None;
+    };
     let mut body = vec![0; length];
     stream.read_exact(&mut body).await.ok()?;
-    Some(Asked { line, headers, body: serde_json::from_slice(&body).ok()?, at: Instant::now() })
+    Some(Asked {
+        line,
+        headers,
+        body: if body.is_empty() { Value::Null } else { serde_json::from_slice(&body).ok()? },
+        at: Instant::now(),
+    })
 }

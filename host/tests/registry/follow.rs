@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use polaris2istio::registry::{HttpConfig, HttpRegistry, Registry, ServiceCache, ServiceKey, TokenSource};
+use polaris2istio::registry::{PolarisConfig, PolarisRegistry, Registry, ServiceCache, ServiceKey, TokenSource};
 
 use super::fake::{Asked, Fake, Reply};
-use super::follower::{Heard, follow_http, heard, quick};
+use super::follower::{Heard, follow_polaris, heard, quick};
 use super::{fixture, key, listed, recorded};
 
 const ONE: &[(&str, &str)] = &[("a", "10.0.0.1")];
@@ -25,7 +25,7 @@ fn content(revision: &'static str, instances: &'static [(&str, &str)]) -> impl F
 #[tokio::test]
 async fn asks_as_the_server_wants_it_and_sends_the_revision_back() {
     let fake = Fake::start(content("r1", ONE)).await;
-    let mut following = follow_http(quick(&[&fake]), &["cart"]);
+    let mut following = follow_polaris(quick(&[&fake]), &["cart"]);
     following.hosts("cart", &["10.0.0.1"]).await;
     fake.wait_for_more(10).await;
     following.quiet();
@@ -46,7 +46,7 @@ async fn asks_as_the_server_wants_it_and_sends_the_revision_back() {
 #[tokio::test]
 async fn a_new_round_reports_what_did_not_change() {
     let fake = Fake::start(content("r1", ONE)).await;
-    let mut following = follow_http(quick(&[&fake]), &["cart"]);
+    let mut following = follow_polaris(quick(&[&fake]), &["cart"]);
     assert_eq!(following.next().await.state.last.unwrap().term, 0);
     // Slower from now on, and nothing else.
     following.cache.change_mode(|mode| mode.slow = true);
@@ -71,7 +71,7 @@ async fn what_was_asked_before_a_round_does_not_count_in_it() {
     let mut rule = content("r1", ONE);
     let mut first = true;
     let fake = Fake::start(move |asked| if std::mem::take(&mut first) { Reply::Hang } else { rule(asked) }).await;
-    let mut following = follow_http(quick(&[&fake]), &["cart"]);
+    let mut following = follow_polaris(quick(&[&fake]), &["cart"]);
     fake.wait_for_more(1).await;
     following.cache.change_mode(|mode| mode.term = 1);
     let report = following.next().await;
@@ -88,7 +88,7 @@ async fn check_recorded(reply: &'static str, service: ServiceKey, expected: Resu
         Reply::Bytes(format!("{}\r\n\r\n{body}", head.join("\r\n").trim_end()))
     })
     .await;
-    let mut following = follow_http(quick(&[&fake]), &[]);
+    let mut following = follow_polaris(quick(&[&fake]), &[]);
     following.subscribe(service.clone());
     let report = following.next().await;
     assert_eq!(*report.service, service, "{reply}");
@@ -120,7 +120,7 @@ async fn recorded_replies_are_understood() {
 #[tokio::test]
 async fn a_body_of_an_unchanged_answer_is_not_looked_at_but_an_unasked_one_is_trouble() {
     let fake = Fake::start(|_| Reply::unchanged()).await;
-    let mut following = follow_http(quick(&[&fake]), &["cart"]);
+    let mut following = follow_polaris(quick(&[&fake]), &["cart"]);
     let error = following.failed("cart", "not-instances").await;
     assert!(error.to_string().contains("200001"), "{error}");
 }
@@ -128,7 +128,7 @@ async fn a_body_of_an_unchanged_answer_is_not_looked_at_but_an_unasked_one_is_tr
 #[tokio::test]
 async fn one_content_under_another_revision_is_no_news() {
     let fake = Fake::start(content("r1", ONE)).await;
-    let mut following = follow_http(quick(&[&fake]), &["cart"]);
+    let mut following = follow_polaris(quick(&[&fake]), &["cart"]);
     following.hosts("cart", &["10.0.0.1"]).await;
     fake.rule(content("r2", ONE));
     fake.wait_for("the other revision", |asked| asked.iter().any(|asked| asked.revision() == "r2").then_some(())).await;
@@ -148,7 +148,7 @@ async fn another_order_is_no_news() {
         Reply::polaris(listed(asked.name(), "r1", &instances))
     })
     .await;
-    let mut following = follow_http(quick(&[&fake]), &["cart"]);
+    let mut following = follow_polaris(quick(&[&fake]), &["cart"]);
     following.hosts("cart", &["10.0.0.1", "10.0.0.2"]).await;
     fake.wait_for_more(6).await;
     following.quiet();
@@ -157,7 +157,7 @@ async fn another_order_is_no_news() {
 #[tokio::test]
 async fn new_content_under_the_old_revision_is_news() {
     let fake = Fake::start(|asked| Reply::polaris(listed(asked.name(), "r1", ONE))).await;
-    let mut following = follow_http(quick(&[&fake]), &["cart"]);
+    let mut following = follow_polaris(quick(&[&fake]), &["cart"]);
     following.hosts("cart", &["10.0.0.1"]).await;
     fake.rule(|asked| Reply::polaris(listed(asked.name(), "r1", TWO)));
     following.hosts("cart", &["10.0.0.1", "10.0.0.2"]).await;
@@ -167,8 +167,8 @@ async fn new_content_under_the_old_revision_is_news() {
 async fn after_a_change_it_reads_in_full_once_more() {
     // The new revision comes with the old instances: only the second reading can show that.
     let fake = Fake::start(content("r1", ONE)).await;
-    let config = HttpConfig { recheck_after: Duration::from_millis(60), ..quick(&[&fake]) };
-    let mut following = follow_http(config, &["cart"]);
+    let config = PolarisConfig { recheck_after: Duration::from_millis(60), ..quick(&[&fake]) };
+    let mut following = follow_polaris(config, &["cart"]);
     following.hosts("cart", &["10.0.0.1"]).await;
     let fulls = |asked: &[Asked]| asked.iter().filter(|asked| asked.revision().is_empty()).count();
     fake.wait_for("a second full reading", |asked| (fulls(asked) == 2).then_some(())).await;
@@ -184,8 +184,8 @@ async fn after_a_change_it_reads_in_full_once_more() {
 #[tokio::test]
 async fn every_so_often_it_reads_in_full() {
     let fake = Fake::start(content("r1", ONE)).await;
-    let config = HttpConfig { full_every: Duration::from_millis(100), ..quick(&[&fake]) };
-    let mut following = follow_http(config, &["cart"]);
+    let config = PolarisConfig { full_every: Duration::from_millis(100), ..quick(&[&fake]) };
+    let mut following = follow_polaris(config, &["cart"]);
     following.hosts("cart", &["10.0.0.1"]).await;
     fake.wait_for("four full readings", |asked| {
         (asked.iter().filter(|asked| asked.revision().is_empty()).count() >= 4).then_some(())
@@ -198,7 +198,7 @@ async fn every_so_often_it_reads_in_full() {
 #[tokio::test]
 async fn a_service_that_does_not_exist_is_news_once() {
     let fake = Fake::start(|_| Reply::polaris(recorded("not-found-400202"))).await;
-    let mut following = follow_http(quick(&[&fake]), &["cart"]);
+    let mut following = follow_polaris(quick(&[&fake]), &["cart"]);
     following.missing("cart").await;
     fake.wait_for_more(3).await;
     following.quiet();
@@ -217,7 +217,7 @@ async fn an_empty_namespace_is_the_default_one() {
 async fn each_service_is_asked_for_once_an_interval() {
     let fake = Fake::start(content("r1", ONE)).await;
     let interval = Duration::from_millis(100);
-    let mut following = follow_http(HttpConfig { interval, ..quick(&[&fake]) }, &["a", "b", "c", "d"]);
+    let mut following = follow_polaris(PolarisConfig { interval, ..quick(&[&fake]) }, &["a", "b", "c", "d"]);
     for name in ["a", "b", "c", "d"] {
         // Each is wanted again, which changes nothing.
         following.want(&["a", "b", "c", "d"]);
@@ -236,8 +236,8 @@ async fn each_service_is_asked_for_once_an_interval() {
 #[tokio::test]
 async fn what_is_wanted_anew_is_asked_for_at_once_and_what_is_not_is_forgotten() {
     let fake = Fake::start(content("r1", ONE)).await;
-    let config = HttpConfig { interval: Duration::from_secs(3_600), ..quick(&[&fake]) };
-    let mut following = follow_http(config, &["a"]);
+    let config = PolarisConfig { interval: Duration::from_secs(3_600), ..quick(&[&fake]) };
+    let mut following = follow_polaris(config, &["a"]);
     following.hosts("a", &["10.0.0.1"]).await;
     following.want(&["b"]);
     following.hosts("b", &["10.0.0.1"]).await;
@@ -254,7 +254,7 @@ async fn a_slow_receiver_gets_the_latest() {
         Reply::polaris(listed(asked.name(), "r1", &[("a", &format!("10.0.0.{turn}"))]))
     })
     .await;
-    let mut following = follow_http(quick(&[&fake]), &["cart"]);
+    let mut following = follow_polaris(quick(&[&fake]), &["cart"]);
     fake.wait_for("twenty requests", |asked| (asked.len() >= 20).then_some(())).await;
     let host = following.listed("cart").await.instances[0].host.clone();
     let number: usize = host.rsplit('.').next().unwrap().parse().unwrap();
@@ -264,7 +264,7 @@ async fn a_slow_receiver_gets_the_latest() {
 #[tokio::test]
 async fn it_ends_when_nobody_wants_or_hears_anything() {
     let fake = Fake::start(content("r1", ONE)).await;
-    let registry = HttpRegistry::new(quick(&[&fake])).unwrap();
+    let registry = PolarisRegistry::new(quick(&[&fake])).unwrap();
     let (cache, queue) = ServiceCache::new();
     let task = tokio::spawn(registry.follow(queue));
     let subscription = cache.subscribe(&key("cart"));
@@ -276,8 +276,8 @@ async fn it_ends_when_nobody_wants_or_hears_anything() {
 #[tokio::test]
 async fn whoever_subscribes_anew_is_told_anew_even_if_it_is_not_seen_in_between() {
     let fake = Fake::start(content("r1", ONE)).await;
-    let config = HttpConfig { interval: Duration::from_secs(3_600), ..quick(&[&fake]) };
-    let mut following = follow_http(config, &["a", "b"]);
+    let config = PolarisConfig { interval: Duration::from_secs(3_600), ..quick(&[&fake]) };
+    let mut following = follow_polaris(config, &["a", "b"]);
     following.hosts("a", &["10.0.0.1"]).await;
     following.hosts("b", &["10.0.0.1"]).await;
     // Nothing runs between the two.
@@ -305,9 +305,9 @@ async fn a_token_is_read_again_when_it_is_denied_and_never_shown() {
         }
     })
     .await;
-    let config = HttpConfig { token: TokenSource::File(path.clone()), ..quick(&[&fake]) };
-    assert!(!format!("{config:?} {:?}", HttpRegistry::new(config.clone()).unwrap()).contains("s3cret"));
-    let mut following = follow_http(config, &["cart"]);
+    let config = PolarisConfig { token: TokenSource::File(path.clone()), ..quick(&[&fake]) };
+    assert!(!format!("{config:?} {:?}", PolarisRegistry::new(config.clone()).unwrap()).contains("s3cret"));
+    let mut following = follow_polaris(config, &["cart"]);
     let error = following.failed("cart", "denied").await;
     assert!(!format!("{error} {error:?}").contains("s3cret"), "{error:?}");
     assert!(fake.asked()[0].headers.contains(&"x-polaris-token: 0ld-s3cret".to_owned()));
@@ -328,7 +328,7 @@ async fn a_token_that_cannot_be_used_is_refused_at_the_start() {
         (TokenSource::File(empty), ["empty", "it is empty"]),
         (TokenSource::Value("s3cret\nline".to_owned()), ["the given value", "characters"]),
     ] {
-        let error = HttpRegistry::new(HttpConfig { token, ..quick(&[&fake]) }).unwrap_err().to_string();
+        let error = PolarisRegistry::new(PolarisConfig { token, ..quick(&[&fake]) }).unwrap_err().to_string();
         words.iter().for_each(|word| assert!(error.contains(word), "no `{word}` in: {error}"));
         assert!(!error.contains("s3cret"));
     }

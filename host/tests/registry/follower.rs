@@ -1,12 +1,13 @@
 //! A follower under test: what it wants, and what it reports.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt;
 use polaris2istio::registry::{
-    Content, HttpConfig, HttpRegistry, Registry, RegistryError, Report, ServiceCache, ServiceKey, Subscription,
+    Content, PolarisConfig, PolarisRegistry, Registry, RegistryError, Report, ServiceCache, ServiceKey, Subscription,
 };
 use polaris2istio_core::model::Service;
 use tokio::task::JoinHandle;
@@ -16,17 +17,23 @@ use super::fake::{DEADLINE, Fake};
 use super::key;
 
 /// Times short enough for a test.
-pub(crate) fn quick(fakes: &[&Fake]) -> HttpConfig {
-    let addresses: Vec<String> = fakes.iter().map(|fake| fake.address.to_string()).collect();
-    HttpConfig {
+pub(crate) fn quick(fakes: &[&Fake]) -> PolarisConfig {
+    let addresses: Vec<String> = fakes.iter().map(|fake| format!("http://{}", fake.address)).collect();
+    quick_at(&addresses.join(","))
+}
+
+/// The same for servers at these addresses.
+pub(crate) fn quick_at(addresses: &str) -> PolarisConfig {
+    PolarisConfig {
         interval: Duration::from_millis(20),
+        rate: Some(NonZeroU32::MAX),
         full_every: Duration::from_secs(3_600),
         recheck_after: Duration::from_secs(3_600),
         connect_timeout: Duration::from_secs(2),
         total_timeout: Duration::from_secs(5),
         backoff: (Duration::from_millis(10), Duration::from_millis(40)),
         limited_backoff: (Duration::from_millis(10), Duration::from_millis(40)),
-        ..HttpConfig::new(addresses.join(",").parse().unwrap())
+        ..PolarisConfig::new(addresses.parse().unwrap())
     }
 }
 
@@ -59,8 +66,8 @@ pub(crate) fn follow(registry: impl Registry, names: &[&str]) -> Following {
     following
 }
 
-pub(crate) fn follow_http(config: HttpConfig, names: &[&str]) -> Following {
-    follow(HttpRegistry::new(config).unwrap(), names)
+pub(crate) fn follow_polaris(config: PolarisConfig, names: &[&str]) -> Following {
+    follow(PolarisRegistry::new(config).unwrap(), names)
 }
 
 /// The matter of a report.

@@ -5,10 +5,12 @@
 mod address;
 mod decode;
 mod directory;
+mod doorbell;
 mod failures;
 mod fake;
 mod follow;
 mod follower;
+mod grpc;
 mod wild;
 
 use polaris2istio::registry::ServiceKey;
@@ -20,8 +22,12 @@ fn recorded(name: &str) -> String {
 
 /// A file of the recorded answers.
 fn fixture(name: &str) -> String {
+    String::from_utf8(fixture_bytes(name)).unwrap()
+}
+
+fn fixture_bytes(name: &str) -> Vec<u8> {
     let path = format!("{}/tests/fixtures/polaris/{name}", env!("CARGO_MANIFEST_DIR"));
-    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"))
+    std::fs::read(&path).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
 /// An answer that lists instances of `shop/<name>`, given as (id, host).

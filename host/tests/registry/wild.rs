@@ -70,7 +70,7 @@ impl Controller {
             std::fs::write(path("entries").join(format!("{name}.yaml")), entry(&name)).unwrap();
         }
         let process = Command::new(env!("CARGO_BIN_EXE_polaris2istio"))
-            .args(["--polaris-address", &registry.address.to_string(), "--poll-interval", "200ms"])
+            .args(["--polaris-address", &format!("http://{}", registry.address), "--poll-interval", "200ms"])
             // Beyond some services that fail in the same way, more are named only here.
             .args(["--log", "info,polaris2istio::registry=debug"])
             .args(["--http-address", "none", "--polaris-timeout", "60s", "--empty-hold", "0s"])

@@ -3,10 +3,15 @@
 //! `cargo build --release && cargo bench -p polaris2istio-tests --bench propagation` (about a quarter of an hour). It prints
 //! figures and judges nothing: machines differ. `-- fill 1000 10000` runs the part with many services alone, with as many.
 //!
+//! `-- table 1 100 1000` prints one table of all ways of following, `ways=gRPC,doorbell` of some; with `other=PATH` another
+//! controller that takes the original's flags stands in it too, in the same run on the same servers.
+//!
 //! With many services the registry is one in this process (`crowd`); the API server is a real one always.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a benchmark may fail loudly")]
 
 mod crowd;
+mod table;
+mod view;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -32,6 +37,12 @@ const IDLE: Duration = Duration::from_secs(60);
 async fn main() {
     let binaries = servers::binaries().expect("the servers are built: tests/servers/build");
     println!("{}", machine());
+    let arguments: Vec<String> = std::env::args().collect();
+    if arguments.iter().any(|argument| argument == "table") {
+        let sizes: Vec<usize> = arguments.iter().filter_map(|argument| argument.parse().ok()).collect();
+        let sizes = if sizes.is_empty() { vec![1, 100, 1_000] } else { sizes };
+        return table::print(binaries, &sizes, &table::ways(&arguments)).await;
+    }
     let services: &[usize] = if std::env::args().any(|argument| argument == "fill") { &[] } else { &[1, 200] };
     for &services in services {
         let (api, polaris) = start(binaries).await;
@@ -115,11 +126,14 @@ impl<'a> Bench<'a> {
     }
 
     fn controller(&self) -> Process {
+        self.program().args(["--polaris-address", &self.registry]).start()
+    }
+
+    /// This controller, without a registry.
+    fn program(&self) -> Program {
         Program::new(&binary(), self.directory.path())
-            .args(["--polaris-address", &self.registry, "--namespace", &self.namespace])
-            .args(["--http-address", &self.http])
+            .args(["--namespace", &self.namespace, "--http-address", &self.http])
             .env("KUBECONFIG", self.api.kubeconfig(User::Admin))
-            .start()
     }
 
     async fn filled(&self) {
@@ -222,21 +236,29 @@ fn binary() -> PathBuf {
 struct Cost {
     /// Seconds of CPU.
     cpu: f64,
-    /// Its largest resident size, in MiB.
+    /// Its resident size, in MiB.
+    now: f64,
+    /// The largest that it ever was.
     peak: f64,
 }
 
 impl Cost {
     fn of(process: &Process) -> Self {
-        let directory = PathBuf::from(format!("/proc/{}", process.id()));
+        Self::of_id(process.id())
+    }
+
+    fn of_id(process: u32) -> Self {
+        let directory = PathBuf::from(format!("/proc/{process}"));
         let read = |name: &str| std::fs::read_to_string(directory.join(Path::new(name))).unwrap();
         let (stat, status) = (read("stat"), read("status"));
         // Fields 14 and 15 of proc(5), counted after the name, which may hold spaces; in ticks of 10 ms.
         let fields: Vec<&str> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
         let ticks: f64 = fields[11].parse::<f64>().unwrap() + fields[12].parse::<f64>().unwrap();
-        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
-        let peak: f64 = peak.trim().trim_end_matches(" kB").parse().unwrap();
-        Self { cpu: ticks / 100.0, peak: peak / 1024.0 }
+        let size = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+            line.trim().trim_end_matches(" kB").parse::<f64>().unwrap() / 1024.0
+        };
+        Self { cpu: ticks / 100.0, now: size("VmRSS:"), peak: size("VmHWM:") }
     }
 }
 

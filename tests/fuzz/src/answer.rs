@@ -1,11 +1,16 @@
 //! The registry's JSON: over HTTP, and in recorded files.
 
-use polaris2istio::registry::{Content, decode_answer};
+use polaris2istio::registry::{Answer, Content, RegistryError, decode_answer};
 
 use crate::chain;
 
 pub(crate) fn run(data: &[u8]) {
-    let answer = match decode_answer(data, "fuzz") {
+    check(decode_answer(data, "fuzz"));
+}
+
+/// Checks what a decoder made of some bytes.
+pub(crate) fn check(decoded: Result<Answer, RegistryError>) {
+    let answer = match decoded {
         Ok(answer) => answer,
         // A message is for a log line: it must not hold the answer.
         Err(error) => return assert!(error.to_string().len() < 4_096, "{error}"),

@@ -11,14 +11,20 @@ mod answer;
 mod chain;
 mod entry;
 mod memory;
+mod message;
 mod outcome;
 
 /// Takes some bytes, and panics where something is wrong.
 pub type Target = fn(&[u8]);
 
 /// All targets, by name.
-pub const TARGETS: [(&str, Target); 4] =
-    [("answer", answer::run), ("entry", entry::run), ("outcome", outcome::run), ("memory", memory::run)];
+pub const TARGETS: [(&str, Target); 5] = [
+    ("answer", answer::run),
+    ("message", message::run),
+    ("entry", entry::run),
+    ("outcome", outcome::run),
+    ("memory", memory::run),
+];
 
 /// The target of a name.
 pub fn target(name: &str) -> Option<Target> {

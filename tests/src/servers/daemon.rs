@@ -46,6 +46,18 @@ impl Daemon {
         self.process = None;
     }
 
+    /// Its process id, while it runs.
+    pub(super) fn id(&self) -> Option<u32> {
+        self.process.as_ref().map(Process::id)
+    }
+
+    /// Sends it a signal, while it runs.
+    pub(super) fn signal(&self, name: &str) {
+        if let Some(process) = &self.process {
+            process.signal(name);
+        }
+    }
+
     /// All that it has logged so far; nothing while it does not run.
     pub(super) fn log(&self) -> String {
         self.process.as_ref().map(Process::log).unwrap_or_default()

@@ -42,7 +42,7 @@ async fn check_deployed(api: &ApiServer) {
     let image = concat!("registry.example.com/polaris2istio:", env!("CARGO_PKG_VERSION"));
     assert_eq!(container["image"], image);
     let variables = container["env"].as_array().unwrap();
-    let address = json!({"name": "POLARIS2ISTIO_POLARIS_ADDRESS", "value": "polaris.example.com:8090"});
+    let address = json!({"name": "POLARIS2ISTIO_POLARIS_ADDRESS", "value": "polaris.example.com:8091"});
     assert!(variables.contains(&address), "{variables:?}");
     let roles: Api<Role> = Api::namespaced(api.client().await, ENTRIES);
     let roles = roles.list(&ListParams::default()).await.unwrap();

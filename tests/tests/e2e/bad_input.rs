@@ -170,6 +170,6 @@ async fn what_it_cannot_start_with_is_refused() {
     let Some((world, _)) = World::shared("refused").await else { return };
     let missing = world.controller().kubeconfig(Path::new("/nonexistent/kubeconfig"));
     check_refused(missing, &["/nonexistent/kubeconfig", "set KUBECONFIG"]).await;
-    let grpc = world.controller().flag("polaris-address", "127.0.0.1:8091");
-    check_refused(grpc, &["127.0.0.1:8091", "gRPC port", "127.0.0.1:8090"]).await;
+    let scheme = world.controller().flag("polaris-address", "ftp://127.0.0.1:8091");
+    check_refused(scheme, &["ftp://127.0.0.1:8091", "grpc://"]).await;
 }

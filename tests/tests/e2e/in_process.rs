@@ -8,7 +8,7 @@ use polaris2istio::controller::{Controller, Parts};
 use polaris2istio::converter::{Limits, LoadedModule};
 use polaris2istio::entries::{KubernetesEntries, served_version};
 use polaris2istio::guard::{Holds, Settings};
-use polaris2istio::registry::{HttpConfig, HttpRegistry};
+use polaris2istio::registry::{PolarisConfig, PolarisRegistry};
 use polaris2istio::rollout::ActiveModules;
 use polaris2istio::sink::{KubernetesSink, Sink};
 use polaris2istio::source::ModuleBytes;
@@ -36,10 +36,10 @@ impl InProcess {
         let resource = served_version(&client).await;
         let (gate, holds) = (Arc::new(Gate::default()), Arc::new(Holds::new("20%".parse().unwrap())));
         let interval = Duration::from_millis(100);
-        let config = HttpConfig { interval, ..HttpConfig::new(world.polaris.parse().unwrap()) };
+        let config = PolarisConfig { interval, ..PolarisConfig::new(world.polaris.parse().unwrap()) };
         let module = LoadedModule::new(module, Limits::default(), parameters).unwrap();
         let parts = Parts {
-            registry: HttpRegistry::new(config).unwrap(),
+            registry: PolarisRegistry::new(config).unwrap(),
             events: KubernetesEntries::new(client.clone(), resource.clone(), world.namespace.clone()).events(),
             resource: resource.clone(),
             converter: Arc::new(ActiveModules::new(Arc::new(module), 3)),

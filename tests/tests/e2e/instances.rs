@@ -44,9 +44,18 @@ async fn every_change_of_an_instance_shows() {
     world.register("cart", &["10.0.0.1", "10.0.0.2"]).await;
     world.endpoints("cart", &["10.0.0.1", "10.0.0.2"]).await;
     let before = writes(api, &world.namespace).await.len();
-    let instance = || world.instance("cart", "10.0.0.2");
-    type Change = fn(Instance) -> Instance;
-    let steps: [(&str, Change, Option<Value>); 10] = [
+    let count = step_by_step(&world, "cart").await;
+    let writes = writes(api, &world.namespace).await;
+    assert_eq!(writes.len() - before, count, "{writes:#?}");
+    assert_eq!(controller.writes().len(), writes.len());
+}
+
+/// A change of an instance.
+type Change = fn(Instance) -> Instance;
+
+/// Changes of the second of two instances, each with what of its endpoint must be so then, if it has one.
+fn changes() -> [(&'static str, Change, Option<Value>); 10] {
+    [
         ("another weight", |it| it.weight(50), Some(json!({"weight": 50}))),
         ("weight 0", |it| it.weight(0), None),
         ("weight 7", |it| it.weight(7), Some(json!({"weight": 7}))),
@@ -57,10 +66,13 @@ async fn every_change_of_an_instance_shows() {
         ("metadata", |it| it.metadata("lane", "blue"), Some(json!({"labels": {"lane": "blue"}}))),
         ("a version", |it| it.version("v2"), Some(json!({"labels": {"version": "v2"}}))),
         ("a location", |it| it.location("r1", "z1", "c1"), Some(json!({"locality": "r1/z1/c1"}))),
-    ];
-    let count = steps.len();
-    for (step, change, expected) in steps {
-        world.admin.update(&change(instance())).await;
+    ]
+}
+
+/// Makes these changes of a service with instances at 10.0.0.1 and 10.0.0.2, and waits for each. Returns how many there were.
+pub(crate) async fn step_by_step(world: &World, service: &str) -> usize {
+    for (step, change, expected) in changes() {
+        world.admin.update(&change(world.instance(service, "10.0.0.2"))).await;
         world.admin.pull(&world.namespace).await;
         let fits = |entry: &Value| match &expected {
             None => addresses(entry) == ["10.0.0.1"],
@@ -68,11 +80,9 @@ async fn every_change_of_an_instance_shows() {
                 addresses(entry) == ["10.0.0.1", "10.0.0.2"] && contains(&entry["spec"]["endpoints"][1], part)
             }
         };
-        world.until(step, "cart", fits).await;
+        world.until(step, service, fits).await;
     }
-    let writes = writes(api, &world.namespace).await;
-    assert_eq!(writes.len() - before, count, "{writes:#?}");
-    assert_eq!(controller.writes().len(), writes.len());
+    changes().len()
 }
 
 /// Whether all of `part` is in a value.

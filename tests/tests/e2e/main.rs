@@ -12,6 +12,7 @@ mod dashboard;
 mod entry;
 mod events;
 mod faults;
+mod following;
 mod guard;
 #[allow(dead_code, reason = "other tests need the rest of it")]
 mod in_process;

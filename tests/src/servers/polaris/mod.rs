@@ -84,6 +84,21 @@ impl Polaris {
         self.daemon.kill();
     }
 
+    /// Freezes it: connections stay, and nothing is answered.
+    pub fn freeze(&self) {
+        self.daemon.signal("STOP");
+    }
+
+    /// Lets it go on after [`Self::freeze`].
+    pub fn thaw(&self) {
+        self.daemon.signal("CONT");
+    }
+
+    /// Its process id, while it runs.
+    pub fn id(&self) -> Option<u32> {
+        self.daemon.id()
+    }
+
     /// Starts it again on the same ports and with the same data, after
     /// [`Self::stop`] or [`Self::kill`], and returns when it answers.
     pub async fn start_again(&mut self) {

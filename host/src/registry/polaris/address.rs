@@ -1,4 +1,4 @@
-//! Addresses of registry servers, as people write them: `polaris:8090`, `10.0.0.1:8090,10.0.0.2:8090`, `[2001:db8::1]`.
+//! Addresses of registry servers, as people write them: `polaris:8091`, `grpcs://10.0.0.1,grpcs://10.0.0.2`, `[2001:db8::1]`.
 
 use std::fmt;
 use std::net::Ipv6Addr;
@@ -15,25 +15,79 @@ const HTTP_PORT: u16 = 8090;
 /// Where a web server serves TLS unless told otherwise: Polaris has no port of its own for it, a proxy before it has this.
 const HTTPS_PORT: u16 = 443;
 
-/// Where Polaris serves gRPC unless told otherwise; users of the original pass it.
+/// Where Polaris serves gRPC unless told otherwise.
 const GRPC_PORT: u16 = 8091;
 
-/// One server: a host and the port of its HTTP client API. Shown as `host:port`, or `https://host:port`.
+/// The ways to speak to a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Protocol {
+    Http,
+    Grpc,
+}
+
+/// What stands before the `://` of an address, with what it means.
+struct Scheme {
+    name: &'static str,
+    protocol: Protocol,
+    tls: bool,
+    port: u16,
+}
+
+const SCHEMES: [Scheme; 4] = [
+    Scheme { name: "http", protocol: Protocol::Http, tls: false, port: HTTP_PORT },
+    Scheme { name: "https", protocol: Protocol::Http, tls: true, port: HTTPS_PORT },
+    Scheme { name: "grpc", protocol: Protocol::Grpc, tls: false, port: GRPC_PORT },
+    Scheme { name: "grpcs", protocol: Protocol::Grpc, tls: true, port: GRPC_PORT },
+];
+
+/// One server: a host and the port of its client API. Shown as it was given, with its port.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Address {
     shown: String,
+    /// `None` if what speaks there is to be found out.
+    protocol: Option<Protocol>,
+    tls: bool,
+    /// By name, or an IP address; one of version 6 without brackets.
+    host: String,
+    port: u16,
     discover: Url,
 }
 
 impl Address {
-    /// Where requests for services go.
+    /// Where requests for services go by HTTP.
     pub(super) fn discover_url(&self) -> &Url {
         &self.discover
     }
 
+    /// What speaks there; `None` if it does not say so.
+    pub(super) fn protocol(&self) -> Option<Protocol> {
+        self.protocol
+    }
+
     /// Whether it is spoken to over TLS.
     pub(super) fn is_tls(&self) -> bool {
-        self.discover.scheme() == "https"
+        self.tls
+    }
+
+    /// Where the console of this server is, unless told otherwise.
+    pub fn console(&self) -> Self {
+        match self.protocol {
+            Some(Protocol::Http) => self.clone(),
+            _ => {
+                let host = self.discover.host_str().unwrap_or_default();
+                let text = format!("http://{host}:{HTTP_PORT}");
+                // It was an address before, so it is one with another port.
+                text.parse().unwrap_or_else(|_| self.clone())
+            }
+        }
+    }
+
+    pub(super) fn host(&self) -> &str {
+        &self.host
+    }
+
+    pub(super) fn port(&self) -> u16 {
+        self.port
     }
 
     pub(super) fn shown(&self) -> &str {
@@ -60,36 +114,31 @@ impl FromStr for Address {
                 "give the host and port alone, and a token apart",
             ));
         }
-        let (tls, rest) = match scheme(text) {
-            Some(("https", rest)) => (true, rest),
-            Some(("http", rest)) => (false, rest),
-            _ => (false, text),
-        };
+        let (scheme, rest) = scheme(text).map_or((None, text), |(scheme, rest)| (Some(scheme), rest));
         let rest = rest.strip_suffix('/').unwrap_or(rest);
         if rest.contains('/') {
             return Err(bad(
                 text,
                 "it holds a path or another scheme",
-                "give the host and port alone, such as polaris:8090",
+                "give the host and port, such as polaris:8091, or one of grpc://, grpcs://, http:// and https:// with them",
             ));
         }
-        let (host, port) = split(text, rest, if tls { HTTPS_PORT } else { HTTP_PORT })?;
-        if port == GRPC_PORT {
-            return Err(RegistryError::GrpcPort { address: text.to_owned(), host: host.to_owned() });
-        }
-        let shown = format!("{}{host}:{port}", if tls { "https://" } else { "" });
-        let scheme = if tls { "" } else { "http://" };
-        let discover = Url::parse(&format!("{scheme}{shown}/v1/Discover")).map_err(|error| {
+        let (host, port) = split(text, rest, scheme.map_or(GRPC_PORT, |scheme| scheme.port))?;
+        let shown = format!("{}{host}:{port}", scheme.map(|scheme| format!("{}://", scheme.name)).unwrap_or_default());
+        let tls = scheme.is_some_and(|scheme| scheme.tls);
+        let web = if tls { "https" } else { "http" };
+        let discover = Url::parse(&format!("{web}://{host}:{port}/v1/Discover")).map_err(|error| {
             bad(text, &format!("`{host}` is no host: {error}"), "give a host name or an IP address")
         })?;
-        Ok(Self { shown, discover })
+        let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+        Ok(Self { shown, protocol: scheme.map(|scheme| scheme.protocol), tls, host, port, discover })
     }
 }
 
-/// A scheme in lower case, if it is one that is spoken here, and what follows it.
-fn scheme(text: &str) -> Option<(&'static str, &str)> {
-    let (scheme, rest) = text.split_once("://")?;
-    ["http", "https"].into_iter().find(|known| scheme.eq_ignore_ascii_case(known)).map(|known| (known, rest))
+/// A scheme, if it is one that is spoken here, and what follows it.
+fn scheme(text: &str) -> Option<(&'static Scheme, &str)> {
+    let (name, rest) = text.split_once("://")?;
+    SCHEMES.iter().find(|known| name.eq_ignore_ascii_case(known.name)).map(|known| (known, rest))
 }
 
 /// Splits host and port; `rest` is `text` without a scheme.
@@ -97,23 +146,23 @@ fn split<'a>(text: &str, rest: &'a str, default_port: u16) -> Result<(&'a str, u
     let (host, port) = if rest.starts_with('[') {
         let end = rest
             .find(']')
-            .ok_or_else(|| bad(text, "the `[` has no `]`", "write IPv6 addresses as [2001:db8::1]:8090"))?;
+            .ok_or_else(|| bad(text, "the `[` has no `]`", "write IPv6 addresses as [2001:db8::1]:8091"))?;
         let (host, after) = rest.split_at(end + 1);
         if host[1..end].parse::<Ipv6Addr>().is_err() {
-            return Err(bad(text, "what stands in brackets is no IPv6 address", "write it as [2001:db8::1]:8090"));
+            return Err(bad(text, "what stands in brackets is no IPv6 address", "write it as [2001:db8::1]:8091"));
         }
         match after.strip_prefix(':') {
             Some(port) => (host, Some(port)),
             None if after.is_empty() => (host, None),
             None => {
-                return Err(bad(text, "something other than a port follows the `]`", "write [2001:db8::1]:8090"));
+                return Err(bad(text, "something other than a port follows the `]`", "write [2001:db8::1]:8091"));
             }
         }
     } else if rest.matches(':').count() > 1 {
         return Err(bad(
             text,
             "it holds more than one `:`",
-            "write IPv6 addresses in brackets, such as [2001:db8::1]:8090",
+            "write IPv6 addresses in brackets, such as [2001:db8::1]:8091",
         ));
     } else {
         match rest.split_once(':') {
@@ -122,7 +171,7 @@ fn split<'a>(text: &str, rest: &'a str, default_port: u16) -> Result<(&'a str, u
         }
     };
     if host.is_empty() {
-        return Err(bad(text, "it has no host", "give host:port, such as polaris:8090"));
+        return Err(bad(text, "it has no host", "give host:port, such as polaris:8091"));
     }
     let Some(port) = port else {
         return Ok((host, default_port));
@@ -132,7 +181,7 @@ fn split<'a>(text: &str, rest: &'a str, default_port: u16) -> Result<(&'a str, u
         _ => Err(bad(
             text,
             &format!("the port `{port}` is no number from 1 to 65535"),
-            "give host:port, such as polaris:8090",
+            "give host:port, such as polaris:8091",
         )),
     }
 }
@@ -141,7 +190,7 @@ fn bad(address: &str, problem: &str, remedy: &str) -> RegistryError {
     RegistryError::Address { address: address.to_owned(), problem: problem.to_owned(), remedy: remedy.to_owned() }
 }
 
-/// One or several servers that share a store, in order of preference: `a:8090,b:8090`.
+/// One or several servers that share a store, in order of preference: `a:8091,b:8091`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Addresses(Vec<Address>);
 
@@ -168,7 +217,7 @@ impl FromStr for Addresses {
             return Err(bad(
                 text,
                 "it names no server",
-                "give host:port, such as polaris:8090, or several separated by commas",
+                "give host:port, such as polaris:8091, or several separated by commas",
             ));
         }
         Ok(Self(addresses))

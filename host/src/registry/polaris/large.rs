@@ -10,6 +10,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 /// The length from which on an answer counts as large: some thousand instances.
 pub(super) const LARGE: usize = 1 << 20;
 
+/// An answer larger than this is decoded off the async threads: some 200 instances.
+pub(super) const DECODE_APART: usize = 128 << 10;
+
 /// Large answers at once.
 const AT_ONCE: usize = 2;
 

@@ -14,7 +14,7 @@ use crate::registry::RegistryError;
 use crate::text;
 
 /// The header that carries the token.
-const TOKEN_HEADER: &str = "x-polaris-token";
+pub(super) const TOKEN_HEADER: &str = "x-polaris-token";
 
 /// No token is longer than this; a larger file is a mistake.
 const TOKEN_LIMIT: u64 = 16 << 10;
@@ -67,9 +67,14 @@ impl Headers {
         self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Access was denied with the headers `used`: reads the file again. Returns whether another try makes sense, which is
-    /// when the token is another one by now.
-    pub(super) async fn renew(&self, used: &HeaderMap) -> Result<bool, RegistryError> {
+    /// The token alone.
+    pub(super) fn token(&self) -> Option<HeaderValue> {
+        self.current.read().unwrap_or_else(PoisonError::into_inner).get(TOKEN_HEADER).cloned()
+    }
+
+    /// Access was denied with the token `used`: reads the file again. Returns whether another try makes sense, which is when
+    /// the token is another one by now.
+    pub(super) async fn renew(&self, used: Option<&HeaderValue>) -> Result<bool, RegistryError> {
         let Some(path) = self.file.clone() else {
             return Ok(false);
         };
@@ -77,7 +82,7 @@ impl Headers {
         // The task can only be gone when the whole program is going.
         let Ok(token) = read else { return Ok(false) };
         let token = token?;
-        if used.get(TOKEN_HEADER) == Some(&token) {
+        if used == Some(&token) {
             return Ok(false);
         }
         self.current.write().unwrap_or_else(PoisonError::into_inner).insert(TOKEN_HEADER, token);

@@ -3,14 +3,14 @@
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use super::HttpConfig;
-use super::tls::Material;
 use crate::registry::RegistryError;
+use crate::registry::polaris::tls::Material;
+use crate::registry::polaris::{Address, PolarisConfig};
 use crate::{http, tls};
 
 /// The client of today.
 pub(super) struct Client {
-    config: HttpConfig,
+    config: PolarisConfig,
     current: RwLock<Current>,
 }
 
@@ -29,8 +29,8 @@ impl fmt::Debug for Client {
 }
 
 impl Client {
-    pub(super) fn new(config: &HttpConfig) -> Result<Self, RegistryError> {
-        let needed = config.addresses.as_slice().iter().any(super::Address::is_tls);
+    pub(super) fn new(config: &PolarisConfig) -> Result<Self, RegistryError> {
+        let needed = config.addresses.as_slice().iter().any(Address::is_tls);
         let material = if needed { Some(config.tls.read()?) } else { None };
         let client = build(config, material.as_ref())?;
         Ok(Self { config: config.clone(), current: RwLock::new(Current { client, material, built: 0 }) })
@@ -65,7 +65,7 @@ impl Client {
     }
 }
 
-fn build(config: &HttpConfig, material: Option<&Material>) -> Result<reqwest::Client, RegistryError> {
+fn build(config: &PolarisConfig, material: Option<&Material>) -> Result<reqwest::Client, RegistryError> {
     let tls = match material {
         Some(material) => config.tls.config(material)?,
         // The client wants some even where it is never used; to trust nobody costs nothing.

@@ -11,15 +11,13 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
-use super::{Address, HttpConfig};
+use super::schedule::LAG;
+use super::{Address, PolarisConfig};
 use crate::backoff::Backoff;
 use crate::registry::{RegistryError, ServiceKey};
 
 /// How many services, at most, must fail before failures that one service may cause are held against the server.
 const STRIKES: usize = 5;
-
-/// How far a server may be behind another one: a tick of a second, and some time for a loaded machine.
-const LAG: Duration = Duration::from_secs(2);
 
 /// A server that limits us may ask for a longer wait than ours (`Retry-After`), up to this.
 const LONGEST_ASKED: Duration = Duration::from_secs(60);
@@ -68,7 +66,7 @@ pub(super) enum Consequence {
 }
 
 impl Servers {
-    pub(super) fn new(config: &HttpConfig) -> Self {
+    pub(super) fn new(config: &PolarisConfig) -> Self {
         Self {
             addresses: config.addresses.as_slice().iter().cloned().map(Arc::new).collect(),
             current: 0,

@@ -8,46 +8,24 @@ use reqwest::{Method, Request, Response, StatusCode};
 use tokio::time::{Instant, timeout_at};
 
 use super::client::Client;
-use super::large::{LARGE, Large, Leave};
-use super::token::Headers;
-use super::{Address, HttpConfig};
 use crate::http::{self, Body, BodyError, NameError};
+use crate::registry::RegistryError;
 use crate::registry::decode::{self, Decoded};
-use crate::registry::subscriptions::Ticket;
-use crate::registry::{RegistryError, ServiceKey};
+use crate::registry::polaris::PolarisConfig;
+use crate::registry::polaris::job::{Done, Job};
+use crate::registry::polaris::large::{DECODE_APART, LARGE, Large, Leave};
+use crate::registry::polaris::token::{Headers, TOKEN_HEADER};
+use crate::registry::wire::request_body;
 
 /// The header in which the server repeats every code but 200000.
 const CODE_HEADER: &str = "x-polaris-code";
 
-/// An answer larger than this is decoded off the async threads: some 200 instances.
-const DECODE_APART: usize = 128 << 10;
-
 /// An "unchanged" body is 839 bytes. It is read only so that the connection can be used again, and not for ever.
 const DRAIN_LIMIT: u64 = 64 << 10;
 
-/// A question, with the things that the scheduler wants back beside the answer.
-#[derive(Debug)]
-pub(super) struct Job {
-    pub(super) service: Arc<ServiceKey>,
-    /// Under which subscription and in which term it is asked for, so that an answer that does not count any more is noticed.
-    pub(super) ticket: Ticket,
-    /// Which server, and which period of trusting it.
-    pub(super) address: Arc<Address>,
-    pub(super) generation: u64,
-    pub(super) body: Vec<u8>,
-}
-
-/// A job with its answer.
-#[derive(Debug)]
-pub(super) struct Done {
-    pub(super) job: Job,
-    pub(super) result: Result<Decoded, RegistryError>,
-    pub(super) received: Instant,
-}
-
 /// Makes requests; cheap to clone.
 #[derive(Debug, Clone)]
-pub(super) struct Asker {
+pub(in crate::registry::polaris) struct Asker {
     client: Arc<Client>,
     headers: Arc<Headers>,
     large: Large,
@@ -57,11 +35,15 @@ pub(super) struct Asker {
 }
 
 impl Asker {
-    pub(super) fn new(config: &HttpConfig) -> Result<Self, RegistryError> {
+    pub(in crate::registry::polaris) fn new(
+        config: &PolarisConfig,
+        headers: Arc<Headers>,
+        large: Large,
+    ) -> Result<Self, RegistryError> {
         Ok(Self {
             client: Arc::new(Client::new(config)?),
-            headers: Arc::new(Headers::new(&config.token)?),
-            large: Large::default(),
+            headers,
+            large,
             body_limit: config.body_limit,
             connect_timeout: config.connect_timeout,
             total_timeout: config.total_timeout,
@@ -69,7 +51,7 @@ impl Asker {
     }
 
     /// Asks; once more where the token, or a file for TLS, has changed since.
-    pub(super) async fn ask(self, job: Job) -> Done {
+    pub(in crate::registry::polaris) async fn ask(self, job: Job) -> Done {
         let headers = self.headers.get();
         let (client, built) = self.client.get();
         let mut result = self.exchange(&job, &client, headers.clone()).await;
@@ -81,13 +63,13 @@ impl Asker {
             }
         }
         if matches!(result, Err(RegistryError::Denied { .. })) {
-            match self.headers.renew(&headers).await {
+            match self.headers.renew(headers.get(TOKEN_HEADER)).await {
                 Ok(true) => result = self.exchange(&job, &self.client.get().0, self.headers.get()).await,
                 Ok(false) => {}
                 Err(error) => result = Err(error),
             }
         }
-        Done { job, result, received: Instant::now() }
+        Done::new(job, result)
     }
 
     async fn exchange(
@@ -99,7 +81,7 @@ impl Asker {
         let deadline = Instant::now() + self.total_timeout;
         let mut request = Request::new(Method::POST, job.address.discover_url().clone());
         *request.headers_mut() = headers;
-        *request.body_mut() = Some(job.body.clone().into());
+        *request.body_mut() = Some(request_body(&job.service, &job.revision).into());
         let mut response = client.execute(request).await.map_err(|error| self.trouble(job, error))?;
         let code = code(&response);
         if code == Some(200_001) {
@@ -107,7 +89,7 @@ impl Asker {
             let _ = http::read(&mut response, DRAIN_LIMIT).await;
             return Ok(Decoded::Unchanged);
         }
-        let origin = format!("service {} at {}", job.service, job.address);
+        let origin = job.origin();
         let status = response.status();
         if status.is_redirection() {
             let target = response.headers().get(LOCATION).and_then(|value| value.to_str().ok()).unwrap_or("nowhere");

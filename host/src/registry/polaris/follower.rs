@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::FutureExt;
-use futures::stream::{FuturesUnordered, StreamExt};
 use tokio::time::{Instant, sleep_until};
 
-use super::HttpConfig;
-use super::ask::{Asker, Done, Job};
+use super::PolarisConfig;
+use super::doorbell::{Doorbell, Ring};
+use super::job::{Done, Job};
 use super::schedule::Schedule;
 use super::servers::{Consequence, Servers};
+use super::transport::Transport;
 use crate::registry::decode::Decoded;
 use crate::registry::{Content, PollStats, RegistryError, ReportQueue};
 
@@ -23,27 +23,36 @@ const TICKS_PER_INTERVAL: u32 = 50;
 
 /// The state of following.
 pub(super) struct Follower {
-    asker: Asker,
+    transport: Transport,
+    doorbell: Option<Doorbell>,
     servers: Servers,
     schedule: Schedule,
     queue: ReportQueue,
-    concurrency: usize,
     start: Instant,
     tick: Duration,
+    /// Until when requests are gathered.
+    gathered_until: Instant,
     term: u64,
     stats: Arc<PollStats>,
 }
 
 impl Follower {
-    pub(super) fn new(config: &HttpConfig, asker: Asker, stats: Arc<PollStats>, queue: ReportQueue) -> Self {
+    pub(super) fn new(
+        config: &PolarisConfig,
+        (transport, doorbell): (Transport, Option<Doorbell>),
+        stats: Arc<PollStats>,
+        queue: ReportQueue,
+    ) -> Self {
+        let start = Instant::now();
         Self {
-            asker,
+            transport,
+            doorbell,
             servers: Servers::new(config),
             schedule: Schedule::new(config),
             queue,
-            concurrency: config.concurrency.max(1),
-            start: Instant::now(),
+            start,
             tick: (config.interval / TICKS_PER_INTERVAL).clamp(Duration::from_millis(1), LONGEST_TICK),
+            gathered_until: start,
             term: 0,
             stats,
         }
@@ -51,16 +60,12 @@ impl Follower {
 
     /// Follows until nobody subscribes or reads any more.
     pub(super) async fn run(mut self) {
-        let mut asked = FuturesUnordered::new();
         let timer = sleep_until(self.start);
         tokio::pin!(timer);
         self.heed_changes();
         loop {
-            let now = Instant::now();
-            while let Some(job) = self.next_job(asked.len(), now) {
-                asked.push(self.asker.clone().ask(job));
-            }
-            let wake = self.next_wake(asked.len());
+            self.ask_due(Instant::now());
+            let wake = self.next_wake();
             if let Some(wake) = wake.filter(|wake| *wake != timer.deadline()) {
                 timer.as_mut().reset(wake);
             }
@@ -69,14 +74,57 @@ impl Follower {
                     true => self.heed_changes(),
                     false => return,
                 },
-                Some(done) = asked.next(), if !asked.is_empty() => {
+                done = self.transport.next(), if self.transport.under_way() > 0 => {
                     self.answered(done);
-                    while let Some(Some(done)) = asked.next().now_or_never() {
+                    while let Some(done) = self.transport.next_now() {
                         self.answered(done);
                     }
                 }
+                ring = next_ring(&mut self.doorbell) => self.rung(ring),
                 () = &mut timer, if wake.is_some() => {}
             }
+        }
+    }
+
+    /// The doorbell says something, or has ended.
+    fn rung(&mut self, ring: Option<Ring>) {
+        let now = Instant::now();
+        self.schedule.pace.told(matches!(ring, Some(Ring::News(_))));
+        match ring {
+            Some(Ring::News(news)) => {
+                news.services.iter().for_each(|service| self.schedule.ring(service, now));
+                if news.more {
+                    self.schedule.ring_all(now);
+                }
+                // What rang does not wait to be gathered.
+                self.gathered_until = now;
+            }
+            Some(Ring::Silent) => self.schedule.ring_all(now),
+            None => self.doorbell = None,
+        }
+    }
+
+    /// A change was found that the doorbell may not have told of.
+    fn heed_untold(&mut self, job: &Job, now: Instant) {
+        if let Some(doorbell) = &mut self.doorbell
+            && self.schedule.is_untold(&job.service, job.ticket, now)
+            && doorbell.missed(now)
+        {
+            self.schedule.pace.told(false);
+            self.schedule.ring_all(now);
+        }
+    }
+
+    /// Asks for all that is due, unless requests are being gathered.
+    fn ask_due(&mut self, now: Instant) {
+        let Some((address, _)) = self.servers.current().filter(|_| now >= self.gathered_until) else { return };
+        self.schedule.pace.set_rate(self.transport.rate(&address));
+        let before = self.transport.under_way();
+        while let Some(job) = self.next_job(now) {
+            self.transport.ask(job);
+        }
+        if self.transport.under_way() > before {
+            self.gathered_until = now + self.transport.batch(&address);
         }
     }
 
@@ -84,7 +132,7 @@ impl Follower {
     /// more; under a new subscription, what was asked for under the last one does not, and nothing is known of its revision.
     fn heed_changes(&mut self) {
         let (changes, now) = (self.queue.take_changes(), Instant::now());
-        self.schedule.slow(changes.mode.slow);
+        self.schedule.pace.slow(changes.mode.slow);
         if std::mem::replace(&mut self.term, changes.mode.term) != changes.mode.term {
             self.schedule.all_anew(changes.mode.term, now);
         }
@@ -100,31 +148,33 @@ impl Follower {
         }
     }
 
-    /// The next request to make now, with so many under way.
-    fn next_job(&mut self, under_way: usize, now: Instant) -> Option<Job> {
-        if under_way >= self.limit() || self.servers.halted_until().is_some_and(|until| until > now) {
+    /// The next request to make now.
+    fn next_job(&mut self, now: Instant) -> Option<Job> {
+        let (address, generation) = self.servers.current()?;
+        let halted = self.servers.halted_until().is_some_and(|until| until > now);
+        if halted || self.transport.under_way() >= self.limit() || !self.schedule.pace.allows(now) {
             return None;
         }
-        let (address, generation) = self.servers.current()?;
         let turn = self.schedule.next_turn(now)?;
-        Some(Job { service: turn.service, ticket: turn.ticket, address, generation, body: turn.body })
+        Some(Job { service: turn.service, ticket: turn.ticket, address, generation, revision: turn.revision })
     }
 
-    /// While halted, one probe at a time.
+    /// How many questions may be under way; while halted, one probe at a time.
     fn limit(&self) -> usize {
-        if self.servers.halted_until().is_some() { 1 } else { self.concurrency }
+        match self.servers.current() {
+            Some((address, _)) if self.servers.halted_until().is_none() => self.transport.room(&address),
+            _ => 1,
+        }
     }
 
     /// When to look for due services again; `None` if an answer must come first, or nothing is ever due.
-    fn next_wake(&mut self, under_way: usize) -> Option<Instant> {
-        if under_way >= self.limit() {
+    fn next_wake(&mut self) -> Option<Instant> {
+        if self.transport.under_way() >= self.limit() {
             return None;
         }
-        let mut due = self.schedule.next_due()?;
-        if let Some(until) = self.servers.halted_until() {
-            due = due.max(until);
-        }
-        Some(self.on_grid(due))
+        let due = self.schedule.next_due()?.max(self.gathered_until);
+        let due = due.max(self.schedule.pace.next(Instant::now()));
+        Some(self.on_grid(self.servers.halted_until().map_or(due, |until| due.max(until))))
     }
 
     fn on_grid(&self, moment: Instant) -> Instant {
@@ -136,6 +186,9 @@ impl Follower {
     /// An answer, or a failure, came back.
     fn answered(&mut self, done: Done) {
         let Done { job, result, received } = done;
+        let Some(result) = result else {
+            return self.schedule.lost(&job.service, job.ticket, job.revision.is_empty(), received);
+        };
         if self.schedule.slot(&job.service, job.ticket).is_none() {
             // Dropped meanwhile; that the server answers is worth knowing all the same.
             if result.is_ok() {
@@ -156,14 +209,13 @@ impl Follower {
 
     /// Hands a decoded answer on, unless it cannot be the answer to what was asked. Returns what it was.
     fn understood(&mut self, job: &Job, answer: Decoded, received: Instant) -> Result<&'static str, RegistryError> {
-        let origin = || format!("service {} at {}", job.service, job.address);
         match answer {
             Decoded::Unchanged => {
                 if self.queue.unchanged(&job.service, job.ticket, received) {
                     return Ok("unchanged");
                 }
                 let problem = "it says that nothing changed (200001) since a revision that was not sent".to_owned();
-                Err(RegistryError::NotInstances { origin: origin(), problem })
+                Err(RegistryError::NotInstances { origin: job.origin(), problem })
             }
             Decoded::Answer(Content::Missing, _) => {
                 if self.queue.answered(&job.service, job.ticket, Content::Missing, received).is_some() {
@@ -174,10 +226,13 @@ impl Follower {
             Decoded::Answer(Content::Listed(service), answered) => {
                 if let Some(answered) = answered.filter(|answered| *answered != *job.service) {
                     let asked = (*job.service).clone();
-                    return Err(RegistryError::WrongService { origin: origin(), asked, answered });
+                    return Err(RegistryError::WrongService { origin: job.origin(), asked, answered });
                 }
-                // What a server that was just turned to does not list may not have reached it yet: it is asked again.
-                if self.servers.may_lag(received) && self.queue.would_lose(&job.service, &service) {
+                // What a server that was just turned to does not list may not have reached it yet, and one of several behind
+                // an address may give the state before this one: it is asked again.
+                if self.servers.may_lag(received) && self.queue.would_lose(&job.service, &service)
+                    || self.schedule.is_older(&job.service, job.ticket, &service.revision, received)
+                {
                     return Ok("listed");
                 }
                 if let Some(limit) = self.queue.over(&job.service, &service) {
@@ -187,6 +242,9 @@ impl Follower {
                 let content = Content::Listed(service);
                 // The revision of what was not kept must not be sent: "unchanged" would then be said of something else.
                 if let Some(changed) = self.queue.answered(&job.service, job.ticket, content, received) {
+                    if changed {
+                        self.heed_untold(job, received);
+                    }
                     self.schedule.revised(&job.service, job.ticket, revision, changed, received);
                 }
                 Ok("listed")
@@ -197,6 +255,9 @@ impl Follower {
     /// A request failed: the trouble is the service's own, the server's, or everyone's.
     fn failed(&mut self, job: &Job, error: RegistryError, now: Instant) {
         self.stats.failed(job.address.shown(), &error);
+        if matches!(error, RegistryError::Limited { .. }) {
+            self.schedule.pace.limited(now);
+        }
         match self.servers.failed(job.generation, &job.service, error, self.queue.len(), now) {
             Consequence::Alone(error) => {
                 self.queue.failed(&job.service, job.ticket, &Arc::new(error), now);
@@ -210,5 +271,13 @@ impl Follower {
                 self.schedule.failed(&job.service, job.ticket, now);
             }
         }
+    }
+}
+
+/// The next that the doorbell says.
+async fn next_ring(doorbell: &mut Option<Doorbell>) -> Option<Ring> {
+    match doorbell {
+        Some(doorbell) => doorbell.next().await,
+        None => std::future::pending().await,
     }
 }

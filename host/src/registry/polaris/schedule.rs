@@ -10,33 +10,43 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::HttpConfig;
+use super::PolarisConfig;
+use super::pace::{EAGER_FOR, Intervals, Pace};
 use crate::backoff::Backoff;
+use crate::hash::hash;
 use crate::registry::ServiceKey;
 use crate::registry::subscriptions::Ticket;
-use crate::registry::wire::request_body;
 
 /// How far a turn may move, as a part of the interval.
 const JITTER: f64 = 0.05;
 
-/// Who does not act on answers asks this many times less often.
-const SLOW: u32 = 5;
-
 /// How far the reading in full may move, as a part of its own interval.
 const FULL_JITTER: f64 = 0.2;
+
+/// How far one server of a registry may be behind another: a tick of a second, and some time for a loaded machine.
+pub(super) const LAG: Duration = Duration::from_secs(2);
+
+/// A change that is found within this time of a ring is the one that was told of, or came right after it.
+const TOLD_FOR: Duration = Duration::from_secs(5);
 
 #[derive(Debug)]
 pub(super) struct Slot {
     /// Under which subscription and in which term it is asked for.
     pub(super) ticket: Ticket,
     /// The registry's last revision; empty before the first answer and for a service that does not exist.
-    pub(super) revision: String,
-    /// The request with that revision.
-    body: Vec<u8>,
+    revision: Arc<str>,
+    /// Revisions that were replaced a short time ago, as hashes, with when. A server that is behind may give one of them.
+    replaced: Vec<(u64, Instant)>,
+    /// Until when it is asked for more often, as it has changed.
+    eager_until: Option<Instant>,
     /// `None` while a request is under way.
     due: Option<Instant>,
     /// When it is to be read in full, whatever its revision.
     full_due: Instant,
+    /// When something told that it may have changed.
+    told: Option<Instant>,
+    /// Whether that was while a request was under way, which may be too old.
+    again: bool,
     /// Whether it has its own place in the interval yet.
     placed: bool,
     backoff: Option<Backoff>,
@@ -48,8 +58,10 @@ pub(super) struct Schedule {
     slots: HashMap<Arc<ServiceKey>, Slot>,
     /// May hold entries that no longer count: one counts if its moment is its slot's.
     queue: BinaryHeap<Reverse<(Instant, Ticket, Arc<ServiceKey>)>>,
-    interval: Duration,
-    slow: bool,
+    /// How often services are asked for.
+    pub(super) pace: Pace,
+    /// How many services have changed a short time ago.
+    eager: usize,
     full_every: Duration,
     recheck_after: Duration,
     waits: (Duration, Duration),
@@ -60,16 +72,36 @@ pub(super) struct Schedule {
 pub(super) struct Turn {
     pub(super) service: Arc<ServiceKey>,
     pub(super) ticket: Ticket,
-    pub(super) body: Vec<u8>,
+    /// The revision to send; empty to be answered in full.
+    pub(super) revision: Arc<str>,
+}
+
+impl Slot {
+    /// It is due now. Returns whether it must be put into the queue.
+    fn tell(&mut self, now: Instant) -> bool {
+        self.told = Some(now);
+        match &mut self.due {
+            // One that is due already stands in the queue by the moment when it became so.
+            Some(due) if *due <= now => false,
+            Some(due) => {
+                *due = now;
+                true
+            }
+            None => {
+                self.again = true;
+                false
+            }
+        }
+    }
 }
 
 impl Schedule {
-    pub(super) fn new(config: &HttpConfig) -> Self {
+    pub(super) fn new(config: &PolarisConfig) -> Self {
         Self {
             slots: HashMap::new(),
             queue: BinaryHeap::new(),
-            interval: config.interval,
-            slow: false,
+            pace: Pace::new(config.interval, config.sweep),
+            eager: 0,
             full_every: config.full_every,
             recheck_after: config.recheck_after,
             waits: config.backoff,
@@ -80,24 +112,28 @@ impl Schedule {
     pub(super) fn add(&mut self, service: Arc<ServiceKey>, ticket: Ticket, now: Instant) {
         let slot = Slot {
             ticket,
-            revision: String::new(),
-            body: request_body(&service, ""),
+            revision: Arc::default(),
+            replaced: Vec::new(),
+            eager_until: None,
+            told: None,
+            again: false,
             due: Some(now),
             full_due: now + jittered(self.full_every, FULL_JITTER),
             placed: false,
             backoff: None,
         };
         self.queue.push(Reverse((now, ticket, Arc::clone(&service))));
-        self.slots.insert(service, slot);
+        let before = self.slots.insert(service, slot);
+        self.forget(before);
     }
 
     pub(super) fn remove(&mut self, service: &ServiceKey) {
-        self.slots.remove(service);
+        let before = self.slots.remove(service);
+        self.forget(before);
     }
 
-    /// Whether all are asked for less often from now on.
-    pub(super) fn slow(&mut self, slow: bool) {
-        self.slow = slow;
+    fn forget(&mut self, slot: Option<Slot>) {
+        self.eager -= usize::from(slot.is_some_and(|slot| slot.eager_until.is_some()));
     }
 
     /// All are due now, those that are under way too: their answers come for nothing. Revisions stay, so that nothing is sent
@@ -112,8 +148,35 @@ impl Schedule {
         }
     }
 
-    fn interval(&self) -> Duration {
-        if self.slow { self.interval * SLOW } else { self.interval }
+    /// Something told that a service has changed: it is read in full at once.
+    pub(super) fn ring(&mut self, service: &ServiceKey, now: Instant) {
+        let Some((service, _)) = self.slots.get_key_value(service) else { return };
+        let service = Arc::clone(service);
+        if let Some(slot) = self.slots.get_mut(&service) {
+            slot.full_due = now;
+            if slot.tell(now) {
+                self.queue.push(Reverse((now, slot.ticket, service)));
+            }
+        }
+    }
+
+    /// Something told that some service may have changed: all are asked for.
+    pub(super) fn ring_all(&mut self, now: Instant) {
+        for (service, slot) in &mut self.slots {
+            if slot.tell(now) {
+                self.queue.push(Reverse((now, slot.ticket, Arc::clone(service))));
+            }
+        }
+    }
+
+    /// Whether a change of a service came without being told.
+    pub(super) fn is_untold(&mut self, service: &ServiceKey, ticket: Ticket, now: Instant) -> bool {
+        let slot = self.slot(service, ticket).filter(|slot| slot.placed);
+        slot.is_some_and(|slot| slot.told.is_none_or(|told| now.duration_since(told) > TOLD_FOR))
+    }
+
+    fn intervals(&mut self, now: Instant) -> Intervals {
+        self.pace.intervals(self.slots.len(), self.eager, now)
     }
 
     /// The slot of a service, unless that ticket does not count any more.
@@ -141,11 +204,12 @@ impl Schedule {
         let slot = self.slots.get_mut(&service)?;
         slot.due = None;
         let full = slot.full_due <= now;
-        let body = if full { request_body(&service, "") } else { slot.body.clone() };
+        let revision = if full { Arc::default() } else { Arc::clone(&slot.revision) };
         if full {
             slot.full_due = now + jittered(self.full_every, FULL_JITTER);
         }
-        Some(Turn { service, ticket, body })
+        self.pace.spend();
+        Some(Turn { service, ticket, revision })
     }
 
     /// Notes the revision of a full answer; `changed` says whether its content was new. After a change of either the service
@@ -162,32 +226,56 @@ impl Schedule {
         let Some(slot) = self.slot(service, ticket) else {
             return;
         };
-        let other = slot.revision != revision;
+        let other = *slot.revision != *revision;
         if other {
-            slot.body = request_body(service, &revision);
-            slot.revision = revision;
+            slot.replaced.retain(|(_, at)| now.duration_since(*at) < LAG);
+            slot.replaced.push((hash(&*slot.revision), now));
+            slot.revision = revision.into();
         }
         if changed || other {
             slot.full_due = slot.full_due.min(recheck);
         }
+        // The first answer is no change.
+        if changed && slot.placed {
+            let new = slot.eager_until.replace(now + EAGER_FOR).is_none();
+            self.eager += usize::from(new);
+        }
+    }
+
+    /// Whether that revision was replaced by another so short a time ago that a server may still give it which is behind.
+    pub(super) fn is_older(&mut self, service: &ServiceKey, ticket: Ticket, revision: &str, now: Instant) -> bool {
+        let Some(slot) = self.slot(service, ticket).filter(|slot| !slot.replaced.is_empty()) else { return false };
+        slot.replaced.retain(|(_, at)| now.duration_since(*at) < LAG);
+        let revision_hash = hash(revision);
+        !revision.is_empty()
+            && *slot.revision != *revision
+            && slot.replaced.iter().any(|(old, _)| *old == revision_hash)
     }
 
     /// Puts a service back after a sound answer.
     pub(super) fn answered(&mut self, service: &Arc<ServiceKey>, ticket: Ticket, now: Instant) {
-        let interval = self.interval();
+        let intervals = self.intervals(now);
         let Some(slot) = self.slot(service, ticket) else {
             return;
         };
         slot.backoff = None;
+        let calm = slot.eager_until.is_some_and(|until| until <= now);
+        if calm {
+            slot.eager_until = None;
+        }
+        let interval = if slot.eager_until.is_some() { intervals.eager } else { intervals.usual };
         let wait =
             if slot.placed { jittered(interval, JITTER) } else { interval.mul_f64(rand::random_range(0.0..1.0)) };
         slot.placed = true;
-        self.put_back(service, ticket, now + wait);
+        let wait = if std::mem::take(&mut slot.again) { Duration::ZERO } else { wait };
+        let due = (now + wait).min(slot.full_due.max(now));
+        self.eager -= usize::from(calm);
+        self.put_back(service, ticket, due);
     }
 
     /// Puts a service back after trouble of its own.
     pub(super) fn failed(&mut self, service: &Arc<ServiceKey>, ticket: Ticket, now: Instant) {
-        let (waits, interval) = (self.waits, self.interval());
+        let (waits, interval) = (self.waits, self.intervals(now).usual);
         let Some(slot) = self.slot(service, ticket) else {
             return;
         };
@@ -196,6 +284,14 @@ impl Schedule {
         slot.full_due = now;
         // A service in trouble is not asked more often than a sound one.
         self.put_back(service, ticket, now + wait.max(interval));
+    }
+
+    /// Puts a service back whose request went down with another's: it is asked the same again, at once.
+    pub(super) fn lost(&mut self, service: &Arc<ServiceKey>, ticket: Ticket, full: bool, now: Instant) {
+        if let Some(slot) = self.slot(service, ticket).filter(|_| full) {
+            slot.full_due = now;
+        }
+        self.put_back(service, ticket, now);
     }
 
     /// Puts a service back to be asked again at once, of another server.

@@ -1,0 +1,103 @@
+//! Services that may be the cause of a stream's end. Each is asked on a connection of its own, until that goes well.
+
+use std::collections::{HashSet, VecDeque};
+use std::sync::Arc;
+
+use futures::future::BoxFuture;
+use futures::stream::{FuturesUnordered, StreamExt, once};
+use tokio::time::timeout;
+use tonic::Status;
+
+use super::connect::Connection;
+use super::exchange::{self, decode_for, request};
+use super::status::{self, dropped};
+use crate::registry::polaris::PolarisConfig;
+use crate::registry::polaris::job::{Done, Job};
+use crate::registry::polaris::large::Large;
+use crate::registry::polaris::token::Headers;
+use crate::registry::{RegistryError, ServiceKey};
+
+/// As many at once; each may hang for as long as an answer may take.
+const AT_ONCE: usize = 4;
+
+/// With more than these, it is not the services that are at fault.
+const MANY: usize = 64;
+
+#[derive(Default)]
+pub(super) struct Suspects {
+    services: HashSet<Arc<ServiceKey>>,
+    asked: FuturesUnordered<BoxFuture<'static, Done>>,
+    waiting: VecDeque<BoxFuture<'static, Done>>,
+}
+
+impl Suspects {
+    /// Whether a service is asked alone.
+    pub(super) fn has(&self, service: &Arc<ServiceKey>) -> bool {
+        self.services.contains(service)
+    }
+
+    /// A service was waited for when the stream broke, for this reason.
+    pub(super) fn suspect(&mut self, job: &Job, error: RegistryError) -> RegistryError {
+        if self.services.len() >= MANY {
+            self.services.clear();
+        }
+        self.services.insert(Arc::clone(&job.service));
+        error
+    }
+
+    /// Whether one is being asked.
+    pub(super) fn any(&self) -> bool {
+        !self.asked.is_empty()
+    }
+
+    /// Asks alone; the answer comes by [`Self::next`].
+    pub(super) fn ask(&mut self, job: Job, with: (&Arc<PolarisConfig>, &Arc<Headers>, &Large)) {
+        let (config, headers, large) = (Arc::clone(with.0), Arc::clone(with.1), with.2.clone());
+        self.waiting.push_back(Box::pin(alone(job, config, headers, large)));
+        self.fill();
+    }
+
+    fn fill(&mut self) {
+        while self.asked.len() < AT_ONCE
+            && let Some(next) = self.waiting.pop_front()
+        {
+            self.asked.push(next);
+        }
+    }
+
+    /// The next answer; `None` if nothing is asked.
+    pub(super) async fn next(&mut self) -> Option<Done> {
+        let done = self.asked.next().await?;
+        if matches!(done.result, Some(Ok(_))) {
+            self.services.remove(&done.job.service);
+        }
+        self.fill();
+        Some(done)
+    }
+}
+
+async fn alone(job: Job, config: Arc<PolarisConfig>, headers: Arc<Headers>, large: Large) -> Done {
+    let answered = timeout(config.total_timeout, exchange_alone(&job, &config, &headers, &large)).await;
+    let result = answered.unwrap_or_else(|_| {
+        let (service, address) = ((*job.service).clone(), job.address.to_string());
+        Err(RegistryError::TimedOut { service, address, after: config.total_timeout })
+    });
+    Done::new(job, result)
+}
+
+async fn exchange_alone(
+    job: &Job,
+    config: &PolarisConfig,
+    headers: &Headers,
+    large: &Large,
+) -> Result<crate::registry::decode::Decoded, RegistryError> {
+    let meaning = |status: Status| status::meaning(&status, job, config.body_limit);
+    let connection = Connection::open(&job.address, config).await?;
+    let question = request(job);
+    let requests = once(async { question });
+    let opened = exchange::open(connection, &job.address, headers.token(), config.body_limit, requests).await;
+    match opened.map_err(meaning)?.message().await.map_err(meaning)? {
+        Some(answer) => decode_for(job, answer, large).await.0,
+        None => Err(dropped(job, "the server ended the stream without an answer")),
+    }
+}

@@ -1,0 +1,6 @@
+//! Polaris's HTTP client API (port 8090): one request after another on connections that are kept.
+
+mod ask;
+mod client;
+
+pub(super) use ask::Asker;

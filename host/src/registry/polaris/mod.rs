@@ -1,0 +1,68 @@
+//! Following a Polaris server: every service that is subscribed to is asked for, again and again, by gRPC or by HTTP.
+//!
+//! One task does it all: a due list with one timer that ticks on a coarse grid, so that polls go out in small batches, and the
+//! questions under way. At a thousand services this is two thousand requests a second, so nothing is spawned, logged or
+//! formatted for an answer that says "unchanged".
+
+mod address;
+mod config;
+mod doorbell;
+mod follower;
+mod grpc;
+mod http;
+mod job;
+mod large;
+mod pace;
+mod schedule;
+mod servers;
+mod tls;
+mod token;
+mod transport;
+
+use std::sync::Arc;
+
+pub use self::address::{Address, Addresses};
+pub use self::config::{GRPC_RATE, HTTP_RATE, PolarisConfig};
+pub use self::doorbell::DoorbellConfig;
+use self::doorbell::{Console, Doorbell};
+use self::follower::Follower;
+pub use self::grpc::decode_message;
+pub use self::tls::TlsFiles;
+pub use self::token::TokenSource;
+use self::transport::Transport;
+use super::{PollStats, Registry, RegistryError, ReportQueue};
+
+/// A Polaris server, or several that share a store.
+#[derive(Debug)]
+pub struct PolarisRegistry {
+    config: Arc<PolarisConfig>,
+    transport: Transport,
+    console: Option<Console>,
+    stats: Arc<PollStats>,
+}
+
+impl PolarisRegistry {
+    /// Prepares to follow; no request is made yet.
+    ///
+    /// # Errors
+    ///
+    /// The token cannot be read or sent, or a file for TLS cannot be used.
+    pub fn new(config: PolarisConfig) -> Result<Self, RegistryError> {
+        let config = Arc::new(config);
+        let transport = Transport::new(&config)?;
+        let console = config.doorbell.as_ref().map(|doorbell| Console::new(doorbell, &config)).transpose()?;
+        Ok(Self { config, transport, console, stats: Arc::default() })
+    }
+
+    /// Its figures, while it is followed.
+    pub fn stats(&self) -> Arc<PollStats> {
+        Arc::clone(&self.stats)
+    }
+}
+
+impl Registry for PolarisRegistry {
+    async fn follow(self, queue: ReportQueue) {
+        let doorbell = self.console.map(Doorbell::start);
+        Follower::new(&self.config, (self.transport, doorbell), self.stats, queue).run().await;
+    }
+}
