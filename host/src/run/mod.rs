@@ -27,5 +27,5 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<S
         () = &mut shutdown => return Ok(SyncStatus::Synced),
     };
     let running = start(config, bound, opened);
-    Ok(running.stop(shutdown).await)
+    Ok(running.stop(shutdown).await?)
 }
