@@ -1,5 +1,6 @@
 //! A source that is followed: a task of its own, and the news that it sends.
 
+use futures::future::BoxFuture;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
@@ -19,21 +20,27 @@ pub struct Follower {
 ///
 /// Must be called within a tokio runtime.
 pub fn follow(source: Source, settings: Settings) -> Follower {
-    // News wait for a receiver that is busy with a module, so that the next one is not fetched in vain.
-    let (sender, news) = mpsc::channel(1);
-    let mut notifier = ChangeNotifier::new(sender);
-    let task = tokio::spawn(async move {
-        match source {
-            Source::Embedded => notifier.note_content(ModuleBytes::embedded()).await,
-            Source::File(path) => Place::File(path).follow(&settings, notifier).await,
-            Source::Directory(path) => Place::Directory(path).follow(&settings, notifier).await,
-            Source::Oci(reference) => oci::follow(&reference, &settings, notifier).await,
-        }
-    });
-    Follower { news, task: task.abort_handle() }
+    Follower::spawn(|sender| {
+        let mut notifier = ChangeNotifier::new(sender);
+        Box::pin(async move {
+            match source {
+                Source::Embedded => notifier.note_content(ModuleBytes::embedded()).await,
+                Source::File(path) => Place::File(path).follow(&settings, notifier).await,
+                Source::Directory(path) => Place::Directory(path).follow(&settings, notifier).await,
+                Source::Oci(reference) => oci::follow(&reference, &settings, notifier).await,
+            }
+        })
+    })
 }
 
 impl Follower {
+    /// Follows by the news that `tell` sends.
+    pub fn spawn(tell: impl FnOnce(mpsc::Sender<SourceNews>) -> BoxFuture<'static, ()>) -> Self {
+        // News wait for a receiver that is busy with a module, so that the next one is not fetched in vain.
+        let (sender, news) = mpsc::channel(1);
+        Self { news, task: tokio::spawn(tell(sender)).abort_handle() }
+    }
+
     /// Waits for the next news; for ever, if nothing can change any more (the embedded module, a pinned digest). Nothing is
     /// lost when the future is dropped, so it fits a `select!`.
     pub async fn next(&mut self) -> SourceNews {
