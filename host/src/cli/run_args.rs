@@ -189,6 +189,7 @@ impl RunArgs {
             metrics_per_entry: self.observe.per_entry(),
             silent_after: self.answers.is_none().then(|| SILENT + self.poll_interval * 15),
             target,
+            client: None,
             addresses: self.module.addresses(),
             guard: self.guard.settings(),
             write_rate: self.guard.write_rate,

@@ -15,7 +15,7 @@ pub(super) struct Bound {
 }
 
 /// Binds what listens. HTTP is served at once: a process that waits for its state is alive.
-pub(super) async fn bind(config: &Config) -> Result<Bound, RunError> {
+pub(super) async fn bind<R>(config: &Config<R>) -> Result<Bound, RunError> {
     let socket = match &config.socket {
         Some(path) => Some(Socket::bind(path).await?),
         None => None,

@@ -13,10 +13,12 @@ use crate::registry::AnyRegistry;
 use crate::rollout::Setup;
 
 /// All that a run depends on.
-pub struct Config {
+pub struct Config<R = AnyRegistry> {
     /// Where services come from.
-    pub registry: AnyRegistry,
+    pub registry: R,
     pub target: Target,
+    /// The way to the cluster; `None` if the kubeconfig says it, or the pod.
+    pub client: Option<kube::Client>,
     /// The namespace whose entries are served.
     pub namespace: String,
     pub modules: Setup,

@@ -7,27 +7,34 @@ use tracing::{error, info};
 
 use crate::controller::{Controller, Handle, SyncStatus};
 use crate::election::LeaderElector;
+use crate::observe::View;
 use crate::registry::Registry;
 use crate::tasks::{TaskEnded, Tasks};
 
 /// A controller with all that runs beside it.
-pub(super) struct Running<R> {
+pub struct Running<R> {
     pub(super) controller: Controller<R>,
     pub(super) handle: Handle,
     pub(super) elector: Option<Arc<LeaderElector>>,
     pub(super) tasks: Tasks,
     /// Kept to the end: where nobody is elected, this process leads as long as it runs.
     pub(super) leads: watch::Sender<bool>,
+    pub(super) view: View,
 }
 
 impl<R: Registry> Running<R> {
+    /// All that observers read.
+    pub fn view(&self) -> &View {
+        &self.view
+    }
+
     /// Stops once `shutdown` is done, with `once` when all entries are reconciled, or when a part ends that was to go on.
     ///
     /// # Errors
     ///
     /// A part ended.
-    pub(super) async fn stop(self, shutdown: impl Future<Output = ()>) -> Result<SyncStatus, TaskEnded> {
-        let Self { controller, handle, elector, mut tasks, leads } = self;
+    pub async fn finish(self, shutdown: impl Future<Output = ()>) -> Result<SyncStatus, TaskEnded> {
+        let Self { controller, handle, elector, mut tasks, leads, view: _ } = self;
         let mut failed = None;
         let either = async {
             tokio::select! {
@@ -66,7 +73,7 @@ mod tests {
     use crate::entries::{DirectoryBackend, DirectoryEntries};
     use crate::guard::{Holds, Settings};
     use crate::istio::{ServiceEntry, VERSIONS};
-    use crate::registry::ReportQueue;
+    use crate::registry::{PollStats, ReportQueue};
     use crate::rollout::ActiveModules;
     use crate::sink::Sink;
     use crate::source::ModuleBytes;
@@ -77,6 +84,10 @@ mod tests {
     struct Fails;
 
     impl Registry for Fails {
+        fn stats(&self) -> Arc<PollStats> {
+            Arc::default()
+        }
+
         async fn follow(self, _: ReportQueue) {
             panic!("index out of bounds")
         }
@@ -86,54 +97,72 @@ mod tests {
     struct Silent;
 
     impl Registry for Silent {
+        fn stats(&self) -> Arc<PollStats> {
+            Arc::default()
+        }
+
         async fn follow(self, _queue: ReportQueue) {
             pending().await
         }
     }
 
-    fn controller(registry: impl Registry) -> Controller<impl Registry> {
+    fn running<R: Registry>(registry: R, task: impl Future<Output = ()> + Send + 'static) -> Running<R> {
         let directory = tempfile::tempdir().unwrap();
         let (entries, gate) = (directory.path().join("entries"), Arc::new(Gate::default()));
         std::fs::create_dir(&entries).unwrap();
         let backend =
             Arc::new(DirectoryBackend::new(&entries, &directory.path().join("out"), Arc::clone(&gate)).unwrap());
         let module = LoadedModule::new(&ModuleBytes::embedded(), Limits::default(), Vec::new()).unwrap();
-        Controller::new(Parts {
+        let modules = Arc::new(ActiveModules::new(Arc::new(module), 3));
+        let holds = Arc::new(Holds::new("20%".parse().unwrap()));
+        let stats = registry.stats();
+        let controller = Controller::new(Parts {
             registry,
             events: DirectoryEntries::new(&entries, Arc::clone(&backend), "polaris".into()).unwrap().events(),
             resource: ServiceEntry::resource(VERSIONS[0]),
-            converter: Arc::new(ActiveModules::new(Arc::new(module), 3)),
+            converter: Arc::clone(&modules),
             sink: Sink::Directory(backend),
-            gate,
+            gate: Arc::clone(&gate),
             addresses: Default::default(),
             names: None,
             guard: Settings::default(),
-            holds: Arc::new(Holds::new("20%".parse().unwrap())),
+            holds: Arc::clone(&holds),
             write_rate: NonZeroU32::MAX,
             swap_rate: NonZeroU32::MAX,
             once: false,
             observers: Default::default(),
             pulse: Pulse::default(),
-        })
-    }
-
-    async fn stops(registry: impl Registry, task: impl Future<Output = ()> + Send + 'static) -> String {
-        let controller = controller(registry);
-        let handle = controller.handle();
+        });
+        let (handle, (leads, led)) = (controller.handle(), watch::channel(true));
+        let state = watch::channel(Arc::default()).1;
+        let silent_after = None;
+        let view = View {
+            controller: handle.clone(),
+            stats,
+            silent_after,
+            holds,
+            gate,
+            leads: led,
+            election: None,
+            state,
+            modules,
+        };
         let mut tasks = Tasks::new(Pulse::default());
         tasks.spawn("beside", task);
-        let (leads, _) = watch::channel(true);
-        let running = Running { controller, handle, elector: None, tasks, leads };
-        running.stop(pending()).await.unwrap_err().to_string()
+        Running { controller, handle, elector: None, tasks, leads, view }
+    }
+
+    async fn ends(registry: impl Registry, task: impl Future<Output = ()> + Send + 'static) -> String {
+        running(registry, task).finish(pending()).await.unwrap_err().to_string()
     }
 
     #[tokio::test]
     async fn a_part_that_ends_ends_the_run_with_its_reason() {
-        let reason = stops(Fails, pending()).await;
+        let reason = ends(Fails, pending()).await;
         assert!(reason.starts_with("the part `registry` panicked: index out of bounds; nothing goes on"), "{reason}");
-        let reason = stops(Silent, async { panic!("no such key") }).await;
+        let reason = ends(Silent, async { panic!("no such key") }).await;
         assert!(reason.starts_with("the part `beside` panicked: no such key; "), "{reason}");
-        let reason = stops(Silent, async {}).await;
+        let reason = ends(Silent, async {}).await;
         assert!(reason.starts_with("the part `beside` ended; "), "{reason}");
     }
 }

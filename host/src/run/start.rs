@@ -12,12 +12,12 @@ use crate::control::Router;
 use crate::controller::{Controller, Parts};
 use crate::guard::Holds;
 use crate::observe::View;
-use crate::registry::AnyRegistry;
+use crate::registry::Registry;
 use crate::tasks::Tasks;
 use crate::telemetry::{Events, Metrics, Observers};
 
 /// Starts all; the controller itself runs with [`Running`].
-pub(super) fn start(config: Config, bound: Bound, opened: Opened) -> Running<AnyRegistry> {
+pub(super) fn start<R: Registry>(config: Config<R>, bound: Bound, opened: Opened) -> Running<R> {
     let Bound { socket, site, mut tasks } = bound;
     let Opened { gate, leadership, keeper, backend, modules, rollout, commands } = opened;
     let Leadership { elector, leads, led } = leadership;
@@ -57,7 +57,7 @@ pub(super) fn start(config: Config, bound: Bound, opened: Opened) -> Running<Any
     };
     site.open(view.clone(), &metrics, config.metrics_per_entry);
     let engine = EngineHandle { controller: handle.clone(), gate: Arc::clone(&gate), holds: Arc::clone(&holds) };
-    let router = Arc::new(Router::new(Arc::clone(&keeper), led, commands, holds, view));
+    let router = Arc::new(Router::new(Arc::clone(&keeper), led, commands, holds, view.clone()));
     if let Some(elector) = elector.clone() {
         handle.stand_by();
         let callbacks = handle.clone();
@@ -73,11 +73,11 @@ pub(super) fn start(config: Config, bound: Bound, opened: Opened) -> Running<Any
         tasks.spawn("socket", socket.serve(Arc::clone(&router)));
     }
     tasks.spawn("commands", async move { router.serve_others().await });
-    Running { controller, handle, elector, tasks, leads }
+    Running { controller, handle, elector, tasks, leads, view }
 }
 
 /// Events on the entries of a cluster. None in a dry run: an Event would be a write.
-fn start_events(config: &Config, backend: &Backend, tasks: &mut Tasks) -> Events {
+fn start_events<R>(config: &Config<R>, backend: &Backend, tasks: &mut Tasks) -> Events {
     let Some(client) = backend.client.clone().filter(|_| !config.dry_run) else { return Events::default() };
     let identity = config.election.as_ref().map_or("polaris2istio", |election| &election.identity);
     let (events, publish) = Events::new(client, identity, &backend.resource.api_version);
