@@ -16,8 +16,6 @@ pub struct Module {
     pub info: ModuleInfo,
     /// The facts that it shows without being called.
     pub facts: Facts,
-    /// The origin of the module, as shown to the operator.
-    pub origin: String,
 }
 
 impl Module {
@@ -25,7 +23,7 @@ impl Module {
         let (bytes, module) = (&module_bytes.bytes, module_bytes.origin.clone());
         check_size(&module, bytes, sandbox.limits.component_bytes)?;
         check_layer(&module, bytes)?;
-        let component = match sandbox.compile(bytes) {
+        let component = match sandbox.component(bytes) {
             Ok(component) => component,
             Err(error) => return Err(uncompiled(sandbox, module, format!("{error:#}"))),
         };
@@ -39,7 +37,7 @@ impl Module {
             return Err(LoadError::WrongWorld { module, detail });
         }
         match call::describe(sandbox, &pre) {
-            Ok(info) => Ok(Self { pre, info: owned(info), facts, origin: module }),
+            Ok(info) => Ok(Self { pre, info: owned(info), facts }),
             Err(source) => Err(LoadError::Describe { module, source }),
         }
     }

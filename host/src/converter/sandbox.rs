@@ -50,7 +50,7 @@ impl Sandbox {
     /// Compiles a component, by an engine that is gone afterwards: a compiler keeps its working memory, some 25 MiB for the
     /// default module, for as long as its engine lives.
     #[allow(unsafe_code, reason = "deserialising is the only way from one engine to another")]
-    pub(super) fn compile(&self, bytes: &[u8]) -> wasmtime::Result<Component> {
+    pub(super) fn component(&self, bytes: &[u8]) -> wasmtime::Result<Component> {
         let compiled = Engine::new(&config(&self.limits))?.precompile_component(bytes)?;
         // SAFETY: these bytes came from `precompile_component` of this same wasmtime a moment ago, were held nowhere else, and
         // the two engines have one configuration.

@@ -7,7 +7,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::PolarisConfig;
 use super::doorbell::{Doorbell, Ring};
-use super::job::{Done, Job};
+use super::job::{Ask, Done, Job, Question};
 use super::schedule::Schedule;
 use super::servers::{Consequence, Servers};
 use super::transport::Transport;
@@ -22,8 +22,8 @@ const LONGEST_TICK: Duration = Duration::from_millis(20);
 const TICKS_PER_INTERVAL: u32 = 50;
 
 /// The state of following.
-pub(super) struct Follower {
-    transport: Transport,
+pub(super) struct Follower<A> {
+    transport: Transport<A>,
     doorbell: Option<Doorbell>,
     servers: Servers,
     schedule: Schedule,
@@ -36,10 +36,10 @@ pub(super) struct Follower {
     stats: Arc<PollStats>,
 }
 
-impl Follower {
+impl<A: Ask> Follower<A> {
     pub(super) fn new(
         config: &PolarisConfig,
-        (transport, doorbell): (Transport, Option<Doorbell>),
+        (transport, doorbell): (Transport<A>, Option<Doorbell>),
         stats: Arc<PollStats>,
         queue: ReportQueue,
     ) -> Self {
@@ -107,7 +107,7 @@ impl Follower {
     /// A change was found that the doorbell may not have told of.
     fn heed_untold(&mut self, job: &Job, now: Instant) {
         if let Some(doorbell) = &mut self.doorbell
-            && self.schedule.is_untold(&job.service, job.ticket, now)
+            && self.schedule.is_untold(&job.question.service, job.ticket, now)
             && doorbell.missed(now)
         {
             self.schedule.pace.told(false);
@@ -156,7 +156,8 @@ impl Follower {
             return None;
         }
         let turn = self.schedule.next_turn(now)?;
-        Some(Job { service: turn.service, ticket: turn.ticket, address, generation, revision: turn.revision })
+        let question = Question { service: turn.service, address, revision: turn.revision };
+        Some(Job { question, ticket: turn.ticket, generation })
     }
 
     /// How many questions may be under way; while halted, one probe at a time.
@@ -187,9 +188,9 @@ impl Follower {
     fn answered(&mut self, done: Done) {
         let Done { job, result, received } = done;
         let Some(result) = result else {
-            return self.schedule.lost(&job.service, job.ticket, job.revision.is_empty(), received);
+            return self.schedule.lost(&job.question.service, job.ticket, job.question.revision.is_empty(), received);
         };
-        if self.schedule.slot(&job.service, job.ticket).is_none() {
+        if self.schedule.slot(&job.question.service, job.ticket).is_none() {
             // Dropped meanwhile; that the server answers is worth knowing all the same.
             if result.is_ok() {
                 self.servers.answered(job.generation, received);
@@ -199,9 +200,9 @@ impl Follower {
         match result.and_then(|answer| self.understood(&job, answer, received)) {
             Ok(result) => {
                 self.servers.answered(job.generation, received);
-                self.stats.answered(job.address.shown(), result);
+                self.stats.answered(job.question.address.shown(), result);
                 self.stats.halted(self.servers.halted_for().map(|error| &**error));
-                self.schedule.answered(&job.service, job.ticket, received);
+                self.schedule.answered(&job.question.service, job.ticket, received);
             }
             Err(error) => self.failed(&job, error, received),
         }
@@ -211,41 +212,41 @@ impl Follower {
     fn understood(&mut self, job: &Job, answer: Decoded, received: Instant) -> Result<&'static str, RegistryError> {
         match answer {
             Decoded::Unchanged => {
-                if self.queue.unchanged(&job.service, job.ticket, received) {
+                if self.queue.unchanged(&job.question.service, job.ticket, received) {
                     return Ok("unchanged");
                 }
                 let problem = "it says that nothing changed (200001) since a revision that was not sent".to_owned();
-                Err(RegistryError::NotInstances { origin: job.origin(), problem })
+                Err(RegistryError::NotInstances { origin: job.question.origin(), problem })
             }
             Decoded::Answer(Content::Missing, _) => {
-                if self.queue.answered(&job.service, job.ticket, Content::Missing, received).is_some() {
-                    self.schedule.revised(&job.service, job.ticket, String::new(), false, received);
+                if self.queue.answered(&job.question.service, job.ticket, Content::Missing, received).is_some() {
+                    self.schedule.revised(&job.question.service, job.ticket, String::new(), false, received);
                 }
                 Ok("missing")
             }
             Decoded::Answer(Content::Listed(service), answered) => {
-                if let Some(answered) = answered.filter(|answered| *answered != *job.service) {
-                    let asked = (*job.service).clone();
-                    return Err(RegistryError::WrongService { origin: job.origin(), asked, answered });
+                if let Some(answered) = answered.filter(|answered| *answered != *job.question.service) {
+                    let asked = (*job.question.service).clone();
+                    return Err(RegistryError::WrongService { origin: job.question.origin(), asked, answered });
                 }
                 // What a server that was just turned to does not list may not have reached it yet, and one of several behind
                 // an address may give the state before this one: it is asked again.
-                if self.servers.may_lag(received) && self.queue.would_lose(&job.service, &service)
-                    || self.schedule.is_older(&job.service, job.ticket, &service.revision, received)
+                if self.servers.may_lag(received) && self.queue.would_lose(&job.question.service, &service)
+                    || self.schedule.is_older(&job.question.service, job.ticket, &service.revision, received)
                 {
                     return Ok("listed");
                 }
-                if let Some(limit) = self.queue.over(&job.service, &service) {
-                    return Err(RegistryError::TooMuch { service: (*job.service).clone(), limit });
+                if let Some(limit) = self.queue.over(&job.question.service, &service) {
+                    return Err(RegistryError::TooMuch { service: (*job.question.service).clone(), limit });
                 }
                 let revision = service.revision.clone();
                 let content = Content::Listed(service);
                 // The revision of what was not kept must not be sent: "unchanged" would then be said of something else.
-                if let Some(changed) = self.queue.answered(&job.service, job.ticket, content, received) {
+                if let Some(changed) = self.queue.answered(&job.question.service, job.ticket, content, received) {
                     if changed {
                         self.heed_untold(job, received);
                     }
-                    self.schedule.revised(&job.service, job.ticket, revision, changed, received);
+                    self.schedule.revised(&job.question.service, job.ticket, revision, changed, received);
                 }
                 Ok("listed")
             }
@@ -254,21 +255,21 @@ impl Follower {
 
     /// A request failed: the trouble is the service's own, the server's, or everyone's.
     fn failed(&mut self, job: &Job, error: RegistryError, now: Instant) {
-        self.stats.failed(job.address.shown(), &error);
+        self.stats.failed(job.question.address.shown(), &error);
         if matches!(error, RegistryError::Limited { .. }) {
             self.schedule.pace.limited(now);
         }
-        match self.servers.failed(job.generation, &job.service, error, self.queue.len(), now) {
+        match self.servers.failed(job.generation, &job.question.service, error, self.queue.len(), now) {
             Consequence::Alone(error) => {
-                self.queue.failed(&job.service, job.ticket, &Arc::new(error), now);
-                self.schedule.failed(&job.service, job.ticket, now);
+                self.queue.failed(&job.question.service, job.ticket, &Arc::new(error), now);
+                self.schedule.failed(&job.question.service, job.ticket, now);
             }
-            Consequence::Again => self.schedule.again(&job.service, job.ticket, now),
+            Consequence::Again => self.schedule.again(&job.question.service, job.ticket, now),
             Consequence::Halted(error) => {
                 self.stats.halted(Some(&error));
                 self.queue.all_failed(&error, now);
                 // Behind the others, so that the next probe asks for another service: this one may be the cause.
-                self.schedule.failed(&job.service, job.ticket, now);
+                self.schedule.failed(&job.question.service, job.ticket, now);
             }
         }
     }

@@ -27,6 +27,8 @@ pub use self::doorbell::DoorbellConfig;
 use self::doorbell::{Console, Doorbell};
 use self::follower::Follower;
 pub use self::grpc::decode_message;
+use self::http::Asker;
+pub use self::job::{Ask, Question};
 pub use self::tls::TlsFiles;
 pub use self::token::TokenSource;
 use self::transport::Transport;
@@ -34,9 +36,9 @@ use super::{PollStats, Registry, RegistryError, ReportQueue};
 
 /// A Polaris server, or several that share a store.
 #[derive(Debug)]
-pub struct PolarisRegistry {
+pub struct PolarisRegistry<A = Asker> {
     config: Arc<PolarisConfig>,
-    transport: Transport,
+    transport: Transport<A>,
     console: Option<Console>,
     stats: Arc<PollStats>,
 }
@@ -53,14 +55,22 @@ impl PolarisRegistry {
         let console = config.doorbell.as_ref().map(|doorbell| Console::new(doorbell, &config)).transpose()?;
         Ok(Self { config, transport, console, stats: Arc::default() })
     }
+}
 
-    /// Its figures, while it is followed.
-    pub fn stats(&self) -> Arc<PollStats> {
-        Arc::clone(&self.stats)
+impl<A: Ask> PolarisRegistry<A> {
+    /// The same where all questions go another way.
+    pub fn with(config: PolarisConfig, asker: A) -> Self {
+        let config = Arc::new(config);
+        let transport = Transport::by(&config, asker);
+        Self { config, transport, console: None, stats: Arc::default() }
     }
 }
 
-impl Registry for PolarisRegistry {
+impl<A: Ask> Registry for PolarisRegistry<A> {
+    fn stats(&self) -> Arc<PollStats> {
+        Arc::clone(&self.stats)
+    }
+
     async fn follow(self, queue: ReportQueue) {
         let doorbell = self.console.map(Doorbell::start);
         Follower::new(&self.config, (self.transport, doorbell), self.stats, queue).run().await;

@@ -41,7 +41,7 @@ impl fmt::Debug for TokenSource {
 }
 
 /// The headers of every request, the token included.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Headers {
     file: Option<PathBuf>,
     current: RwLock<HeaderMap>,

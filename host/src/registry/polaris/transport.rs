@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 use super::address::Protocol;
 use super::grpc::{Conversation, find};
 use super::http::Asker;
-use super::job::{Done, Job};
+use super::job::{Ask, Done, Job, answer};
 use super::large::Large;
 use super::token::Headers;
 use super::{Address, PolarisConfig};
@@ -26,11 +26,13 @@ const GRPC_AT_ONCE: usize = 1_024;
 const BATCHES_PER_INTERVAL: u32 = 5;
 
 /// All ways to all servers, and the questions that are under way.
-pub(super) struct Transport {
+pub(super) struct Transport<A> {
     config: Arc<PolarisConfig>,
     headers: Arc<Headers>,
     large: Large,
-    asker: Asker,
+    asker: A,
+    /// Whether all goes by the asker, whatever the addresses say.
+    asks_only: bool,
     /// What speaks at addresses that do not say it themselves.
     found: Vec<(Arc<Address>, Protocol)>,
     asked: FuturesUnordered<BoxFuture<'static, Came>>,
@@ -49,27 +51,41 @@ enum Came {
     Found(Job, Protocol),
 }
 
-impl fmt::Debug for Transport {
+impl<A> fmt::Debug for Transport<A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Transport").field("config", &self.config).finish_non_exhaustive()
     }
 }
 
-impl Transport {
+impl Transport<Asker> {
+    /// By HTTP and gRPC.
     pub(super) fn new(config: &Arc<PolarisConfig>) -> Result<Self, RegistryError> {
         let (headers, large) = (Arc::new(Headers::new(&config.token)?), Large::default());
-        Ok(Self {
+        let asker = Asker::new(config, Arc::clone(&headers), large.clone())?;
+        Ok(Self::made(config, (headers, large), asker, false))
+    }
+}
+
+impl<A: Ask> Transport<A> {
+    /// By an asker alone.
+    pub(super) fn by(config: &Arc<PolarisConfig>, asker: A) -> Self {
+        Self::made(config, Default::default(), asker, true)
+    }
+
+    fn made(config: &Arc<PolarisConfig>, (headers, large): (Arc<Headers>, Large), asker: A, asks_only: bool) -> Self {
+        Self {
             config: Arc::clone(config),
-            asker: Asker::new(config, Arc::clone(&headers), large.clone())?,
             headers,
             large,
+            asker,
+            asks_only,
             found: Vec::new(),
             asked: FuturesUnordered::new(),
             conversations: Vec::new(),
             tasks: JoinSet::new(),
             answers: unbounded_channel(),
             under_way: 0,
-        })
+        }
     }
 
     /// How many questions are under way.
@@ -100,6 +116,9 @@ impl Transport {
     }
 
     fn protocol(&self, address: &Arc<Address>) -> Option<Protocol> {
+        if self.asks_only {
+            return Some(Protocol::Http);
+        }
         let found = || self.found.iter().find(|(known, _)| Arc::ptr_eq(known, address)).map(|(_, protocol)| *protocol);
         address.protocol().or_else(found)
     }
@@ -107,15 +126,15 @@ impl Transport {
     /// Asks; the answer comes by [`Self::next`].
     pub(super) fn ask(&mut self, job: Job) {
         self.under_way += 1;
-        match self.protocol(&job.address) {
+        match self.protocol(&job.question.address) {
             Some(protocol) => self.send(job, protocol),
             None => {
                 let (config, asker) = (Arc::clone(&self.config), self.asker.clone());
                 self.asked.push(Box::pin(async move {
-                    match find(&job.address, &config).await {
+                    match find(&job.question.address, &config).await {
                         Ok(Some(protocol)) => Came::Found(job, protocol),
                         // It says nothing at all. Asked by HTTP it may answer, and if not, that has a name there.
-                        Ok(None) => Came::Guessed(asker.ask(job).await),
+                        Ok(None) => Came::Guessed(answer(asker, job).await),
                         Err(error) => Came::Done(Done::new(job, Err(error))),
                     }
                 }));
@@ -125,10 +144,10 @@ impl Transport {
 
     fn send(&mut self, job: Job, protocol: Protocol) {
         match protocol {
-            Protocol::Http => self.asked.push(Box::pin(self.asker.clone().ask(job).map(Came::Done))),
+            Protocol::Http => self.asked.push(Box::pin(answer(self.asker.clone(), job).map(Came::Done))),
             Protocol::Grpc => {
                 // A task ends only when nothing can be sent to it.
-                if let Err(unsent) = self.conversation(&job.address).send(job) {
+                if let Err(unsent) = self.conversation(&job.question.address).send(job) {
                     let _ = self.answers.0.send(Done::lost(unsent.0));
                 }
             }
@@ -163,12 +182,12 @@ impl Transport {
                 Came::Done(done) => return self.came(done),
                 Came::Guessed(done) => {
                     if matches!(done.result, Some(Ok(_))) {
-                        self.found.push((Arc::clone(&done.job.address), Protocol::Http));
+                        self.found.push((Arc::clone(&done.job.question.address), Protocol::Http));
                     }
                     return self.came(done);
                 }
                 Came::Found(job, protocol) => {
-                    self.found.push((Arc::clone(&job.address), protocol));
+                    self.found.push((Arc::clone(&job.question.address), protocol));
                     self.send(job, protocol);
                 }
             }
@@ -189,8 +208,8 @@ impl Transport {
         if let Some(Err(error)) = &done.result
             && error.is_of_server()
         {
-            self.found.retain(|(known, _)| !Arc::ptr_eq(known, &done.job.address));
-            self.conversations.retain(|(known, _)| !Arc::ptr_eq(known, &done.job.address));
+            self.found.retain(|(known, _)| !Arc::ptr_eq(known, &done.job.question.address));
+            self.conversations.retain(|(known, _)| !Arc::ptr_eq(known, &done.job.question.address));
         }
         done
     }

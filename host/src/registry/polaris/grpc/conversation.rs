@@ -118,7 +118,7 @@ impl Conversation {
 
     /// Puts a job into the queue, unless its service is asked alone.
     fn take(&mut self, job: Job) -> bool {
-        if self.suspects.has(&job.service) {
+        if self.suspects.has(&job.question.service) {
             self.suspects.ask(job, (&self.config, &self.headers, &self.large));
             return false;
         }
@@ -232,7 +232,7 @@ impl Conversation {
 
     fn timed_out(&self) -> Broken {
         let Some((job, _)) = self.waiting.front() else { return Broken::Status(Status::internal("nothing was asked")) };
-        let (service, address) = ((*job.service).clone(), job.address.to_string());
+        let (service, address) = ((*job.question.service).clone(), job.question.address.to_string());
         Broken::First(RegistryError::TimedOut { service, address, after: self.config.total_timeout })
     }
 

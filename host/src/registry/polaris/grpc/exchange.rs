@@ -27,9 +27,9 @@ const DISCOVER: PathAndQuery = PathAndQuery::from_static("/v1.PolarisGRPC/Discov
 pub(super) fn request(job: &Job) -> DiscoverRequest {
     let text = |text: &str| Some(text.to_owned());
     let service = Service {
-        name: text(&job.service.name),
-        namespace: text(&job.service.namespace),
-        revision: text(&job.revision).filter(|revision| !revision.is_empty()),
+        name: text(&job.question.service.name),
+        namespace: text(&job.question.service.namespace),
+        revision: text(&job.question.revision).filter(|revision| !revision.is_empty()),
         ..Service::default()
     };
     DiscoverRequest { kind: INSTANCE, service: Some(service) }
@@ -60,21 +60,21 @@ pub(super) async fn open(
 
 /// Decodes an answer, a long one off the async threads. The second is whether it is about another service than asked for.
 pub(super) async fn decode_for(job: &Job, answer: Bytes, large: &Large) -> (Result<Decoded, RegistryError>, bool) {
-    let origin = job.origin();
+    let origin = job.question.origin();
     let decoded = if answer.len() < DECODE_APART {
         decode::decode(&answer, &origin)
     } else {
         decode_apart(answer, large, origin.clone()).await
     };
     match decoded {
-        Ok((_, Some(answered))) if answered != *job.service => (Err(mixed_up(job, origin, answered)), true),
+        Ok((_, Some(answered))) if answered != *job.question.service => (Err(mixed_up(job, origin, answered)), true),
         Ok((decoded, _)) => (Ok(decoded), false),
         Err(error) => (Err(error), false),
     }
 }
 
 fn mixed_up(job: &Job, origin: String, answered: ServiceKey) -> RegistryError {
-    RegistryError::WrongService { origin, asked: (*job.service).clone(), answered }
+    RegistryError::WrongService { origin, asked: (*job.question.service).clone(), answered }
 }
 
 async fn decode_apart(

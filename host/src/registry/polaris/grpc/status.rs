@@ -31,7 +31,7 @@ pub(super) fn concerns(status: &Status) -> Concerns {
 
 /// The meaning for a service.
 pub(super) fn meaning(status: &Status, job: &Job, limit: usize) -> RegistryError {
-    let origin = job.origin();
+    let origin = job.question.origin();
     let words: String = status.message().chars().take(WORDS).collect();
     match status.code() {
         Code::Unauthenticated => decode::trouble(401, &words, &origin),
@@ -49,7 +49,7 @@ pub(super) fn meaning(status: &Status, job: &Job, limit: usize) -> RegistryError
 
 /// The connection or the stream ended before its time.
 pub(super) fn dropped(job: &Job, problem: &str) -> RegistryError {
-    let (service, address) = ((*job.service).clone(), job.address.to_string());
+    let (service, address) = ((*job.question.service).clone(), job.question.address.to_string());
     RegistryError::Dropped { service, address, problem: problem.chars().take(WORDS).collect() }
 }
 

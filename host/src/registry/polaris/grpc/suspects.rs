@@ -41,7 +41,7 @@ impl Suspects {
         if self.services.len() >= MANY {
             self.services.clear();
         }
-        self.services.insert(Arc::clone(&job.service));
+        self.services.insert(Arc::clone(&job.question.service));
         error
     }
 
@@ -69,7 +69,7 @@ impl Suspects {
     pub(super) async fn next(&mut self) -> Option<Done> {
         let done = self.asked.next().await?;
         if matches!(done.result, Some(Ok(_))) {
-            self.services.remove(&done.job.service);
+            self.services.remove(&done.job.question.service);
         }
         self.fill();
         Some(done)
@@ -79,7 +79,7 @@ impl Suspects {
 async fn alone(job: Job, config: Arc<PolarisConfig>, headers: Arc<Headers>, large: Large) -> Done {
     let answered = timeout(config.total_timeout, exchange_alone(&job, &config, &headers, &large)).await;
     let result = answered.unwrap_or_else(|_| {
-        let (service, address) = ((*job.service).clone(), job.address.to_string());
+        let (service, address) = ((*job.question.service).clone(), job.question.address.to_string());
         Err(RegistryError::TimedOut { service, address, after: config.total_timeout })
     });
     Done::new(job, result)
@@ -92,10 +92,10 @@ async fn exchange_alone(
     large: &Large,
 ) -> Result<crate::registry::decode::Decoded, RegistryError> {
     let meaning = |status: Status| status::meaning(&status, job, config.body_limit);
-    let connection = Connection::open(&job.address, config).await?;
+    let connection = Connection::open(&job.question.address, config).await?;
     let question = request(job);
     let requests = once(async { question });
-    let opened = exchange::open(connection, &job.address, headers.token(), config.body_limit, requests).await;
+    let opened = exchange::open(connection, &job.question.address, headers.token(), config.body_limit, requests).await;
     match opened.map_err(meaning)?.message().await.map_err(meaning)? {
         Some(answer) => decode_for(job, answer, large).await.0,
         None => Err(dropped(job, "the server ended the stream without an answer")),

@@ -3,4 +3,4 @@
 mod ask;
 mod client;
 
-pub(super) use ask::Asker;
+pub use ask::Asker;
