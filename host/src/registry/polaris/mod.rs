@@ -31,14 +31,14 @@ use self::http::Asker;
 pub use self::job::{Ask, Question};
 pub use self::tls::TlsFiles;
 pub use self::token::TokenSource;
-use self::transport::Transport;
+use self::transport::{Transport, Ways};
 use super::{PollStats, Registry, RegistryError, ReportQueue};
 
 /// A Polaris server, or several that share a store.
 #[derive(Debug)]
 pub struct PolarisRegistry<A = Asker> {
     config: Arc<PolarisConfig>,
-    transport: Transport<A>,
+    ways: Ways<A>,
     console: Option<Console>,
     stats: Arc<PollStats>,
 }
@@ -51,18 +51,16 @@ impl PolarisRegistry {
     /// The token cannot be read or sent, or a file for TLS cannot be used.
     pub fn new(config: PolarisConfig) -> Result<Self, RegistryError> {
         let config = Arc::new(config);
-        let transport = Transport::new(&config)?;
+        let ways = Ways::new(&config)?;
         let console = config.doorbell.as_ref().map(|doorbell| Console::new(doorbell, &config)).transpose()?;
-        Ok(Self { config, transport, console, stats: Arc::default() })
+        Ok(Self { config, ways, console, stats: Arc::default() })
     }
 }
 
 impl<A: Ask> PolarisRegistry<A> {
     /// The same where all questions go another way.
     pub fn with(config: PolarisConfig, asker: A) -> Self {
-        let config = Arc::new(config);
-        let transport = Transport::by(&config, asker);
-        Self { config, transport, console: None, stats: Arc::default() }
+        Self { config: Arc::new(config), ways: Ways::by(asker), console: None, stats: Arc::default() }
     }
 }
 
@@ -73,6 +71,7 @@ impl<A: Ask> Registry for PolarisRegistry<A> {
 
     async fn follow(self, queue: ReportQueue) {
         let doorbell = self.console.map(Doorbell::start);
-        Follower::new(&self.config, (self.transport, doorbell), self.stats, queue).run().await;
+        let transport = Transport::new(&self.config, self.ways);
+        Follower::new(&self.config, (transport, doorbell), self.stats, queue).run().await;
     }
 }

@@ -1,6 +1,5 @@
 //! The way of questions and answers: by HTTP or by gRPC, as the address says or as is found out.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,14 +24,36 @@ const GRPC_AT_ONCE: usize = 1_024;
 /// The part of the interval, at most, for which requests are gathered.
 const BATCHES_PER_INTERVAL: u32 = 5;
 
-/// All ways to all servers, and the questions that are under way.
-pub(super) struct Transport<A> {
-    config: Arc<PolarisConfig>,
+/// What the ways to servers need, before any is gone.
+#[derive(Debug)]
+pub(super) struct Ways<A> {
     headers: Arc<Headers>,
     large: Large,
     asker: A,
     /// Whether all goes by the asker, whatever the addresses say.
     asks_only: bool,
+}
+
+impl Ways<Asker> {
+    /// By HTTP and gRPC.
+    pub(super) fn new(config: &PolarisConfig) -> Result<Self, RegistryError> {
+        let (headers, large) = (Arc::new(Headers::new(&config.token)?), Large::default());
+        let asker = Asker::new(config, Arc::clone(&headers), large.clone())?;
+        Ok(Self { headers, large, asker, asks_only: false })
+    }
+}
+
+impl<A> Ways<A> {
+    /// By an asker alone.
+    pub(super) fn by(asker: A) -> Self {
+        Self { headers: Arc::default(), large: Large::default(), asker, asks_only: true }
+    }
+}
+
+/// All ways to all servers, and the questions that are under way.
+pub(super) struct Transport<A> {
+    config: Arc<PolarisConfig>,
+    ways: Ways<A>,
     /// What speaks at addresses that do not say it themselves.
     found: Vec<(Arc<Address>, Protocol)>,
     asked: FuturesUnordered<BoxFuture<'static, Came>>,
@@ -51,34 +72,11 @@ enum Came {
     Found(Job, Protocol),
 }
 
-impl<A> fmt::Debug for Transport<A> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Transport").field("config", &self.config).finish_non_exhaustive()
-    }
-}
-
-impl Transport<Asker> {
-    /// By HTTP and gRPC.
-    pub(super) fn new(config: &Arc<PolarisConfig>) -> Result<Self, RegistryError> {
-        let (headers, large) = (Arc::new(Headers::new(&config.token)?), Large::default());
-        let asker = Asker::new(config, Arc::clone(&headers), large.clone())?;
-        Ok(Self::made(config, (headers, large), asker, false))
-    }
-}
-
 impl<A: Ask> Transport<A> {
-    /// By an asker alone.
-    pub(super) fn by(config: &Arc<PolarisConfig>, asker: A) -> Self {
-        Self::made(config, Default::default(), asker, true)
-    }
-
-    fn made(config: &Arc<PolarisConfig>, (headers, large): (Arc<Headers>, Large), asker: A, asks_only: bool) -> Self {
+    pub(super) fn new(config: &Arc<PolarisConfig>, ways: Ways<A>) -> Self {
         Self {
             config: Arc::clone(config),
-            headers,
-            large,
-            asker,
-            asks_only,
+            ways,
             found: Vec::new(),
             asked: FuturesUnordered::new(),
             conversations: Vec::new(),
@@ -116,7 +114,7 @@ impl<A: Ask> Transport<A> {
     }
 
     fn protocol(&self, address: &Arc<Address>) -> Option<Protocol> {
-        if self.asks_only {
+        if self.ways.asks_only {
             return Some(Protocol::Http);
         }
         let found = || self.found.iter().find(|(known, _)| Arc::ptr_eq(known, address)).map(|(_, protocol)| *protocol);
@@ -129,7 +127,7 @@ impl<A: Ask> Transport<A> {
         match self.protocol(&job.question.address) {
             Some(protocol) => self.send(job, protocol),
             None => {
-                let (config, asker) = (Arc::clone(&self.config), self.asker.clone());
+                let (config, asker) = (Arc::clone(&self.config), self.ways.asker.clone());
                 self.asked.push(Box::pin(async move {
                     match find(&job.question.address, &config).await {
                         Ok(Some(protocol)) => Came::Found(job, protocol),
@@ -144,7 +142,7 @@ impl<A: Ask> Transport<A> {
 
     fn send(&mut self, job: Job, protocol: Protocol) {
         match protocol {
-            Protocol::Http => self.asked.push(Box::pin(answer(self.asker.clone(), job).map(Came::Done))),
+            Protocol::Http => self.asked.push(Box::pin(answer(self.ways.asker.clone(), job).map(Came::Done))),
             Protocol::Grpc => {
                 // A task ends only when nothing can be sent to it.
                 if let Err(unsent) = self.conversation(&job.question.address).send(job) {
@@ -162,7 +160,7 @@ impl<A: Ask> Transport<A> {
         let conversation = Conversation::new(
             Arc::clone(address),
             Arc::clone(&self.config),
-            (Arc::clone(&self.headers), self.large.clone()),
+            (Arc::clone(&self.ways.headers), self.ways.large.clone()),
             (taken, self.answers.0.clone()),
         );
         while self.tasks.try_join_next().is_some() {}
