@@ -48,6 +48,8 @@ pub(super) struct Job {
     pub(super) ticket: Ticket,
     /// The period of trusting the server.
     pub(super) generation: u64,
+    /// Its number among those that are under way.
+    pub(super) number: u64,
 }
 
 /// A job with its answer.
