@@ -50,6 +50,7 @@ pub(super) struct Job {
     pub(super) generation: u64,
     /// Its number among those that are under way.
     pub(super) number: u64,
+    pub(super) asked: Instant,
 }
 
 /// A job with its answer.

@@ -111,7 +111,7 @@ impl<A: Ask> Follower<A> {
         let turn = self.schedule.next_turn(now, room)?;
         let number = self.lanes.enter(turn.slow, now);
         let question = Question { service: turn.service, address, body: turn.body };
-        Some(Job { question, ticket: turn.ticket, generation, number })
+        Some(Job { question, ticket: turn.ticket, generation, number, asked: now })
     }
 
     /// The lanes that have room. While halted, there is one probe at a time.
@@ -202,7 +202,7 @@ impl<A: Ask> Follower<A> {
     /// A request failed: the trouble is the service's own, the server's, or everyone's.
     fn failed(&mut self, job: &Job, error: RegistryError, now: Instant) {
         self.stats.failed(job.question.address.shown(), &error);
-        match self.servers.failed(job.generation, &job.question.service, error, self.queue.len(), now) {
+        match self.servers.failed(job.generation, &job.question.service, error, self.queue.len(), job.asked, now) {
             Consequence::Alone(error) => {
                 self.queue.failed(&job.question.service, job.ticket, &Arc::new(error), now);
                 self.schedule.failed(&job.question.service, job.ticket, now);
