@@ -11,6 +11,7 @@ mod fake;
 mod follow;
 mod follower;
 mod grpc;
+mod slow;
 mod wild;
 
 use polaris2istio::registry::ServiceKey;

@@ -20,6 +20,7 @@ fn files(directory: &str) -> Vec<PathBuf> {
 fn every_seed_and_every_find_passes() {
     let seeds = [
         "found",
+        "seeds",
         "../../host/tests/fixtures/polaris",
         "../../host/tests/fixtures/polaris-grpc",
         "../cases",

@@ -31,7 +31,7 @@ pub struct PolarisConfig {
     /// How long after a change the service is read in full once more, as one change in forty comes under the old revision.
     /// 2 s by default.
     pub recheck_after: Duration,
-    /// How many requests may be under way at once by HTTP, which is also the largest number of connections. 32 by default.
+    /// How many requests may be under way at once by HTTP, and as many again that are slow. 32 by default.
     pub concurrency: usize,
     /// What tells of changes, if anything does.
     pub doorbell: Option<DoorbellConfig>,

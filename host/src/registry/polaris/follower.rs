@@ -8,6 +8,7 @@ use tokio::time::{Instant, sleep_until};
 use super::PolarisConfig;
 use super::doorbell::{Doorbell, Ring};
 use super::job::{Ask, Done, Job, Question};
+use super::lanes::{Lanes, Room};
 use super::schedule::Schedule;
 use super::servers::{Consequence, Servers};
 use super::transport::Transport;
@@ -28,6 +29,7 @@ pub(super) struct Follower<A> {
     servers: Servers,
     schedule: Schedule,
     queue: ReportQueue,
+    lanes: Lanes,
     start: Instant,
     tick: Duration,
     /// Until when requests are gathered.
@@ -50,6 +52,7 @@ impl<A: Ask> Follower<A> {
             servers: Servers::new(config),
             schedule: Schedule::new(config),
             queue,
+            lanes: Lanes::new(1),
             start,
             tick: (config.interval / TICKS_PER_INTERVAL).clamp(Duration::from_millis(1), LONGEST_TICK),
             gathered_until: start,
@@ -64,8 +67,9 @@ impl<A: Ask> Follower<A> {
         tokio::pin!(timer);
         self.heed_changes();
         loop {
-            self.ask_due(Instant::now());
-            let wake = self.next_wake();
+            let now = Instant::now();
+            self.ask_due(now);
+            let wake = self.next_wake(now);
             if let Some(wake) = wake.filter(|wake| *wake != timer.deadline()) {
                 timer.as_mut().reset(wake);
             }
@@ -119,6 +123,7 @@ impl<A: Ask> Follower<A> {
     fn ask_due(&mut self, now: Instant) {
         let Some((address, _)) = self.servers.current().filter(|_| now >= self.gathered_until) else { return };
         self.schedule.pace.set_rate(self.transport.rate(&address));
+        self.lanes.widen(self.transport.room(&address));
         let before = self.transport.under_way();
         while let Some(job) = self.next_job(now) {
             self.transport.ask(job);
@@ -152,30 +157,32 @@ impl<A: Ask> Follower<A> {
     fn next_job(&mut self, now: Instant) -> Option<Job> {
         let (address, generation) = self.servers.current()?;
         let halted = self.servers.halted_until().is_some_and(|until| until > now);
-        if halted || self.transport.under_way() >= self.limit() || !self.schedule.pace.allows(now) {
+        if halted || !self.schedule.pace.allows(now) {
             return None;
         }
-        let turn = self.schedule.next_turn(now)?;
+        let room = self.room(now);
+        let turn = self.schedule.next_turn(now, room)?;
+        let number = self.lanes.enter(turn.slow, now);
         let question = Question { service: turn.service, address, revision: turn.revision };
-        Some(Job { question, ticket: turn.ticket, generation })
+        Some(Job { question, ticket: turn.ticket, generation, number, asked: now })
     }
 
-    /// How many questions may be under way; while halted, one probe at a time.
-    fn limit(&self) -> usize {
-        match self.servers.current() {
-            Some((address, _)) if self.servers.halted_until().is_none() => self.transport.room(&address),
-            _ => 1,
+    /// The lanes that have room. While halted, there is one probe at a time.
+    fn room(&self, now: Instant) -> Room {
+        match self.servers.halted_until() {
+            Some(_) => Room { quick: self.lanes.is_empty(), slow: self.lanes.is_empty() },
+            None => self.lanes.room(now),
         }
     }
 
     /// When to look for due services again; `None` if an answer must come first, or nothing is ever due.
-    fn next_wake(&mut self) -> Option<Instant> {
-        if self.transport.under_way() >= self.limit() {
-            return None;
-        }
-        let due = self.schedule.next_due()?.max(self.gathered_until);
-        let due = due.max(self.schedule.pace.next(Instant::now()));
-        Some(self.on_grid(self.servers.halted_until().map_or(due, |until| due.max(until))))
+    fn next_wake(&mut self, now: Instant) -> Option<Instant> {
+        let (room, halted) = (self.room(now), self.servers.halted_until());
+        let allowed = self.schedule.pace.next(now).max(self.gathered_until);
+        let due = self.schedule.next_due(room).map(|due| due.max(allowed));
+        let due = due.map(|due| self.on_grid(halted.map_or(due, |until| due.max(until))));
+        let room_at = if room.quick || halted.is_some() { None } else { self.lanes.room_at(now) };
+        due.into_iter().chain(room_at).min()
     }
 
     fn on_grid(&self, moment: Instant) -> Instant {
@@ -187,9 +194,11 @@ impl<A: Ask> Follower<A> {
     /// An answer, or a failure, came back.
     fn answered(&mut self, done: Done) {
         let Done { job, result, received } = done;
+        let slow = self.lanes.leave(job.number, received);
         let Some(result) = result else {
             return self.schedule.lost(&job.question.service, job.ticket, job.question.revision.is_empty(), received);
         };
+        self.schedule.was_slow(&job.question.service, job.ticket, slow);
         if self.schedule.slot(&job.question.service, job.ticket).is_none() {
             // Dropped meanwhile; that the server answers is worth knowing all the same.
             if result.is_ok() {
@@ -259,7 +268,7 @@ impl<A: Ask> Follower<A> {
         if matches!(error, RegistryError::Limited { .. }) {
             self.schedule.pace.limited(now);
         }
-        match self.servers.failed(job.generation, &job.question.service, error, self.queue.len(), now) {
+        match self.servers.failed(job.generation, &job.question.service, error, self.queue.len(), job.asked, now) {
             Consequence::Alone(error) => {
                 self.queue.failed(&job.question.service, job.ticket, &Arc::new(error), now);
                 self.schedule.failed(&job.question.service, job.ticket, now);

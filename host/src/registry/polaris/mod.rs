@@ -11,6 +11,7 @@ mod follower;
 mod grpc;
 mod http;
 mod job;
+mod lanes;
 mod large;
 mod pace;
 mod schedule;

@@ -11,6 +11,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::PolarisConfig;
+use super::lanes::Room;
 use super::pace::{EAGER_FOR, Intervals, Pace};
 use crate::backoff::Backoff;
 use crate::hash::hash;
@@ -49,15 +50,21 @@ pub(super) struct Slot {
     again: bool,
     /// Whether it has its own place in the interval yet.
     placed: bool,
+    /// Whether its last answer was slow to come.
+    slow: bool,
     backoff: Option<Backoff>,
 }
+
+/// Services by when they are due. It may hold some that no longer count: one counts if its moment is its slot's.
+type Queue = BinaryHeap<Reverse<(Instant, Ticket, Arc<ServiceKey>)>>;
 
 /// All followed services, by when they are due.
 #[derive(Debug)]
 pub(super) struct Schedule {
     slots: HashMap<Arc<ServiceKey>, Slot>,
-    /// May hold entries that no longer count: one counts if its moment is its slot's.
-    queue: BinaryHeap<Reverse<(Instant, Ticket, Arc<ServiceKey>)>>,
+    quick: Queue,
+    /// Those whose answers are slow to come.
+    slow: Queue,
     /// How often services are asked for.
     pub(super) pace: Pace,
     /// How many services have changed a short time ago.
@@ -74,6 +81,8 @@ pub(super) struct Turn {
     pub(super) ticket: Ticket,
     /// The revision to send; empty to be answered in full.
     pub(super) revision: Arc<str>,
+    /// Whether it goes by the lane of slow services.
+    pub(super) slow: bool,
 }
 
 impl Slot {
@@ -99,7 +108,8 @@ impl Schedule {
     pub(super) fn new(config: &PolarisConfig) -> Self {
         Self {
             slots: HashMap::new(),
-            queue: BinaryHeap::new(),
+            quick: Queue::new(),
+            slow: Queue::new(),
             pace: Pace::new(config.interval, config.sweep),
             eager: 0,
             full_every: config.full_every,
@@ -120,9 +130,10 @@ impl Schedule {
             due: Some(now),
             full_due: now + jittered(self.full_every, FULL_JITTER),
             placed: false,
+            slow: false,
             backoff: None,
         };
-        self.queue.push(Reverse((now, ticket, Arc::clone(&service))));
+        self.quick.push(Reverse((now, ticket, Arc::clone(&service))));
         let before = self.slots.insert(service, slot);
         self.forget(before);
     }
@@ -144,7 +155,8 @@ impl Schedule {
             slot.due = Some(now);
             slot.placed = false;
             slot.backoff = None;
-            self.queue.push(Reverse((now, slot.ticket, Arc::clone(service))));
+            let queue = if slot.slow { &mut self.slow } else { &mut self.quick };
+            queue.push(Reverse((now, slot.ticket, Arc::clone(service))));
         }
     }
 
@@ -155,7 +167,8 @@ impl Schedule {
         if let Some(slot) = self.slots.get_mut(&service) {
             slot.full_due = now;
             if slot.tell(now) {
-                self.queue.push(Reverse((now, slot.ticket, service)));
+                let queue = if slot.slow { &mut self.slow } else { &mut self.quick };
+                queue.push(Reverse((now, slot.ticket, service)));
             }
         }
     }
@@ -164,7 +177,8 @@ impl Schedule {
     pub(super) fn ring_all(&mut self, now: Instant) {
         for (service, slot) in &mut self.slots {
             if slot.tell(now) {
-                self.queue.push(Reverse((now, slot.ticket, Arc::clone(service))));
+                let queue = if slot.slow { &mut self.slow } else { &mut self.quick };
+                queue.push(Reverse((now, slot.ticket, Arc::clone(service))));
             }
         }
     }
@@ -184,23 +198,19 @@ impl Schedule {
         self.slots.get_mut(service).filter(|slot| slot.ticket == ticket)
     }
 
-    /// When the next turn comes.
-    pub(super) fn next_due(&mut self) -> Option<Instant> {
-        while let Some(Reverse((due, ticket, service))) = self.queue.peek() {
-            if self.slots.get(service).is_some_and(|slot| slot.ticket == *ticket && slot.due == Some(*due)) {
-                return Some(*due);
-            }
-            self.queue.pop();
-        }
-        None
+    /// When the next turn comes in a lane that has room.
+    pub(super) fn next_due(&mut self, room: Room) -> Option<Instant> {
+        let quick = if room.quick { first(&self.slots, &mut self.quick) } else { None };
+        let slow = if room.slow { first(&self.slots, &mut self.slow) } else { None };
+        quick.into_iter().chain(slow).min()
     }
 
-    /// The next service whose turn has come; it has none again until it is put back.
-    pub(super) fn next_turn(&mut self, now: Instant) -> Option<Turn> {
-        if self.next_due()? > now {
-            return None;
-        }
-        let Reverse((_, ticket, service)) = self.queue.pop()?;
+    /// The next service whose turn has come, in a lane that has room; it has none again until it is put back.
+    pub(super) fn next_turn(&mut self, now: Instant, room: Room) -> Option<Turn> {
+        let due = self.next_due(room).filter(|due| *due <= now)?;
+        let quick = room.quick && first(&self.slots, &mut self.quick) == Some(due);
+        let queue = if quick { &mut self.quick } else { &mut self.slow };
+        let Reverse((_, ticket, service)) = queue.pop()?;
         let slot = self.slots.get_mut(&service)?;
         slot.due = None;
         let full = slot.full_due <= now;
@@ -209,7 +219,7 @@ impl Schedule {
             slot.full_due = now + jittered(self.full_every, FULL_JITTER);
         }
         self.pace.spend();
-        Some(Turn { service, ticket, revision })
+        Some(Turn { service, ticket, revision, slow: !quick })
     }
 
     /// Notes the revision of a full answer; `changed` says whether its content was new. After a change of either the service
@@ -302,13 +312,32 @@ impl Schedule {
         self.put_back(service, ticket, now);
     }
 
+    /// Whether a service's answer was slow to come: it goes by another lane from its next turn on.
+    pub(super) fn was_slow(&mut self, service: &ServiceKey, ticket: Ticket, slow: bool) {
+        if let Some(slot) = self.slot(service, ticket) {
+            slot.slow = slow;
+        }
+    }
+
     fn put_back(&mut self, service: &Arc<ServiceKey>, ticket: Ticket, due: Instant) {
-        let Some(slot) = self.slot(service, ticket) else {
+        let Some(slot) = self.slots.get_mut(service).filter(|slot| slot.ticket == ticket) else {
             return;
         };
         slot.due = Some(due);
-        self.queue.push(Reverse((due, ticket, Arc::clone(service))));
+        let queue = if slot.slow { &mut self.slow } else { &mut self.quick };
+        queue.push(Reverse((due, ticket, Arc::clone(service))));
     }
+}
+
+/// When the first of a queue is due, without those that no longer count.
+fn first(slots: &HashMap<Arc<ServiceKey>, Slot>, queue: &mut Queue) -> Option<Instant> {
+    while let Some(Reverse((due, ticket, service))) = queue.peek() {
+        if slots.get(service).is_some_and(|slot| slot.ticket == *ticket && slot.due == Some(*due)) {
+            return Some(*due);
+        }
+        queue.pop();
+    }
+    None
 }
 
 fn jittered(duration: Duration, part: f64) -> Duration {
