@@ -184,6 +184,8 @@ impl RunArgs {
             modules: self.rollout.setup(&self.module),
             swap_rate: self.rollout.rate(),
             http: self.observe.http(self.once),
+            probes: self.observe.probes(self.once),
+            status_token: self.observe.status_token(),
             metrics_per_entry: self.observe.per_entry(),
             silent_after: self.answers.is_none().then(|| SILENT + self.poll_interval * 15),
             target,

@@ -27,7 +27,7 @@ pub async fn run<R: Registry>(config: Config<R>, shutdown: impl Future<Output = 
         running = begin(config) => running?,
         () = &mut shutdown => return Ok(SyncStatus::Synced),
     };
-    Ok(running.finish(shutdown).await)
+    Ok(running.finish(shutdown).await?)
 }
 
 /// Binds, opens and starts all. It may wait long for a cluster.

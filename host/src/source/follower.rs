@@ -2,7 +2,7 @@
 
 use futures::future::BoxFuture;
 use tokio::sync::mpsc;
-use tokio::task::AbortHandle;
+use tokio::task::JoinHandle;
 
 use super::change_notifier::ChangeNotifier;
 use super::files::Place;
@@ -13,7 +13,8 @@ use super::{ModuleBytes, Settings, Source, oci};
 #[derive(Debug)]
 pub struct Follower {
     news: mpsc::Receiver<SourceNews>,
-    task: AbortHandle,
+    /// `None` once it has ended: a source that cannot change has no more to tell.
+    task: Option<JoinHandle<()>>,
 }
 
 /// Follows a source. The first news come as soon as they can be had, others whenever something changes.
@@ -38,21 +39,44 @@ impl Follower {
     pub fn spawn(tell: impl FnOnce(mpsc::Sender<SourceNews>) -> BoxFuture<'static, ()>) -> Self {
         // News wait for a receiver that is busy with a module, so that the next one is not fetched in vain.
         let (sender, news) = mpsc::channel(1);
-        Self { news, task: tokio::spawn(tell(sender)).abort_handle() }
+        Self { news, task: Some(tokio::spawn(tell(sender))) }
     }
 
     /// Waits for the next news; for ever, if nothing can change any more (the embedded module, a pinned digest). Nothing is
-    /// lost when the future is dropped, so it fits a `select!`.
+    /// lost when the future is dropped, so it fits a `select!`. A panic of the task goes on here, where it is noticed.
     pub async fn next(&mut self) -> SourceNews {
-        match self.news.recv().await {
-            Some(news) => news,
-            None => std::future::pending().await,
+        if let Some(news) = self.news.recv().await {
+            return news;
         }
+        if let Some(task) = &mut self.task {
+            let ended = task.await;
+            self.task = None;
+            if let Some(panic) = ended.err().and_then(|error| error.try_into_panic().ok()) {
+                std::panic::resume_unwind(panic);
+            }
+        }
+        std::future::pending().await
     }
 }
 
 impl Drop for Follower {
     fn drop(&mut self) {
-        self.task.abort();
+        if let Some(task) = &self.task {
+            task.abort();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_of_the_task_is_the_readers() {
+        let mut follower = Follower::spawn(|_| Box::pin(async { panic!("no such tag") }));
+        let reader = tokio::spawn(async move {
+            follower.next().await;
+        });
+        assert!(reader.await.unwrap_err().is_panic());
     }
 }

@@ -117,6 +117,8 @@ spec:
             names: polaris2istio::dns::Settings { mode: Default::default(), cluster_domain: "cluster.local".into() },
             repair_vip: false,
             http: polaris2istio::run::HttpPlace::Nowhere,
+            probes: polaris2istio::run::HttpPlace::Nowhere,
+            status_token: None,
             metrics_per_entry: false,
             silent_after: None,
             election: None,
