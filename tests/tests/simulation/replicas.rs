@@ -65,7 +65,7 @@ impl Replica {
                 running = begin(config) => {
                     let running = running.expect("a replica begins");
                     shown.send_replace(Some(running.view().clone()));
-                    running.finish(stopped).await;
+                    running.finish(stopped).await.expect("a replica ends in good order");
                     shown.send_replace(None);
                 }
             }
@@ -134,6 +134,8 @@ fn config(number: usize, means: &Means, line: &Line) -> Config<HttpRegistry<Aske
         state: StatePlace::ConfigMap { namespace: api_server::NAMESPACE.into(), name: STATE.into() },
         socket: None,
         http: HttpPlace::Nowhere,
+        probes: HttpPlace::Nowhere,
+        status_token: None,
         metrics_per_entry: false,
         silent_after: Some(Duration::from_secs(60)),
         election,
