@@ -33,7 +33,7 @@ pub use error::{CallError, LoadError};
 pub use facts::Facts;
 pub use identity::Identity;
 pub use limits::Limits;
-pub use parameters_file::{ParametersFile, ParametersFollower, check_key};
+pub use parameters_file::{ParametersFile, ParametersFollower, check_key, parse_parameters};
 use sandbox::Sandbox;
 
 /// Free parameters that the operator sets for the module, sorted by key.
