@@ -226,7 +226,7 @@ impl Asker {
         if let Some(fault) = fault {
             return fault.answer(question).await;
         }
-        let request: Value = serde_json::from_slice(&question.body).expect("a question in JSON");
+        let request: Value = serde_json::from_slice(&question.body()).expect("a question in JSON");
         let known = request["service"]["revision"].as_str().unwrap_or_default();
         let server = usize::from(question.address.to_string().contains("second"));
         let (revision, listing) = {

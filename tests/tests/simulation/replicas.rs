@@ -9,7 +9,7 @@ use polaris2istio::election::ElectionConfig;
 use polaris2istio::guard::{HoldTime, Settings};
 use polaris2istio::observe::{Status, View};
 use polaris2istio::percent::Percent;
-use polaris2istio::registry::{HttpConfig, HttpRegistry};
+use polaris2istio::registry::{PolarisConfig, PolarisRegistry};
 use polaris2istio::rollout::{Decision, Policy, Setup};
 use polaris2istio::run::{Config, HttpPlace, StatePlace, Target, begin};
 use polaris2istio::source::{Follower, ModuleBytes, ModuleSource, SourceError, SourceNews};
@@ -20,6 +20,9 @@ use crate::faults::Line;
 use crate::journal::{Note, Told};
 use crate::native;
 use crate::registry::{Asker, Registry};
+
+/// How often each service is asked for.
+const POLLS: Duration = Duration::from_secs(2);
 
 /// `--empty-hold` and `--removal-hold` of every replica.
 pub(crate) const EMPTY_HOLD: Duration = Duration::from_secs(60);
@@ -114,7 +117,7 @@ pub(crate) fn identity(number: usize) -> String {
     format!("replica-{number}")
 }
 
-fn config(number: usize, means: &Means, line: &Line) -> Config<HttpRegistry<Asker>> {
+fn config(number: usize, means: &Means, line: &Line) -> Config<PolarisRegistry<Asker>> {
     let asker = Asker { registry: means.registry.clone(), line: line.clone() };
     let client = kube::Client::new(means.api.server(number, line.clone()), api_server::NAMESPACE);
     let election = means.elected.then(|| ElectionConfig {
@@ -124,9 +127,12 @@ fn config(number: usize, means: &Means, line: &Line) -> Config<HttpRegistry<Aske
         serves: api_server::NAMESPACE.into(),
         duration: LEASE,
     });
+    let polaris =
+        PolarisConfig { interval: POLLS, ..PolarisConfig::new("first:8090,second:8090".parse().expect("addresses")) };
     Config {
-        registry: HttpRegistry::with(HttpConfig::new("first:8090,second:8090".parse().expect("addresses")), asker),
+        registry: PolarisRegistry::with(polaris, asker),
         target: Target::Kubernetes,
+        cluster: Default::default(),
         client: Some(client),
         namespace: api_server::NAMESPACE.into(),
         modules: modules(means),
