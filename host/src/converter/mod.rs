@@ -7,6 +7,8 @@
 
 mod bindings;
 mod call;
+mod census;
+mod compiler;
 mod contract;
 mod error;
 mod facts;
@@ -26,6 +28,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::source::ModuleBytes;
 pub use bindings::PACKAGE;
+pub use compiler::{CompileLimits, VERB as COMPILE_VERB, serve as serve_compiler};
 pub use contract::breach;
 pub use error::{CallError, LoadError};
 pub use facts::Facts;
