@@ -1,6 +1,5 @@
 //! Files that are made to break the compiler: each is refused within the limits, and the process that asked goes on.
 
-use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
@@ -27,37 +26,63 @@ fn refuse(bytes: Vec<u8>, limits: Limits, expected: impl FnOnce(&LoadError) -> b
     assert!(error.to_string().contains(text), "`{error}` lacks `{text}`");
 }
 
-/// A component with a core module of these fields.
-fn component(fields: &str) -> Vec<u8> {
-    wat::parse_str(format!("(component (core module {fields}))")).unwrap()
+/// A number, as WebAssembly writes it.
+fn number(mut value: usize) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    while value > 0x7f {
+        bytes.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    bytes.push(value as u8);
+    bytes
+}
+
+fn sized(bytes: &[u8]) -> Vec<u8> {
+    [&number(bytes.len()), bytes].concat()
+}
+
+/// A section: how many parts, and these.
+fn section(id: u8, parts: &[Vec<u8>]) -> Vec<u8> {
+    [&[id][..], &sized(&[number(parts.len()), parts.concat()].concat())].concat()
+}
+
+/// A function with so many local variables, and this code.
+fn function(locals: usize, code: &[u8]) -> Vec<u8> {
+    sized(&[&[1][..], &number(locals), b"\x7f", code, b"\x0b"].concat())
+}
+
+/// A component with a core module of these sections, encoded here: a text of this length would take longer to parse.
+fn component(sections: &[Vec<u8>]) -> Vec<u8> {
+    let module = [b"\0asm\x01\0\0\0", &sections.concat()[..]].concat();
+    [b"\0asm\x0d\0\x01\0\x01", &sized(&module)[..]].concat()
+}
+
+/// A component with these functions, which take a 64-bit number each.
+fn of_functions(functions: &[Vec<u8>]) -> Vec<u8> {
+    let kind = vec![0x60, 1, 0x7e, 0];
+    component(&[section(1, &[kind]), section(3, &vec![vec![0]; functions.len()]), section(10, functions)])
 }
 
 #[test]
 fn more_parts_than_a_program_has() {
-    let locals = "(local i32) ".repeat(12_501);
-    let many = format!("(func {})", "(local i64) ".repeat(12_000)).repeat(334);
-    for (fields, text) in [
-        (format!("(func {locals})"), "12501 local variables in one function, more than the 12500"),
-        (many, "local variables, more than the 4000000"),
-        ("(func) ".repeat(200_001), "200001 functions, more than the 200000"),
-        (format!("(func {})", "nop ".repeat(1 << 20)), "bytes in one function, more than the 1048576"),
-        ("(memory 1) ".repeat(9), "9 memories, more than the 8"),
-        ("(table 1 funcref) ".repeat(9), "9 tables, more than the 8"),
+    for (bytes, text) in [
+        (of_functions(&[function(12_501, b"")]), "12501 local variables in one function, more than the 12500"),
+        (of_functions(&vec![function(12_000, b""); 334]), "4008000 local variables, more than the 4000000"),
+        (of_functions(&vec![function(0, b""); 200_001]), "200001 functions, more than the 200000"),
+        (of_functions(&[function(0, &[1; 1 << 20])]), "bytes in one function, more than the 1048576"),
+        (component(&[section(5, &vec![vec![0, 1]; 9])]), "9 memories, more than the 8"),
+        (component(&[section(4, &vec![vec![0x70, 0, 1]; 9])]), "9 tables, more than the 8"),
     ] {
         let excessive = |error: &LoadError| matches!(error, LoadError::Excessive { .. });
-        refuse(component(&fields), Limits::default(), excessive, text);
+        refuse(bytes, Limits::default(), excessive, text);
     }
 }
 
 /// Within the counts, and still too much: nothing but the limits of the compiler's own process ends these.
 fn heavy() -> Vec<u8> {
-    let mut fields = String::new();
-    for _ in 0..4 {
-        let body =
-            "(local.set 0 (i64.mul (i64.rotl (local.get 0) (i64.const 77)) (i64.const 123456789))) ".repeat(40_000);
-        write!(fields, "(func (param i64) {body})").unwrap();
-    }
-    component(&fields)
+    // (local.set 0 (i64.mul (i64.rotl (local.get 0) (i64.const 77)) (i64.const 123456)))
+    let step = b"\x20\0\x42\xcd\0\x89\x42\xc0\xc4\x07\x7e\x21\0";
+    of_functions(&vec![function(0, &step.repeat(60_000)); 4])
 }
 
 #[test]
