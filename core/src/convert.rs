@@ -55,6 +55,7 @@ fn judge(request: &Request, parameters: &Parameters, diagnostics: &mut Diagnosti
     report_unknown_protocols(&members, diagnostics);
     let endpoints = Endpoints::of(members, &identities, diagnostics);
     endpoints.report_phantoms(&ports, diagnostics);
+    report_external_identity(entry, location, &endpoints, diagnostics);
     let has_endpoints = !endpoints.list.is_empty();
     if !has_endpoints {
         report_none(request, diagnostics);
@@ -118,6 +119,26 @@ fn report_unknown_protocols(members: &[Member<'_>], diagnostics: &mut Diagnostic
                 unknown.examples()
             ),
             "Where it is one that Istio knows, register its name, or declare a port for it and set the annotation aeraki.net/protocol to any.",
+        );
+    }
+}
+
+/// istiod has proxies speak mutual TLS to endpoints with a service account, but not where the entry is outside the mesh.
+fn report_external_identity(
+    entry: &Entry,
+    location: Option<MeshLocation>,
+    endpoints: &Endpoints<'_>,
+    diagnostics: &mut Diagnostics,
+) {
+    if location.or(entry.location) != Some(MeshLocation::MeshInternal)
+        && endpoints.list.iter().any(|draft| draft.identity.service_account.is_some())
+    {
+        diagnostics.add(
+            Code::ServiceAccountExternal,
+            Subject::Field("spec.location".to_owned()),
+            "the endpoints have a service account, and the entry is MESH_EXTERNAL, to which Istio speaks plain text: workloads under STRICT refuse it"
+                .to_owned(),
+            "Set the annotation aeraki.net/external to \"false\", or spec.location to MESH_INTERNAL.",
         );
     }
 }

@@ -122,6 +122,8 @@ codes! {
         "Instance metadata under keys of Istio or Kubernetes are not passed on.";
     ServiceAccountsNotPassed, "service-accounts-not-passed", Warning,
         "Instance metadata under the parameter `service-account-metadata` are no service accounts, and not passed on.";
+    ServiceAccountExternal, "service-account-external", Warning,
+        "The endpoints have a service account and the entry is MESH_EXTERNAL, to which Istio speaks plain text all the same.";
     NetworksNotPassed, "networks-not-passed", Warning,
         "Instance metadata under the parameter `network-metadata` are no networks, and not passed on.";
     LocalityInvalid, "locality-invalid", Warning,

@@ -12,6 +12,7 @@ mod lenient;
 mod log_once;
 pub mod percent;
 mod redact;
+pub mod tasks;
 mod text;
 mod title;
 mod tls;

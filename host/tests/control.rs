@@ -15,6 +15,7 @@ use polaris2istio::registry::{DirectoryConfig, DirectoryRegistry};
 use polaris2istio::rollout::ActiveModules;
 use polaris2istio::sink::Sink;
 use polaris2istio::source::ModuleBytes;
+use polaris2istio::tasks::TaskEnded;
 use polaris2istio::watch_dir::WatchOptions;
 use polaris2istio::writes::{BlockReason, Gate};
 use serde_json::{Value, json};
@@ -30,7 +31,7 @@ struct Mesh {
     directory: TempDir,
     gate: Arc<Gate>,
     holds: Arc<Holds>,
-    run: tokio::task::JoinHandle<SyncStatus>,
+    run: tokio::task::JoinHandle<Result<SyncStatus, TaskEnded>>,
     stop: oneshot::Sender<()>,
 }
 
@@ -69,6 +70,7 @@ impl Mesh {
             swap_rate: NonZeroU32::MAX,
             once: false,
             observers: Default::default(),
+            pulse: Default::default(),
         };
         let (stop, stopped) = oneshot::channel();
         let run = tokio::spawn(Controller::new(parts).run(async {
@@ -117,7 +119,7 @@ impl Mesh {
 
     async fn end(self) {
         self.stop.send(()).unwrap();
-        assert_eq!(self.run.await.unwrap(), SyncStatus::Synced);
+        assert_eq!(self.run.await.unwrap(), Ok(SyncStatus::Synced));
     }
 }
 

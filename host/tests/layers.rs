@@ -18,6 +18,7 @@ const LAYERS: [&[&str]; 11] = [
         "log_once",
         "percent",
         "redact",
+        "tasks",
         "text",
         "title",
         "kube_watch",

@@ -3,14 +3,17 @@
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
 
 use super::ModuleArgs;
+use crate::converter::LoadedModule;
 use crate::percent::Percent;
 use crate::rollout::{Decision, Policy, Setup};
 use crate::run::{StatePlace, Target};
+use crate::source::NamedSource;
 
 /// The ConfigMap, if none is named.
 const CONFIG_MAP: &str = "polaris2istio-state";
@@ -59,8 +62,10 @@ enum Place {
 impl RolloutArgs {
     pub(super) fn setup(&self, module: &ModuleArgs) -> Setup {
         Setup {
-            source: module.module.clone(),
-            settings: module.sandbox.source_settings(),
+            source: Arc::new(NamedSource { source: module.module.clone(), settings: module.sandbox.source_settings() }),
+            cache: module.sandbox.source_settings().cache,
+            size_limit: module.sandbox.source_settings().size_limit,
+            load: LoadedModule::new,
             limits: module.sandbox.limits(),
             parameters: module.sandbox.parameters(),
             parameters_file: self.module_params.clone(),

@@ -106,8 +106,9 @@ impl Reconciliation<'_> {
     /// Tells what the module says, in the conditions and in the log.
     fn tell_outcome(&mut self, outcome: &Outcome, content: &Service) {
         self.state.report.note_outcome(outcome);
-        // An unchanged answer may leave its diagnostics out, and has nothing new to say.
-        if outcome.verdict == Verdict::Unchanged {
+        // An unchanged answer may leave its diagnostics out. Where it has some, they may be news: all instances turned sick, say,
+        // and stay.
+        if outcome.verdict == Verdict::Unchanged && outcome.diagnostics.is_empty() {
             return self.clear(Condition::Rejected);
         }
         let rejected = outcome.verdict == Verdict::Rejected;

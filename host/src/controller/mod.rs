@@ -54,6 +54,7 @@ use crate::plan::AddressRule;
 use crate::registry::{Registry, ReportQueue, ServiceCache};
 use crate::rollout::ActiveModules;
 use crate::sink::Sink;
+use crate::tasks::{Pulse, TaskEnded, Tasks};
 use crate::telemetry::Observers;
 use crate::writes::{Gate, WriteRateLimiter};
 use context::{Context, WRITERS};
@@ -92,6 +93,8 @@ pub struct Parts<R> {
     pub once: bool,
     /// Metrics and Events.
     pub observers: Observers,
+    /// Where its parts show that they move.
+    pub pulse: Pulse,
 }
 
 /// A controller, ready to run.
@@ -102,6 +105,7 @@ pub struct Controller<R> {
     queue: (UnboundedSender<ObjectRef<ServiceEntry>>, UnboundedReceiver<ObjectRef<ServiceEntry>>),
     context: Arc<Context>,
     reports: ReportQueue,
+    pulse: Pulse,
     once: bool,
 }
 
@@ -138,6 +142,7 @@ impl<R: Registry> Controller<R> {
             queue: unbounded(),
             context,
             reports,
+            pulse: parts.pulse,
             once: parts.once,
         }
     }
@@ -148,8 +153,12 @@ impl<R: Registry> Controller<R> {
     }
 
     /// Runs until `shutdown` is done or, with `once`, until every entry is reconciled. Returns how the worst of them ended.
-    pub async fn run(self, shutdown: impl Future<Output = ()>) -> SyncStatus {
-        let Self { registry, events, writer, queue: (queue, queued), context, reports, once } = self;
+    ///
+    /// # Errors
+    ///
+    /// A part ended that was to go on.
+    pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<SyncStatus, TaskEnded> {
+        let Self { registry, events, writer, queue: (queue, queued), context, reports, pulse, once } = self;
         let store = writer.as_reader();
         let reopened = context.gate.reopened();
         let index = Index::new(Arc::clone(&context.services));
@@ -164,17 +173,19 @@ impl<R: Registry> Controller<R> {
         )
         // An entry that went away between two reconciliations is no trouble.
         .for_each(|_: Result<(ObjectRef<ServiceEntry>, Action), _>| async {});
-        let follower = tokio::spawn(registry.follow(reports));
-        let inputs = tokio::spawn(inputs.run());
-        let reconciliations = tokio::spawn(reconciliations);
+        let (mut reading, mut writing) = (Tasks::new(pulse.clone()), Tasks::new(pulse));
+        reading.spawn("registry", registry.follow(reports));
+        reading.spawn("entries", inputs.run());
+        writing.spawn("reconciliations", reconciliations);
         let status = tokio::select! {
-            () = shutdown => SyncStatus::Synced,
-            status = wait_until_reconciled(&context, &store), if once => status,
+            () = shutdown => Ok(SyncStatus::Synced),
+            status = wait_until_reconciled(&context, &store), if once => Ok(status),
+            ended = reading.ended() => Err(ended),
+            ended = writing.ended() => Err(ended),
         };
-        inputs.abort();
-        follower.abort();
+        drop(reading);
         finish_writes(&context).await;
-        reconciliations.abort();
+        drop(writing);
         status
     }
 }

@@ -6,7 +6,7 @@
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use super::compiler::CompileLimits;
+use super::compile_process::CompileLimits;
 
 /// Calls at once on a large machine: each may use all of its memory, and the pod's limit does not grow with the processors.
 const AT_ONCE: u32 = 4;

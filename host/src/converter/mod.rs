@@ -8,7 +8,8 @@
 mod bindings;
 mod call;
 mod census;
-mod compiler;
+mod code;
+mod compile_process;
 mod contract;
 mod error;
 mod facts;
@@ -28,13 +29,13 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::source::ModuleBytes;
 pub use bindings::PACKAGE;
-pub use compiler::{CompileLimits, VERB as COMPILE_VERB, serve as serve_compiler};
+pub use code::{Code, Compiler};
+pub use compile_process::{CompileLimits, VERB as COMPILE_VERB, serve as serve_compiler};
 pub use contract::breach;
 pub use error::{CallError, LoadError};
 pub use facts::Facts;
 pub use identity::Identity;
 pub use limits::Limits;
-use module::Module;
 pub use parameters_file::{ParametersFile, ParametersFollower, check_key};
 use sandbox::Sandbox;
 
@@ -43,8 +44,8 @@ pub type Parameters = Vec<(String, String)>;
 
 /// A module with its parameters, and the sandbox that it runs in.
 pub struct LoadedModule {
-    sandbox: Arc<Sandbox>,
-    module: Module,
+    compiler: Arc<dyn Compiler>,
+    code: Box<dyn Code>,
     bytes: ModuleBytes,
     parameters: Parameters,
     identity: Arc<Identity>,
@@ -54,30 +55,40 @@ pub struct LoadedModule {
 impl LoadedModule {
     /// Checks and compiles a module; a fraction of a second for the default one.
     pub fn new(bytes: &ModuleBytes, limits: Limits, parameters: Parameters) -> Result<Self, LoadError> {
-        let slots = Arc::new(Semaphore::new(limits.concurrency as usize));
-        Self::within(Arc::new(Sandbox::new(limits)?), slots, bytes, parameters)
+        let concurrency = limits.concurrency;
+        Self::by(Arc::new(Sandbox::new(limits)?), concurrency, bytes, parameters)
+    }
+
+    /// The same by another compiler, with so many calls at once.
+    pub fn by(
+        compiler: Arc<dyn Compiler>,
+        concurrency: u32,
+        bytes: &ModuleBytes,
+        parameters: Parameters,
+    ) -> Result<Self, LoadError> {
+        Self::within(compiler, Arc::new(Semaphore::new(concurrency as usize)), bytes, parameters)
     }
 
     /// Checks and compiles a module in the sandbox of this one, whose limits count for both together.
     pub fn beside(&self, bytes: &ModuleBytes, parameters: Parameters) -> Result<Self, LoadError> {
-        Self::within(Arc::clone(&self.sandbox), Arc::clone(&self.slots), bytes, parameters)
+        Self::within(Arc::clone(&self.compiler), Arc::clone(&self.slots), bytes, parameters)
     }
 
     fn within(
-        sandbox: Arc<Sandbox>,
+        compiler: Arc<dyn Compiler>,
         slots: Arc<Semaphore>,
         bytes: &ModuleBytes,
         mut parameters: Parameters,
     ) -> Result<Self, LoadError> {
         parameters.sort();
-        let module = Module::compile(&sandbox, bytes)?;
+        let code = Arc::clone(&compiler).compile(bytes)?;
         let identity = Arc::new(Identity::new(bytes.digest, &parameters));
-        Ok(Self { sandbox, module, bytes: bytes.clone(), parameters, identity, slots })
+        Ok(Self { compiler, code, bytes: bytes.clone(), parameters, identity, slots })
     }
 
     /// The module's description of itself.
     pub fn info(&self) -> &ModuleInfo {
-        &self.module.info
+        self.code.info()
     }
 
     /// The identity of this module with its parameters.
@@ -92,12 +103,12 @@ impl LoadedModule {
 
     /// The facts that the module shows without being called.
     pub fn facts(&self) -> &Facts {
-        &self.module.facts
+        self.code.facts()
     }
 
     /// The origin of the module.
     pub fn origin(&self) -> &str {
-        &self.module.origin
+        &self.bytes.origin
     }
 
     /// Runs the module on one service and one entry, on a thread for blocking work.
@@ -129,12 +140,12 @@ impl LoadedModule {
 
     /// Runs the module on this thread, for callers that are not async. No more than [`Limits::concurrency`] at once.
     pub fn call(&self, service: &Service, entry: &Entry, published: Option<&str>) -> Result<Outcome, CallError> {
-        call::convert(&self.sandbox, &self.module.pre, service, entry, &self.parameters, published)
+        self.code.convert(service, entry, &self.parameters, published)
     }
 
     /// Runs the module with a request's own parameters in place of the operator's: for golden cases, which bring theirs.
     pub fn ask(&self, request: &Request) -> Result<Outcome, CallError> {
         let Request { service, entry, parameters, published } = request;
-        call::convert(&self.sandbox, &self.module.pre, service, entry, parameters, published.as_deref())
+        self.code.convert(service, entry, parameters, published.as_deref())
     }
 }

@@ -5,7 +5,7 @@ use polaris2istio_core::model::ModuleInfo;
 use super::bindings::{ConverterPre, EXPORT, wit};
 use super::call;
 use super::census::{self, Excess};
-use super::compiler::CompileError;
+use super::compile_process::CompileError;
 use super::error::LoadError;
 use super::facts::Facts;
 use super::sandbox::{Guest, Sandbox};
@@ -18,8 +18,6 @@ pub struct Module {
     pub info: ModuleInfo,
     /// The facts that it shows without being called.
     pub facts: Facts,
-    /// The origin of the module, as shown to the operator.
-    pub origin: String,
 }
 
 impl Module {
@@ -30,7 +28,7 @@ impl Module {
         if let Some(Excess { part, found, limit }) = census::excess(bytes) {
             return Err(LoadError::Excessive { module, part, found, limit });
         }
-        let component = match sandbox.compile(bytes, module_bytes.is_embedded()) {
+        let component = match sandbox.component(bytes, module_bytes.is_embedded()) {
             Ok(component) => component,
             Err(error) => return Err(uncompiled(sandbox, module, error)),
         };
@@ -44,7 +42,7 @@ impl Module {
             return Err(LoadError::WrongWorld { module, detail });
         }
         match call::describe(sandbox, &pre) {
-            Ok(info) => Ok(Self { pre, info: owned(info), facts, origin: module }),
+            Ok(info) => Ok(Self { pre, info: owned(info), facts }),
             Err(source) => Err(LoadError::Describe { module, source }),
         }
     }

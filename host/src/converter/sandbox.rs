@@ -4,7 +4,7 @@ use wasmtime::component::{Component, Linker};
 use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, ResourceLimiter, Store};
 
 use super::census::{INSTANCES, MEMORIES};
-use super::compiler::{self, CompileError};
+use super::compile_process::{self, CompileError};
 use super::error::LoadError;
 use super::limits::Limits;
 use super::ticker::{Running, Ticker};
@@ -49,11 +49,11 @@ impl Sandbox {
     }
 
     /// Compiles a component: ours here, any other in a process of its own, if there is a program for it.
-    pub(super) fn compile(&self, bytes: &[u8], is_ours: bool) -> Result<Component, CompileError> {
+    pub(super) fn component(&self, bytes: &[u8], is_ours: bool) -> Result<Component, CompileError> {
         let limits = &self.limits.compile;
         let compiled = match &limits.program {
-            Some(program) if !is_ours => compiler::compile(program, limits, bytes)?,
-            _ => compiler::translate(bytes).map_err(|error| CompileError::Invalid(format!("{error:#}")))?,
+            Some(program) if !is_ours => compile_process::compile(program, limits, bytes)?,
+            _ => compile_process::translate(bytes).map_err(|error| CompileError::Invalid(format!("{error:#}")))?,
         };
         self.take(&compiled).map_err(|error| CompileError::Invalid(format!("{error:#}")))
     }

@@ -65,7 +65,7 @@ pub fn decode_answer(bytes: &[u8], source: &str) -> Result<Answer, RegistryError
 
 /// A decoded answer, before it is compared with the question.
 #[derive(Debug)]
-pub(super) enum Decoded {
+pub enum Decoded {
     /// Content, with the service that the answer names; what is listed always names one.
     Answer(Content, Option<ServiceKey>),
     /// The last answer stands.

@@ -48,11 +48,6 @@ impl DirectoryRegistry {
         })?;
         Ok(Self { directory, source: config.path.display().to_string(), stats: Arc::default() })
     }
-
-    /// Its figures, while it is followed.
-    pub fn stats(&self) -> Arc<PollStats> {
-        Arc::clone(&self.stats)
-    }
 }
 
 /// Whether a file counts, by its name. Those that begin with a dot are editors' and kubelet's own.
@@ -81,6 +76,10 @@ impl From<DirError> for RegistryError {
 }
 
 impl Registry for DirectoryRegistry {
+    fn stats(&self) -> Arc<PollStats> {
+        Arc::clone(&self.stats)
+    }
+
     async fn follow(mut self, queue: ReportQueue) {
         let mut state = State {
             files: BTreeMap::new(),

@@ -27,10 +27,10 @@ use std::future::Future;
 use std::sync::Arc;
 
 pub use self::content::Content;
-pub use self::decode::{Answer, decode_answer};
+pub use self::decode::{Answer, Decoded, decode_answer};
 pub use self::directory::{DirectoryConfig, DirectoryRegistry};
 pub use self::error::RegistryError;
-pub use self::http::{Address, Addresses, HttpConfig, HttpRegistry, TlsFiles, TokenSource};
+pub use self::http::{Address, Addresses, Ask, HttpConfig, HttpRegistry, Question, TlsFiles, TokenSource};
 pub use self::poll_mode::PollMode;
 pub use self::poll_stats::{PollFigures, PollStats};
 pub use self::report_queue::ReportQueue;
@@ -40,6 +40,9 @@ pub use self::service_state::{LastAnswer, Report, ServiceState, Trouble};
 
 /// A way of following a registry.
 pub trait Registry: Send + 'static {
+    /// Its figures, while it is followed.
+    fn stats(&self) -> Arc<PollStats>;
+
     /// Follows the services that are subscribed to and reports what changes, until the other end is dropped, or the future.
     ///
     /// - A service gets its first report as soon as possible, under every new subscription; one that nobody subscribes to
@@ -61,17 +64,14 @@ pub enum AnyRegistry {
     Directory(DirectoryRegistry),
 }
 
-impl AnyRegistry {
-    /// Its figures, while it is followed.
-    pub fn stats(&self) -> Arc<PollStats> {
+impl Registry for AnyRegistry {
+    fn stats(&self) -> Arc<PollStats> {
         match self {
             Self::Http(registry) => registry.stats(),
             Self::Directory(registry) => registry.stats(),
         }
     }
-}
 
-impl Registry for AnyRegistry {
     async fn follow(self, queue: ReportQueue) {
         match self {
             Self::Http(registry) => registry.follow(queue).await,

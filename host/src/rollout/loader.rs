@@ -75,12 +75,14 @@ pub async fn compile(
 
 /// Runs work on a thread of its own with a low priority.
 pub(super) async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, String> {
-    let (sender, receiver) = tokio::sync::oneshot::channel();
     let thread = move || {
         // On Linux a thread has a priority of its own. If it cannot be lowered, the work is done all the same.
         let _ = rustix::process::nice(NICE);
-        let _ = sender.send(work());
+        work()
     };
-    std::thread::Builder::new().name("module change".into()).spawn(thread).map_err(|error| error.to_string())?;
-    receiver.await.map_err(|_| "the thread that was to do it ended".into())
+    let thread =
+        std::thread::Builder::new().name("module change".into()).spawn(thread).map_err(|error| error.to_string())?;
+    // The runtime knows of the work only by a thread of its own: a clock that is paused stands still for it.
+    let done = tokio::task::spawn_blocking(move || thread.join()).await.map_err(|error| error.to_string())?;
+    done.map_err(|_| "the thread that was to do it ended".into())
 }

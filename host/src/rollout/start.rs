@@ -14,16 +14,20 @@ use super::module_set::ModuleSet;
 use super::module_state::ModuleRecord;
 use super::{ActiveModules, Policy, SharedState};
 use crate::converter::{Identity, Limits, LoadError, LoadedModule, Parameters, ParametersFile};
-use crate::source::{Cache, ModuleBytes, Settings, Source, SourceError, fetch, follow};
+use crate::source::{Cache, ModuleBytes, ModuleSource, SourceError};
 use crate::state::{Keeper, StateError};
 
 /// The settings of a change of modules.
 #[derive(Clone)]
 pub struct Setup {
     /// The source of modules.
-    pub source: Source,
-    /// The settings of that source.
-    pub settings: Settings,
+    pub source: Arc<dyn ModuleSource>,
+    /// The directory that keeps modules over a restart.
+    pub cache: Option<PathBuf>,
+    /// The largest module that is taken from there, in bytes.
+    pub size_limit: u64,
+    /// Loads a module, by [`LoadedModule::new`] if it is a component.
+    pub load: fn(&ModuleBytes, Limits, Parameters) -> Result<LoadedModule, LoadError>,
     /// The limits of a call.
     pub limits: Limits,
     /// Parameters given by flags.
@@ -71,11 +75,11 @@ impl Setup {
         leads: watch::Receiver<bool>,
         requests: mpsc::Receiver<Request>,
     ) -> Result<(Arc<ActiveModules>, RolloutController), StartError> {
-        let cache = match &self.settings.cache {
+        let cache = match &self.cache {
             Some(path) => Some(Cache::open(path).map_err(|source| StartError::Cache { path: path.clone(), source })?),
             None => None,
         };
-        let loader = Loader { keeper: Arc::clone(&keeper), cache, size_limit: self.settings.size_limit };
+        let loader = Loader { keeper: Arc::clone(&keeper), cache, size_limit: self.size_limit };
         let file = match &self.parameters_file {
             Some(path) => Some(ParametersFile::read(path).await.map_err(StartError::Parameters)?),
             None => None,
@@ -103,7 +107,7 @@ impl Setup {
             // Its entries must not go back and forth over a restart.
             modules.install(ModuleSet { canary: Some((module, canary.share)), ..ModuleSet::of(active) });
         }
-        let source = follow(self.source.clone(), self.settings.clone());
+        let source = self.source.follow();
         let file = self.parameters_file.map(|path| ParametersFile::follow(&path));
         let controller = RolloutController::new(
             Arc::clone(&modules),
@@ -120,7 +124,7 @@ impl Setup {
     }
 
     async fn wanted(&self, parameters: Parameters) -> Result<Wanted, SourceError> {
-        Ok(Wanted { bytes: fetch(&self.source, &self.settings).await?, parameters })
+        Ok(Wanted { bytes: self.source.fetch().await?, parameters })
     }
 
     /// The module to begin with, and whether the approved one is lost, so that this one is not approved.
@@ -129,8 +133,7 @@ impl Setup {
         loader: &Loader,
         wanted: Result<Wanted, SourceError>,
     ) -> Result<(Arc<LoadedModule>, bool), StartError> {
-        let new =
-            |bytes: &ModuleBytes, parameters| LoadedModule::new(bytes, self.limits.clone(), parameters).map(Arc::new);
+        let new = |bytes: &ModuleBytes, parameters| (self.load)(bytes, self.limits.clone(), parameters).map(Arc::new);
         let active = loader.keeper.document().borrow().module.active.clone();
         let Some(ModuleRecord { identity, .. }) = active else {
             let Wanted { bytes, parameters } = wanted?;

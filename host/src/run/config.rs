@@ -13,10 +13,12 @@ use crate::registry::AnyRegistry;
 use crate::rollout::Setup;
 
 /// All that a run depends on.
-pub struct Config {
+pub struct Config<R = AnyRegistry> {
     /// Where services come from.
-    pub registry: AnyRegistry,
+    pub registry: R,
     pub target: Target,
+    /// The way to the cluster; `None` if the kubeconfig says it, or the pod.
+    pub client: Option<kube::Client>,
     /// The namespace whose entries are served.
     pub namespace: String,
     pub modules: Setup,
@@ -26,8 +28,12 @@ pub struct Config {
     pub state: StatePlace,
     /// Where commands are taken.
     pub socket: Option<PathBuf>,
-    /// Where metrics, probes and the status are served.
+    /// Where metrics, the status and probes are served.
     pub http: HttpPlace,
+    /// Where probes alone are served.
+    pub probes: HttpPlace,
+    /// The file with the token that the status needs; `None` if everybody may read it.
+    pub status_token: Option<PathBuf>,
     /// Give every entry metrics of its own.
     pub metrics_per_entry: bool,
     /// After how long without an answer the registry counts as silent; `None` if it answers only with news.
@@ -50,7 +56,7 @@ pub struct Config {
     pub dry_run: bool,
 }
 
-/// Where metrics, probes and the status are served.
+/// Where something is served over HTTP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HttpPlace {
     Nowhere,

@@ -2,11 +2,14 @@
 
 use reqwest::header::{HeaderValue, USER_AGENT};
 
-use super::RunError;
+use super::{Config, RunError};
 use crate::redact;
 
 /// A client, which says which replica it is if there are several.
-pub(super) async fn connect(identity: Option<&str>) -> Result<kube::Client, RunError> {
+pub(super) async fn connect<R>(config: &Config<R>, identity: Option<&str>) -> Result<kube::Client, RunError> {
+    if let Some(client) = &config.client {
+        return Ok(client.clone());
+    }
     let mut config =
         kube::Config::infer().await.map_err(|error| RunError::Kubeconfig(redact::addresses(&error.to_string())))?;
     // The library takes a proxy from the environment as well: one is used only where the kubeconfig itself names it, by HTTP.

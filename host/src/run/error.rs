@@ -1,13 +1,14 @@
-//! Why a run could not begin.
+//! Why a run could not begin, or ended by itself.
 
 use crate::control::SocketError;
 use crate::entries::OutputError;
 use crate::observe::HttpError;
 use crate::rollout::StartError;
 use crate::state::StateError;
+use crate::tasks::TaskEnded;
 use crate::watch_dir::DirError;
 
-/// Why a run could not begin.
+/// Why a run could not begin, or ended by itself.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
     /// There is no usable kubeconfig.
@@ -38,4 +39,7 @@ pub enum RunError {
     /// Nothing can be served over HTTP.
     #[error(transparent)]
     Http(#[from] HttpError),
+    /// A part of it ended.
+    #[error(transparent)]
+    Ended(#[from] TaskEnded),
 }

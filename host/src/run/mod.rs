@@ -12,20 +12,27 @@ mod start;
 
 pub use config::{Config, HttpPlace, StatePlace, Target};
 pub use error::RunError;
+pub use running::Running;
 
 use crate::controller::SyncStatus;
+use crate::registry::Registry;
 use bind::bind;
 use open::open;
 use start::start;
 
 /// Runs until `shutdown` is done, or with `once` until all entries are reconciled.
-pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<SyncStatus, RunError> {
+pub async fn run<R: Registry>(config: Config<R>, shutdown: impl Future<Output = ()>) -> Result<SyncStatus, RunError> {
     let mut shutdown = std::pin::pin!(shutdown);
-    let bound = bind(&config).await?;
-    let opened = tokio::select! {
-        opened = open(&config) => opened?,
+    let running = tokio::select! {
+        running = begin(config) => running?,
         () = &mut shutdown => return Ok(SyncStatus::Synced),
     };
-    let running = start(config, bound, opened);
-    Ok(running.stop(shutdown).await)
+    Ok(running.finish(shutdown).await?)
+}
+
+/// Binds, opens and starts all. It may wait long for a cluster.
+pub async fn begin<R: Registry>(config: Config<R>) -> Result<Running<R>, RunError> {
+    let bound = bind(&config).await?;
+    let opened = open(&config).await?;
+    Ok(start(config, bound, opened))
 }

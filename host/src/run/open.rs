@@ -53,7 +53,7 @@ pub(super) struct Backend {
 }
 
 /// Opens all; it may wait long for a cluster.
-pub(super) async fn open(config: &Config) -> Result<Opened, RunError> {
+pub(super) async fn open<R>(config: &Config<R>) -> Result<Opened, RunError> {
     let gate = Arc::new(Gate::default());
     if config.dry_run {
         gate.block(BlockReason::DryRun);
@@ -62,7 +62,7 @@ pub(super) async fn open(config: &Config) -> Result<Opened, RunError> {
     let backend = open_backend(config, &gate).await?;
     // What others share is not for a dry run to change; it begins with the modules of its own flags.
     let place = if config.dry_run { &StatePlace::Nowhere } else { &config.state };
-    let keeper = Arc::new(open_state(place).await?);
+    let keeper = Arc::new(open_state(config, place).await?);
     let (commands, requests) = mpsc::channel(COMMANDS);
     let setup = config.modules.clone();
     let (modules, rollout) = setup.open(Arc::clone(&keeper), leadership.led.clone(), requests).await?;
@@ -75,11 +75,11 @@ pub(super) async fn open(config: &Config) -> Result<Opened, RunError> {
     Ok(Opened { gate, leadership, keeper, backend, modules, rollout, commands })
 }
 
-async fn open_leadership(config: &Config, gate: &Arc<Gate>) -> Result<Leadership, RunError> {
+async fn open_leadership<R>(config: &Config<R>, gate: &Arc<Gate>) -> Result<Leadership, RunError> {
     let (leads, led) = watch::channel(true);
     let elector = match &config.election {
         Some(election) => {
-            let client = connect(Some(&election.identity)).await?;
+            let client = connect(config, Some(&election.identity)).await?;
             Some(Arc::new(LeaderElector::new(client, election.clone(), Arc::clone(gate), leads.clone())))
         }
         None => None,
@@ -87,22 +87,22 @@ async fn open_leadership(config: &Config, gate: &Arc<Gate>) -> Result<Leadership
     Ok(Leadership { elector, leads, led })
 }
 
-async fn open_state(place: &StatePlace) -> Result<Keeper<SharedState>, RunError> {
+async fn open_state<R>(config: &Config<R>, place: &StatePlace) -> Result<Keeper<SharedState>, RunError> {
     let store = match place {
         StatePlace::Nowhere => Store::Memory,
         StatePlace::File(path) => Store::File(FileStore::new(path)),
         StatePlace::ConfigMap { namespace, name } => {
-            Store::ConfigMap(Box::new(ConfigMapStore::new(connect(None).await?, namespace, name)))
+            Store::ConfigMap(Box::new(ConfigMapStore::new(connect(config, None).await?, namespace, name)))
         }
     };
     Ok(Keeper::open(store).await?)
 }
 
-async fn open_backend(config: &Config, gate: &Arc<Gate>) -> Result<Backend, RunError> {
+async fn open_backend<R>(config: &Config<R>, gate: &Arc<Gate>) -> Result<Backend, RunError> {
     let namespace = config.namespace.clone();
     match &config.target {
         Target::Kubernetes => {
-            let client = connect(config.election.as_ref().map(|election| &*election.identity)).await?;
+            let client = connect(config, config.election.as_ref().map(|election| &*election.identity)).await?;
             let resource = served_version(&client).await;
             info!(namespace, version = resource.version, "serving the ServiceEntries of a cluster");
             let events = KubernetesEntries::new(client.clone(), resource.clone(), namespace).events();
@@ -121,8 +121,8 @@ async fn open_backend(config: &Config, gate: &Arc<Gate>) -> Result<Backend, RunE
 }
 
 /// Makes what keeps names and tells of lost virtual IPs, beside the controller and from the same watch.
-fn keep_names(
-    config: &Config,
+fn keep_names<R>(
+    config: &Config<R>,
     gate: &Arc<Gate>,
     client: &kube::Client,
     resource: &ApiResource,

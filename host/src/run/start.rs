@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use tokio::task::JoinSet;
-
 use super::Config;
 use super::bind::Bound;
 use super::engine::EngineHandle;
@@ -14,12 +12,13 @@ use crate::control::Router;
 use crate::controller::{Controller, Parts};
 use crate::guard::Holds;
 use crate::observe::View;
-use crate::registry::AnyRegistry;
+use crate::registry::Registry;
+use crate::tasks::Tasks;
 use crate::telemetry::{Events, Metrics, Observers};
 
 /// Starts all; the controller itself runs with [`Running`].
-pub(super) fn start(config: Config, bound: Bound, opened: Opened) -> Running<AnyRegistry> {
-    let Bound { socket, opener, mut tasks } = bound;
+pub(super) fn start<R: Registry>(config: Config<R>, bound: Bound, opened: Opened) -> Running<R> {
+    let Bound { socket, site, mut tasks } = bound;
     let Opened { gate, leadership, keeper, backend, modules, rollout, commands } = opened;
     let Leadership { elector, leads, led } = leadership;
     let holds = Arc::new(Holds::new(config.guard.fleet_limit));
@@ -41,6 +40,7 @@ pub(super) fn start(config: Config, bound: Bound, opened: Opened) -> Running<Any
         write_rate: config.write_rate,
         swap_rate: config.swap_rate,
         once: config.once,
+        pulse: tasks.pulse(),
         observers: Observers { metrics: Arc::clone(&metrics), events },
     });
     let handle = controller.handle();
@@ -55,32 +55,32 @@ pub(super) fn start(config: Config, bound: Bound, opened: Opened) -> Running<Any
         state: keeper.document(),
         modules,
     };
-    if let Some(opener) = opener {
-        opener.open(view.clone(), &metrics, config.metrics_per_entry);
-    }
+    site.open(view.clone(), &metrics, config.metrics_per_entry);
     let engine = EngineHandle { controller: handle.clone(), gate: Arc::clone(&gate), holds: Arc::clone(&holds) };
-    let router = Arc::new(Router::new(Arc::clone(&keeper), led, commands, holds, view));
+    let router = Arc::new(Router::new(Arc::clone(&keeper), led, commands, holds, view.clone()));
     if let Some(elector) = elector.clone() {
         handle.stand_by();
         let callbacks = handle.clone();
-        tasks.spawn(async move { elector.run(&callbacks).await });
+        tasks.spawn("election", async move { elector.run(&callbacks).await });
     }
-    tasks.spawn(rollout.run(Arc::new(engine)));
-    names.map(|names| tasks.spawn(names));
-    tasks.spawn(pause(Arc::clone(&keeper), gate));
-    tasks.spawn(async move { keeper.follow().await });
+    tasks.spawn("modules", rollout.run(Arc::new(engine)));
+    if let Some(names) = names {
+        tasks.spawn("names", names);
+    }
+    tasks.spawn("pause", pause(Arc::clone(&keeper), gate));
+    tasks.spawn("shared state", async move { keeper.follow().await });
     if let Some(socket) = socket {
-        tasks.spawn(socket.serve(Arc::clone(&router)));
+        tasks.spawn("socket", socket.serve(Arc::clone(&router)));
     }
-    tasks.spawn(async move { router.serve_others().await });
-    Running { controller, handle, elector, tasks, leads }
+    tasks.spawn("commands", async move { router.serve_others().await });
+    Running { controller, handle, elector, tasks, leads, view }
 }
 
 /// Events on the entries of a cluster. None in a dry run: an Event would be a write.
-fn start_events(config: &Config, backend: &Backend, tasks: &mut JoinSet<()>) -> Events {
+fn start_events<R>(config: &Config<R>, backend: &Backend, tasks: &mut Tasks) -> Events {
     let Some(client) = backend.client.clone().filter(|_| !config.dry_run) else { return Events::default() };
     let identity = config.election.as_ref().map_or("polaris2istio", |election| &election.identity);
     let (events, publish) = Events::new(client, identity, &backend.resource.api_version);
-    tasks.spawn(publish);
+    tasks.spawn("Events", publish);
     events
 }

@@ -183,8 +183,12 @@ where
                 self.looking = None;
                 match scan {
                     Ok(scan) => self.take(scan),
-                    // The parser panicked, or the runtime is going: look again, later.
-                    Err(_) => self.look_at = Instant::now() + LOOK_ANYWAY,
+                    Err(error) => match error.try_into_panic() {
+                        // It goes on here, where it is noticed.
+                        Ok(panic) => std::panic::resume_unwind(panic),
+                        // The runtime is going.
+                        Err(_) => self.look_at = Instant::now() + LOOK_ANYWAY,
+                    },
                 }
                 continue;
             }

@@ -3,6 +3,7 @@
 
 use std::num::NonZeroU32;
 
+use governor::clock::Clock;
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use tokio::sync::Mutex;
 
@@ -22,7 +23,10 @@ impl WriteRateLimiter {
     /// Waits until a write may go.
     pub async fn take(&self, urgent: bool) {
         let _turn = if urgent { None } else { Some(self.ordinary.lock().await) };
-        self.limiter.until_ready().await;
+        // The library's own wait has a clock and a thread beside those of the runtime.
+        while let Err(early) = self.limiter.check() {
+            tokio::time::sleep(early.wait_time_from(self.limiter.clock().now())).await;
+        }
     }
 }
 

@@ -152,13 +152,23 @@ impl ApiServer {
 
     /// Asks for a token of a ServiceAccount, as a kubelet does, and returns the path of a kubeconfig with it.
     pub async fn account_kubeconfig(&self, namespace: &str, account: &str) -> PathBuf {
+        let token = self.account_token(namespace, account, &[]).await;
+        self.write_kubeconfig(&format!("{namespace}.{account}"), &token)
+    }
+
+    /// A token of a ServiceAccount for these audiences; for the API server itself if there are none.
+    pub async fn account_token(&self, namespace: &str, account: &str, audiences: &[&str]) -> String {
         let accounts: Api<ServiceAccount> = Api::namespaced(self.client().await, namespace);
-        let spec = TokenRequestSpec { expiration_seconds: Some(TOKEN_LIFE), ..TokenRequestSpec::default() };
+        let audiences = audiences.iter().map(|audience| (*audience).to_owned()).collect::<Vec<_>>();
+        let spec = TokenRequestSpec {
+            expiration_seconds: Some(TOKEN_LIFE),
+            audiences: (!audiences.is_empty()).then_some(audiences),
+            ..TokenRequestSpec::default()
+        };
         let request = TokenRequest { spec: Some(spec), ..TokenRequest::default() };
         let answer = accounts.create_token_request(account, &PostParams::default(), &request).await;
         let answer = answer.expect("a ServiceAccount that exists can have a token");
-        let token = answer.status.and_then(|status| status.token).expect("the answer holds the token");
-        self.write_kubeconfig(&format!("{namespace}.{account}"), &token)
+        answer.status.and_then(|status| status.token).expect("the answer holds the token")
     }
 
     fn write_kubeconfig(&self, name: &str, token: &str) -> PathBuf {

@@ -29,6 +29,7 @@ pub struct MeshBinaries {
     pub(super) istioctl: PathBuf,
     pub(super) envoy: PathBuf,
     pub(super) coredns: PathBuf,
+    pub(super) pilot_agent: PathBuf,
 }
 
 /// The built servers, or `None`, said loudly, where they are not there: a
@@ -119,6 +120,7 @@ fn find_mesh() -> Result<MeshBinaries, String> {
         istioctl: there("istioctl", istio, "istioctl")?,
         envoy: there("envoy", envoy.expect("requirements.txt names Envoy's version"), "envoy")?,
         coredns: there("coredns", coredns, "coredns")?,
+        pilot_agent: there("pilot-agent", istio, "pilot-agent")?,
     })
 }
 

@@ -26,6 +26,8 @@ const WEBHOOK: &str = "istio-validator-istio-system";
 pub struct IstiodOptions {
     /// Read Istio's configuration from the files of this directory rather than from the API server.
     pub config_directory: Option<PathBuf>,
+    /// Have proxies speak mutual TLS to the endpoints that can, as Istio does by default. Their Envoys need a [`PilotAgent`](super::PilotAgent).
+    pub auto_mtls: bool,
 }
 
 /// A running istiod.
@@ -37,6 +39,7 @@ pub struct Istiod {
     http_port: u16,
     https_port: u16,
     grpc_port: u16,
+    secure_port: u16,
     monitoring_port: u16,
 }
 
@@ -51,11 +54,12 @@ impl Istiod {
 
     async fn try_start(binaries: &MeshBinaries, kubeconfig: &Path, options: &IstiodOptions) -> Result<Self, String> {
         let directory = Directory::new("istiod");
-        let (http_port, https_port, grpc_port, monitoring_port) = (free_port(), free_port(), free_port(), free_port());
+        let (http_port, https_port, monitoring_port) = (free_port(), free_port(), free_port());
+        let (grpc_port, secure_port) = (free_port(), free_port());
         let mesh = json!({
             "trustDomain": "cluster.local",
             "rootNamespace": "istio-system",
-            "enableAutoMtls": false,
+            "enableAutoMtls": options.auto_mtls,
             "defaultConfig": {"discoveryAddress": format!("127.0.0.1:{grpc_port}")},
         });
         let mesh = directory.write("mesh.yaml", mesh.to_string());
@@ -67,7 +71,7 @@ impl Istiod {
             .arg(format!("--httpAddr={}", local(http_port)))
             .arg(format!("--httpsAddr={}", local(https_port)))
             .arg(format!("--grpcAddr={}", local(grpc_port)))
-            .arg(format!("--secureGRPCAddr={}", local(free_port())))
+            .arg(format!("--secureGRPCAddr={}", local(secure_port)))
             .arg(format!("--monitoringAddr={}", local(monitoring_port)))
             .args(["--ctrlz_port=0", "--domain=cluster.local", "--namespace=istio-system"]);
         if let Some(files) = &options.config_directory {
@@ -76,8 +80,9 @@ impl Istiod {
         for (name, value) in ENVIRONMENT {
             program = program.env(name, value);
         }
+        let (process, _directory) = (None, directory);
         let mut server =
-            Self { process: None, _directory: directory, program, http_port, https_port, grpc_port, monitoring_port };
+            Self { process, _directory, program, http_port, https_port, grpc_port, secure_port, monitoring_port };
         server.try_start_again().await?;
         Ok(server)
     }
@@ -163,6 +168,11 @@ impl Istiod {
     /// The port on which proxies ask it, without TLS.
     pub(super) fn grpc_port(&self) -> u16 {
         self.grpc_port
+    }
+
+    /// The port on which it issues certificates, with TLS.
+    pub(super) fn secure_port(&self) -> u16 {
+        self.secure_port
     }
 
     /// How many messages of each type (`cds`, `eds`, `lds`, `rds`) it has pushed to proxies so far.

@@ -37,6 +37,7 @@ impl Start {
             // Each has its namespace to itself, and need not wait for the lease of one that a test has killed.
             .flag("leader-election", "false")
             .flag("http-address", "none")
+            .flag("probe-address", "none")
     }
 
     /// Sets a flag, in place of the value that it had.

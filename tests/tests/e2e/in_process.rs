@@ -53,9 +53,10 @@ impl InProcess {
             swap_rate: NonZeroU32::MAX,
             once: false,
             observers: Default::default(),
+            pulse: Default::default(),
         };
         let run = tokio::spawn(async {
-            Controller::new(parts).run(std::future::pending()).await;
+            let _ = Controller::new(parts).run(std::future::pending()).await;
         });
         Self { gate, holds, run }
     }

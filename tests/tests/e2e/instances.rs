@@ -121,3 +121,28 @@ async fn a_thousand_instances_and_back() {
     world.admin.pull(&world.namespace).await;
     world.endpoints("cart", &["10.0.0.1"]).await;
 }
+
+/// The threshold is the service's, set in the registry at any time.
+#[tokio::test]
+async fn a_service_protects_itself_by_its_threshold() {
+    let Some((world, _)) = World::shared("threshold").await else { return };
+    let controller = world.controller().start();
+    let (all, healthy) = (["10.0.0.1", "10.0.0.2", "10.0.0.3"], ["10.0.0.1"]);
+    world.register("cart", &all).await;
+    world.create(&world.entry("cart")).await;
+    world.endpoints("cart", &all).await;
+    let key = "internal-service-protectthreshold";
+    world.admin.set_service_metadata(&world.namespace, "cart", key, "0.5").await;
+    for host in &all[1..] {
+        world.admin.update(&world.instance("cart", host).healthy(false)).await;
+    }
+    controller.says(&["protect-threshold", "only 1 of the 3", "0.5", "/cart"]).await;
+    world.endpoints("cart", &all).await;
+    world.admin.set_service_metadata(&world.namespace, "cart", key, "0.2").await;
+    world.endpoints("cart", &healthy).await;
+    world.admin.set_service_metadata(&world.namespace, "cart", key, "0.5").await;
+    world.endpoints("cart", &all).await;
+    world.admin.set_service_metadata(&world.namespace, "cart", key, "half").await;
+    controller.says(&["protect-threshold-invalid", "half", "/cart"]).await;
+    world.endpoints("cart", &healthy).await;
+}

@@ -18,10 +18,10 @@ const CHANGES: usize = 200;
 const QUIET: usize = 40;
 
 /// How many messages of each type were pushed.
-type Pushes = BTreeMap<String, u64>;
+pub(crate) type Pushes = BTreeMap<String, u64>;
 
 /// Waits until istiod pushes nothing any more.
-async fn quiet(istiod: &Istiod) -> Pushes {
+pub(crate) async fn quiet(istiod: &Istiod) -> Pushes {
     let seen = RefCell::new((Pushes::new(), 0));
     wait_for("istiod has nothing to push", SOON, || async {
         let now = istiod.pushes().await;
@@ -34,7 +34,7 @@ async fn quiet(istiod: &Istiod) -> Pushes {
 }
 
 /// The pushes since an earlier count.
-fn grown(now: &Pushes, before: &Pushes) -> Pushes {
+pub(crate) fn grown(now: &Pushes, before: &Pushes) -> Pushes {
     let grown = now.iter().map(|(kind, count)| (kind.clone(), count - before.get(kind).copied().unwrap_or_default()));
     grown.filter(|(_, count)| *count > 0).collect()
 }

@@ -44,7 +44,7 @@ async fn traffic_follows_an_edit_of_the_answer() {
         .args([flag("answers"), flag("entries"), format!("--output={}", path("out").display())])
         .arg("--allow-loopback")
         .start();
-    let options = IstiodOptions { config_directory: Some(path("out")) };
+    let options = IstiodOptions { config_directory: Some(path("out")), ..IstiodOptions::default() };
     let istiod = Istiod::start(mesh.binaries, &mesh.api, &options).await;
     let envoy = Envoy::start(mesh.binaries, &istiod).await;
     let answered = async |name: &str| {

@@ -1,7 +1,8 @@
 //! A mesh: an API server, istiod with its webhook in force, and a Polaris.
 
 use polaris2istio_tests::servers::{
-    ApiServer, Envoy, Istiod, IstiodOptions, MeshBinaries, Polaris, PolarisOptions, binaries, free_port, mesh_binaries,
+    ApiServer, Envoy, Istiod, IstiodOptions, MeshBinaries, Polaris, PolarisOptions, Workload, binaries, free_port,
+    mesh_binaries,
 };
 use polaris2istio_tests::wait_for;
 use serde_json::{Value, json};
@@ -22,11 +23,16 @@ pub(crate) struct Mesh {
 impl Mesh {
     /// One of a test's own: it may stop its servers, and what istiod pushes is the test's doing.
     pub(crate) async fn start() -> Option<Self> {
+        Self::start_with(&IstiodOptions::default()).await
+    }
+
+    /// One of a test's own, with another istiod.
+    pub(crate) async fn start_with(options: &IstiodOptions) -> Option<Self> {
         let (binaries, mesh) = (binaries()?, mesh_binaries()?);
         let (api, polaris) =
             tokio::join!(ApiServer::start(binaries), Polaris::start(binaries, PolarisOptions::default()));
         api.install_all_crds(binaries).await;
-        let istiod = Istiod::start(mesh, &api, &IstiodOptions::default()).await;
+        let istiod = Istiod::start(mesh, &api, options).await;
         istiod.enforce(&api).await;
         Some(Self { istiod, polaris, api, binaries: mesh })
     }
@@ -59,9 +65,20 @@ impl Mesh {
         .await;
     }
 
+    /// A sidecar in a region and zone.
+    pub(crate) async fn envoy_in(&self, region: &str, zone: &str) -> Envoy {
+        let workload = Workload { locality: (region, zone), ..Workload::default() };
+        Envoy::start_for(self.binaries, &self.istiod, &workload).await
+    }
+
     /// Applies objects of any kind, as an operator does.
     pub(crate) async fn apply(&self, object: &Value) {
-        self.api.kubectl(&["apply", "--filename=-"], &object.to_string()).await;
+        self.apply_text(&object.to_string()).await;
+    }
+
+    /// Likewise, from the text of a file.
+    pub(crate) async fn apply_text(&self, text: &str) {
+        self.api.kubectl(&["apply", "--filename=-"], text).await;
     }
 }
 

@@ -6,15 +6,15 @@ use std::time::{Duration, Instant};
 
 use polaris2istio_tests::servers::{Envoy, Instance};
 use polaris2istio_tests::{Backend, wait_for};
-use serde_json::json;
 
 use super::load::Load;
 use super::mesh::{Callable, Mesh};
+use super::recipes;
 use super::world::World;
 use super::{SOON, report};
 
 /// Waits until a request is answered by this backend.
-async fn answered(envoy: &Envoy, callable: &Callable, headers: &[(&str, &str)], name: &str) {
+pub(crate) async fn answered(envoy: &Envoy, callable: &Callable, headers: &[(&str, &str)], name: &str) {
     wait_for(&format!("{name} answers"), SOON, || async {
         let answer = envoy.get_with(&callable.host, callable.port, headers).await;
         if answer.as_deref() == Ok(name) { Ok(()) } else { Err(format!("{answer:?}")) }
@@ -22,7 +22,7 @@ async fn answered(envoy: &Envoy, callable: &Callable, headers: &[(&str, &str)], 
     .await;
 }
 
-fn instance(world: &World, service: &str, backend: &Backend) -> Instance {
+pub(crate) fn instance(world: &World, service: &str, backend: &Backend) -> Instance {
     Instance::new(&world.namespace, service, "127.0.0.1", backend.port()).protocol("http").weight(100)
 }
 
@@ -69,22 +69,7 @@ async fn weights_and_versions_are_kept_to() {
     report(&format!("weights 90 and 10, 1000 requests: {shares:?}"));
 
     // The version is a label of the endpoint, by which a DestinationRule selects.
-    mesh.apply(&json!({
-        "apiVersion": "networking.istio.io/v1", "kind": "DestinationRule",
-        "metadata": {"name": "cart", "namespace": world.namespace},
-        "spec": {"host": cart.host, "subsets": [{"name": "canary", "labels": {"version": "v2"}}]},
-    }))
-    .await;
-    let canary = json!({"destination": {"host": cart.host, "subset": "canary"}});
-    mesh.apply(&json!({
-        "apiVersion": "networking.istio.io/v1", "kind": "VirtualService",
-        "metadata": {"name": "cart", "namespace": world.namespace},
-        "spec": {"hosts": [cart.host], "http": [
-            {"match": [{"headers": {"x-canary": {"exact": "yes"}}}], "route": [canary]},
-            {"route": [{"destination": {"host": cart.host}}]},
-        ]},
-    }))
-    .await;
+    mesh.apply_text(&recipes::text(recipes::CANARY, &world, &cart)).await;
     let header = [("x-canary", "yes")];
     wait_for("only the canary answers", SOON, || async {
         for _ in 0..50 {
@@ -96,6 +81,12 @@ async fn weights_and_versions_are_kept_to() {
         Ok(())
     })
     .await;
+    // Nine of ten of the others stay with the old version, whatever the weights of the instances.
+    let mut shares = BTreeMap::new();
+    for _ in 0..1000 {
+        *shares.entry(envoy.get(&cart.host, cart.port).await.unwrap()).or_insert(0) += 1;
+    }
+    assert!((870..=930).contains(&shares["one"]), "{shares:?}");
 }
 
 /// From the registry's word that it has an instance to the first request that this instance answers.

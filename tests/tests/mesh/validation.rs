@@ -11,7 +11,7 @@ use polaris2istio::registry::{Content, decode_answer};
 use polaris2istio::sink::{KubernetesSink, Sink};
 use polaris2istio::source::ModuleBytes;
 use polaris2istio_core::model::Verdict;
-use polaris2istio_tests::servers::{Directory, istioctl_validate, mesh_binaries};
+use polaris2istio_tests::servers::{Directory, MeshBinaries, istioctl_validate, mesh_binaries};
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
 use serde_json::{Value, json};
@@ -22,8 +22,12 @@ use super::report;
 
 /// The number of entries that are applied with the webhook in force.
 const APPLIED: usize = 500;
-/// The number of entries that istioctl is asked about.
-const VALIDATED: usize = 3000;
+/// The number of entries that istioctl is asked about, and the variable that sets another.
+const VALIDATED: (usize, &str) = (3000, "POLARIS2ISTIO_VALIDATED");
+/// The number of entries in one file for istioctl, which holds all of a file in memory.
+const BATCH: usize = 5000;
+/// The number of answers that each of Istio's own entries is converted with.
+const ANSWERS: usize = 20;
 
 /// Entries and answers as they should never be written, the same at every run.
 fn generated() -> impl Iterator<Item = (Value, Value)> {
@@ -84,16 +88,55 @@ async fn istioctl_takes_thousands_more() {
     let Some(binaries) = mesh_binaries() else { return };
     let directory = Directory::new("validate");
     let module = module();
-    let converted = generated().filter_map(|(entry, answer)| convert(&module, &entry, &answer)).take(VALIDATED);
-    let text: Vec<_> = converted.map(|(document, apply)| document.with(&apply).to_string()).collect();
-    let file = directory.write("entries.yaml", text.join("\n---\n"));
-    istioctl_validate(binaries, &file).await.unwrap();
-    report(&format!("{} generated answers taken by istioctl validate", text.len()));
+    let count = std::env::var(VALIDATED.1).map_or(VALIDATED.0, |count| count.parse().unwrap());
+    let mut converted = generated().filter_map(|(entry, answer)| convert(&module, &entry, &answer)).take(count);
+    let mut taken = 0;
+    loop {
+        let batch: Vec<_> = converted.by_ref().take(BATCH).collect();
+        if batch.is_empty() {
+            break;
+        }
+        takes(binaries, &directory, &batch).await;
+        taken += batch.len();
+    }
+    assert_eq!(taken, count);
+    report(&format!("{taken} generated answers taken by istioctl validate"));
     refuses(binaries, &directory.write("bad.yaml", bad())).await;
 }
 
+async fn takes(binaries: &'static MeshBinaries, directory: &Directory, converted: &[(Document, Apply)]) {
+    let text: Vec<_> = converted.iter().map(|(document, apply)| document.with(apply).to_string()).collect();
+    let file = directory.write("entries.yaml", text.join("\n---\n"));
+    istioctl_validate(binaries, &file).await.unwrap();
+}
+
+/// Whatever Istio itself holds for valid stays so, once it is bound to a service.
+#[tokio::test]
+async fn istios_own_entries_stay_valid() {
+    let Some(binaries) = mesh_binaries() else { return };
+    let (directory, module) = (Directory::new("own"), module());
+    let own = Document::parse_all(include_bytes!("istio-entries.yaml"), "istio-entries.yaml").unwrap();
+    let mut answers = generated().map(|(_, answer)| answer);
+    let (mut converted, mut rejected) = (Vec::new(), 0);
+    for document in &own {
+        for answer in answers.by_ref().take(ANSWERS) {
+            let mut entry = document.value.clone();
+            entry["metadata"]["name"] = json!(format!("own-{}", converted.len()));
+            entry["metadata"]["annotations"] =
+                json!({"aeraki.net/polarisNamespace": "default", "aeraki.net/polarisService": "reviews"});
+            match convert(&module, &entry, &answer) {
+                Some(pair) => converted.push(pair),
+                None => rejected += 1,
+            }
+        }
+    }
+    takes(binaries, &directory, &converted).await;
+    report(&format!("Istio's own {} entries: {} conversions valid, {rejected} rejected", own.len(), converted.len()));
+    assert!(own.len() > 60 && converted.len() > 1000, "{} of {}", converted.len(), own.len());
+}
+
 /// The oracle can say no.
-async fn refuses(binaries: &'static polaris2istio_tests::servers::MeshBinaries, file: &Path) {
+async fn refuses(binaries: &'static MeshBinaries, file: &Path) {
     let error = istioctl_validate(binaries, file).await.unwrap_err();
     assert!(error.contains("01.2.3.4"), "{error}");
 }

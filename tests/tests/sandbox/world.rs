@@ -2,16 +2,17 @@
 
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use polaris2istio::controller::SyncStatus;
-use polaris2istio::converter::Limits;
+use polaris2istio::converter::{Limits, LoadedModule};
 use polaris2istio::guard::{HoldTime, Settings};
 use polaris2istio::percent::Percent;
 use polaris2istio::registry::{AnyRegistry, DirectoryConfig, DirectoryRegistry};
 use polaris2istio::rollout::{Decision, Policy, Setup};
 use polaris2istio::run::{Config, RunError, StatePlace, Target, run};
-use polaris2istio::source::{self, Source};
+use polaris2istio::source::{self, NamedSource, Source};
 use polaris2istio::watch_dir::WatchOptions;
 use serde_json::json;
 use tempfile::TempDir;
@@ -97,6 +98,7 @@ spec:
         let registry = DirectoryRegistry::new(DirectoryConfig { path, options: WatchOptions::default() }).unwrap();
         let mut config = Config {
             registry: AnyRegistry::Directory(registry),
+            client: None,
             target: Target::Directory { entries: self.path("entries"), output: self.path("output") },
             namespace: "polaris".into(),
             modules: setup(&self.module()),
@@ -115,6 +117,8 @@ spec:
             names: polaris2istio::dns::Settings { mode: Default::default(), cluster_domain: "cluster.local".into() },
             repair_vip: false,
             http: polaris2istio::run::HttpPlace::Nowhere,
+            probes: polaris2istio::run::HttpPlace::Nowhere,
+            status_token: None,
             metrics_per_entry: false,
             silent_after: None,
             election: None,
@@ -134,8 +138,10 @@ spec:
 
 fn setup(module: &Path) -> Setup {
     Setup {
-        source: Source::File(module.into()),
-        settings: source::Settings::default(),
+        source: Arc::new(NamedSource { source: Source::File(module.into()), settings: source::Settings::default() }),
+        cache: None,
+        size_limit: source::Settings::default().size_limit,
+        load: LoadedModule::new,
         limits: Limits::default(),
         parameters: Vec::new(),
         parameters_file: None,

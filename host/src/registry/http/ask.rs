@@ -25,16 +25,29 @@ const DECODE_APART: usize = 128 << 10;
 /// An "unchanged" body is 839 bytes. It is read only so that the connection can be used again, and not for ever.
 const DRAIN_LIMIT: u64 = 64 << 10;
 
+/// A question about one service, to one server.
+#[derive(Debug)]
+pub struct Question {
+    pub service: Arc<ServiceKey>,
+    pub address: Arc<Address>,
+    /// The body of the request.
+    pub body: Vec<u8>,
+}
+
+/// The way of a question to a server, and of its answer back.
+pub trait Ask: Clone + Send + Sync + 'static {
+    /// Asks once, for as long as a question may take.
+    fn ask(&self, question: &Question) -> impl Future<Output = Result<Decoded, RegistryError>> + Send;
+}
+
 /// A question, with the things that the scheduler wants back beside the answer.
 #[derive(Debug)]
 pub(super) struct Job {
-    pub(super) service: Arc<ServiceKey>,
+    pub(super) question: Question,
     /// Under which subscription and in which term it is asked for, so that an answer that does not count any more is noticed.
     pub(super) ticket: Ticket,
-    /// Which server, and which period of trusting it.
-    pub(super) address: Arc<Address>,
+    /// The period of trusting the server.
     pub(super) generation: u64,
-    pub(super) body: Vec<u8>,
 }
 
 /// A job with its answer.
@@ -45,9 +58,15 @@ pub(super) struct Done {
     pub(super) received: Instant,
 }
 
-/// Makes requests; cheap to clone.
+/// Asks what a job is about.
+pub(super) async fn answer(asker: impl Ask, job: Job) -> Done {
+    let result = asker.ask(&job.question).await;
+    Done { job, result, received: Instant::now() }
+}
+
+/// Makes requests over HTTP; cheap to clone.
 #[derive(Debug, Clone)]
-pub(super) struct Asker {
+pub struct Asker {
     client: Arc<Client>,
     headers: Arc<Headers>,
     large: Large,
@@ -68,53 +87,31 @@ impl Asker {
         })
     }
 
-    /// Asks; once more where the token, or a file for TLS, has changed since.
-    pub(super) async fn ask(self, job: Job) -> Done {
-        let headers = self.headers.get();
-        let (client, built) = self.client.get();
-        let mut result = self.exchange(&job, &client, headers.clone()).await;
-        if matches!(result, Err(RegistryError::Tls { .. })) {
-            match self.client.renew(built).await {
-                Ok(true) => result = self.exchange(&job, &self.client.get().0, headers.clone()).await,
-                Ok(false) => {}
-                Err(error) => result = Err(error),
-            }
-        }
-        if matches!(result, Err(RegistryError::Denied { .. })) {
-            match self.headers.renew(&headers).await {
-                Ok(true) => result = self.exchange(&job, &self.client.get().0, self.headers.get()).await,
-                Ok(false) => {}
-                Err(error) => result = Err(error),
-            }
-        }
-        Done { job, result, received: Instant::now() }
-    }
-
     async fn exchange(
         &self,
-        job: &Job,
+        question: &Question,
         client: &reqwest::Client,
         headers: HeaderMap,
     ) -> Result<Decoded, RegistryError> {
         let deadline = Instant::now() + self.total_timeout;
-        let mut request = Request::new(Method::POST, job.address.discover_url().clone());
+        let mut request = Request::new(Method::POST, question.address.discover_url().clone());
         *request.headers_mut() = headers;
-        *request.body_mut() = Some(job.body.clone().into());
-        let mut response = client.execute(request).await.map_err(|error| self.trouble(job, error))?;
+        *request.body_mut() = Some(question.body.clone().into());
+        let mut response = client.execute(request).await.map_err(|error| self.trouble(question, error))?;
         let code = code(&response);
         if code == Some(200_001) {
             // A body that does not end costs the connection, no more.
             let _ = http::read(&mut response, DRAIN_LIMIT).await;
             return Ok(Decoded::Unchanged);
         }
-        let origin = format!("service {} at {}", job.service, job.address);
+        let origin = format!("service {} at {}", question.service, question.address);
         let status = response.status();
         if status.is_redirection() {
             let target = response.headers().get(LOCATION).and_then(|value| value.to_str().ok()).unwrap_or("nowhere");
             let problem = format!("it redirects ({status}) to {target:.200}, which is not followed");
             return Err(RegistryError::NotPolaris { origin, problem });
         }
-        let (body, leave) = self.read(job, &origin, &mut response, deadline).await?;
+        let (body, leave) = self.read(question, &origin, &mut response, deadline).await?;
         let decoded = self.decode_apart(body, leave, &origin).await;
         let mut result = decoded.map_err(|error| foreign(error, status, code, &origin));
         if let Err(RegistryError::Limited { wait, .. }) = &mut result {
@@ -126,20 +123,20 @@ impl Asker {
     /// Reads a body, as far as it is allowed to go; a large one with leave, which is kept until it is decoded.
     async fn read(
         &self,
-        job: &Job,
+        question: &Question,
         origin: &str,
         response: &mut Response,
         deadline: Instant,
     ) -> Result<(Vec<u8>, Leave), RegistryError> {
         let failed = |error| match error {
             BodyError::TooLarge(_) => RegistryError::TooLarge { origin: origin.to_owned(), limit: self.body_limit },
-            BodyError::Broken(error) => self.trouble(job, error),
+            BodyError::Broken(error) => self.trouble(question, error),
         };
         let mut body = Body::new(response, self.body_limit as u64).map_err(failed)?;
         let mut leave = None;
         while body.more().await.map_err(failed)? {
             if leave.is_none() && body.bytes.len() > LARGE {
-                leave = timeout_at(deadline, self.large.body()).await.map_err(|_| self.timed_out(job))?;
+                leave = timeout_at(deadline, self.large.body()).await.map_err(|_| self.timed_out(question))?;
             }
         }
         Ok((body.bytes, leave))
@@ -164,14 +161,14 @@ impl Asker {
         })
     }
 
-    fn timed_out(&self, job: &Job) -> RegistryError {
-        let (service, address) = ((*job.service).clone(), job.address.to_string());
+    fn timed_out(&self, question: &Question) -> RegistryError {
+        let (service, address) = ((*question.service).clone(), question.address.to_string());
         RegistryError::TimedOut { service, address, after: self.total_timeout }
     }
 
     /// The meaning of a failure of the client.
-    fn trouble(&self, job: &Job, error: reqwest::Error) -> RegistryError {
-        let address = job.address.to_string();
+    fn trouble(&self, question: &Question, error: reqwest::Error) -> RegistryError {
+        let address = question.address.to_string();
         if let Some(unresolved) = http::cause::<NameError>(&error) {
             return RegistryError::Unresolved {
                 address,
@@ -188,11 +185,35 @@ impl Asker {
                 problem: format!("no connection came about within {:?}", self.connect_timeout),
             },
             (true, false) => RegistryError::Unreachable { address, problem: http::problem(error) },
-            (false, true) => self.timed_out(job),
+            (false, true) => self.timed_out(question),
             (false, false) => {
-                RegistryError::Dropped { service: (*job.service).clone(), address, problem: http::problem(error) }
+                RegistryError::Dropped { service: (*question.service).clone(), address, problem: http::problem(error) }
             }
         }
+    }
+}
+
+impl Ask for Asker {
+    /// Asks once more where the token, or a file for TLS, has changed since.
+    async fn ask(&self, question: &Question) -> Result<Decoded, RegistryError> {
+        let headers = self.headers.get();
+        let (client, built) = self.client.get();
+        let mut result = self.exchange(question, &client, headers.clone()).await;
+        if matches!(result, Err(RegistryError::Tls { .. })) {
+            match self.client.renew(built).await {
+                Ok(true) => result = self.exchange(question, &self.client.get().0, headers.clone()).await,
+                Ok(false) => {}
+                Err(error) => result = Err(error),
+            }
+        }
+        if matches!(result, Err(RegistryError::Denied { .. })) {
+            match self.headers.renew(&headers).await {
+                Ok(true) => result = self.exchange(question, &self.client.get().0, self.headers.get()).await,
+                Ok(false) => {}
+                Err(error) => result = Err(error),
+            }
+        }
+        result
     }
 }
 

@@ -8,7 +8,7 @@ use futures::stream::{FuturesUnordered, StreamExt};
 use tokio::time::{Instant, sleep_until};
 
 use super::HttpConfig;
-use super::ask::{Asker, Done, Job};
+use super::ask::{Ask, Done, Job, Question, answer};
 use super::schedule::Schedule;
 use super::servers::{Consequence, Servers};
 use crate::registry::decode::Decoded;
@@ -22,8 +22,8 @@ const LONGEST_TICK: Duration = Duration::from_millis(20);
 const TICKS_PER_INTERVAL: u32 = 50;
 
 /// The state of following.
-pub(super) struct Follower {
-    asker: Asker,
+pub(super) struct Follower<A> {
+    asker: A,
     servers: Servers,
     schedule: Schedule,
     queue: ReportQueue,
@@ -34,8 +34,8 @@ pub(super) struct Follower {
     stats: Arc<PollStats>,
 }
 
-impl Follower {
-    pub(super) fn new(config: &HttpConfig, asker: Asker, stats: Arc<PollStats>, queue: ReportQueue) -> Self {
+impl<A: Ask> Follower<A> {
+    pub(super) fn new(config: &HttpConfig, asker: A, stats: Arc<PollStats>, queue: ReportQueue) -> Self {
         Self {
             asker,
             servers: Servers::new(config),
@@ -58,7 +58,7 @@ impl Follower {
         loop {
             let now = Instant::now();
             while let Some(job) = self.next_job(asked.len(), now) {
-                asked.push(self.asker.clone().ask(job));
+                asked.push(answer(self.asker.clone(), job));
             }
             let wake = self.next_wake(asked.len());
             if let Some(wake) = wake.filter(|wake| *wake != timer.deadline()) {
@@ -107,7 +107,8 @@ impl Follower {
         }
         let (address, generation) = self.servers.current()?;
         let turn = self.schedule.next_turn(now)?;
-        Some(Job { service: turn.service, ticket: turn.ticket, address, generation, body: turn.body })
+        let question = Question { service: turn.service, address, body: turn.body };
+        Some(Job { question, ticket: turn.ticket, generation })
     }
 
     /// While halted, one probe at a time.
@@ -136,7 +137,7 @@ impl Follower {
     /// An answer, or a failure, came back.
     fn answered(&mut self, done: Done) {
         let Done { job, result, received } = done;
-        if self.schedule.slot(&job.service, job.ticket).is_none() {
+        if self.schedule.slot(&job.question.service, job.ticket).is_none() {
             // Dropped meanwhile; that the server answers is worth knowing all the same.
             if result.is_ok() {
                 self.servers.answered(job.generation, received);
@@ -146,9 +147,9 @@ impl Follower {
         match result.and_then(|answer| self.understood(&job, answer, received)) {
             Ok(result) => {
                 self.servers.answered(job.generation, received);
-                self.stats.answered(job.address.shown(), result);
+                self.stats.answered(job.question.address.shown(), result);
                 self.stats.halted(self.servers.halted_for().map(|error| &**error));
-                self.schedule.answered(&job.service, job.ticket, received);
+                self.schedule.answered(&job.question.service, job.ticket, received);
             }
             Err(error) => self.failed(&job, error, received),
         }
@@ -156,38 +157,38 @@ impl Follower {
 
     /// Hands a decoded answer on, unless it cannot be the answer to what was asked. Returns what it was.
     fn understood(&mut self, job: &Job, answer: Decoded, received: Instant) -> Result<&'static str, RegistryError> {
-        let origin = || format!("service {} at {}", job.service, job.address);
+        let origin = || format!("service {} at {}", job.question.service, job.question.address);
         match answer {
             Decoded::Unchanged => {
-                if self.queue.unchanged(&job.service, job.ticket, received) {
+                if self.queue.unchanged(&job.question.service, job.ticket, received) {
                     return Ok("unchanged");
                 }
                 let problem = "it says that nothing changed (200001) since a revision that was not sent".to_owned();
                 Err(RegistryError::NotInstances { origin: origin(), problem })
             }
             Decoded::Answer(Content::Missing, _) => {
-                if self.queue.answered(&job.service, job.ticket, Content::Missing, received).is_some() {
-                    self.schedule.revised(&job.service, job.ticket, String::new(), false, received);
+                if self.queue.answered(&job.question.service, job.ticket, Content::Missing, received).is_some() {
+                    self.schedule.revised(&job.question.service, job.ticket, String::new(), false, received);
                 }
                 Ok("missing")
             }
             Decoded::Answer(Content::Listed(service), answered) => {
-                if let Some(answered) = answered.filter(|answered| *answered != *job.service) {
-                    let asked = (*job.service).clone();
+                if let Some(answered) = answered.filter(|answered| *answered != *job.question.service) {
+                    let asked = (*job.question.service).clone();
                     return Err(RegistryError::WrongService { origin: origin(), asked, answered });
                 }
                 // What a server that was just turned to does not list may not have reached it yet: it is asked again.
-                if self.servers.may_lag(received) && self.queue.would_lose(&job.service, &service) {
+                if self.servers.may_lag(received) && self.queue.would_lose(&job.question.service, &service) {
                     return Ok("listed");
                 }
-                if let Some(limit) = self.queue.over(&job.service, &service) {
-                    return Err(RegistryError::TooMuch { service: (*job.service).clone(), limit });
+                if let Some(limit) = self.queue.over(&job.question.service, &service) {
+                    return Err(RegistryError::TooMuch { service: (*job.question.service).clone(), limit });
                 }
                 let revision = service.revision.clone();
                 let content = Content::Listed(service);
                 // The revision of what was not kept must not be sent: "unchanged" would then be said of something else.
-                if let Some(changed) = self.queue.answered(&job.service, job.ticket, content, received) {
-                    self.schedule.revised(&job.service, job.ticket, revision, changed, received);
+                if let Some(changed) = self.queue.answered(&job.question.service, job.ticket, content, received) {
+                    self.schedule.revised(&job.question.service, job.ticket, revision, changed, received);
                 }
                 Ok("listed")
             }
@@ -196,18 +197,18 @@ impl Follower {
 
     /// A request failed: the trouble is the service's own, the server's, or everyone's.
     fn failed(&mut self, job: &Job, error: RegistryError, now: Instant) {
-        self.stats.failed(job.address.shown(), &error);
-        match self.servers.failed(job.generation, &job.service, error, self.queue.len(), now) {
+        self.stats.failed(job.question.address.shown(), &error);
+        match self.servers.failed(job.generation, &job.question.service, error, self.queue.len(), now) {
             Consequence::Alone(error) => {
-                self.queue.failed(&job.service, job.ticket, &Arc::new(error), now);
-                self.schedule.failed(&job.service, job.ticket, now);
+                self.queue.failed(&job.question.service, job.ticket, &Arc::new(error), now);
+                self.schedule.failed(&job.question.service, job.ticket, now);
             }
-            Consequence::Again => self.schedule.again(&job.service, job.ticket, now),
+            Consequence::Again => self.schedule.again(&job.question.service, job.ticket, now),
             Consequence::Halted(error) => {
                 self.stats.halted(Some(&error));
                 self.queue.all_failed(&error, now);
                 // Behind the others, so that the next probe asks for another service: this one may be the cause.
-                self.schedule.failed(&job.service, job.ticket, now);
+                self.schedule.failed(&job.question.service, job.ticket, now);
             }
         }
     }

@@ -19,6 +19,7 @@ use std::sync::Arc;
 
 pub use self::address::{Address, Addresses};
 use self::ask::Asker;
+pub use self::ask::{Ask, Question};
 pub use self::config::HttpConfig;
 use self::follower::Follower;
 pub use self::tls::TlsFiles;
@@ -27,9 +28,9 @@ use super::{PollStats, Registry, RegistryError, ReportQueue};
 
 /// A Polaris server (or several that share a store), followed over HTTP.
 #[derive(Debug)]
-pub struct HttpRegistry {
+pub struct HttpRegistry<A = Asker> {
     config: HttpConfig,
-    asker: Asker,
+    asker: A,
     stats: Arc<PollStats>,
 }
 
@@ -41,16 +42,22 @@ impl HttpRegistry {
     /// The token cannot be read or sent, or the client cannot be made.
     pub fn new(config: HttpConfig) -> Result<Self, RegistryError> {
         let asker = Asker::new(&config)?;
-        Ok(Self { config, asker, stats: Arc::default() })
-    }
-
-    /// Its figures, while it is followed.
-    pub fn stats(&self) -> Arc<PollStats> {
-        Arc::clone(&self.stats)
+        Ok(Self::with(config, asker))
     }
 }
 
-impl Registry for HttpRegistry {
+impl<A: Ask> HttpRegistry<A> {
+    /// The same where questions go another way.
+    pub fn with(config: HttpConfig, asker: A) -> Self {
+        Self { config, asker, stats: Arc::default() }
+    }
+}
+
+impl<A: Ask> Registry for HttpRegistry<A> {
+    fn stats(&self) -> Arc<PollStats> {
+        Arc::clone(&self.stats)
+    }
+
     async fn follow(self, queue: ReportQueue) {
         Follower::new(&self.config, self.asker, self.stats, queue).run().await;
     }

@@ -86,6 +86,12 @@ impl Admin {
         self.done(Method::POST, "/naming/v1/services", body).await;
     }
 
+    /// Sets a service's metadata, as an operator does in the console.
+    pub async fn set_service_metadata(&self, namespace: &str, service: &str, key: &str, value: &str) {
+        let body = json!([{"namespace": namespace, "name": service, "metadata": {key: value}}]);
+        self.done(Method::PUT, "/naming/v1/services", body).await;
+    }
+
     /// Removes a service, whose instances must be gone.
     pub async fn delete_service(&self, namespace: &str, service: &str) {
         let body = json!([{"namespace": namespace, "name": service}]);

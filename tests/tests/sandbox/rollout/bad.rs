@@ -11,7 +11,7 @@ use crate::guest;
 async fn start() -> Rollout {
     Rollout::start(3, |config, world| {
         config.modules.limits.time = crate::calls::TIME;
-        config.modules.settings.cache = Some(world.path("cache"));
+        config.modules.cache = Some(world.path("cache"));
     })
     .await
 }
@@ -101,7 +101,7 @@ async fn a_module_that_fails_later_is_taken_back() {
     rollout.until_tagged("one", 3).await;
     rollout.until_addresses(0, &["10.0.0.7", "10.0.66.6"]).await;
     // A restart does not take it up again.
-    let rollout = rollout.restart(|config, world| config.modules.settings.cache = Some(world.path("cache"))).await;
+    let rollout = rollout.restart(|config, world| config.modules.cache = Some(world.path("cache"))).await;
     let state = rollout.until("it waits", |state| state.candidate.is_some()).await;
     assert_eq!((active(&state), candidate(&state)), (digest("tag-one"), digest("panic-at-10.0.66.6")));
     assert!(state.candidate.unwrap().objections[0].contains("it was refused before"));

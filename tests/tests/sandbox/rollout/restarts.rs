@@ -1,7 +1,9 @@
 //! The state that outlives a restart.
 
+use std::sync::Arc;
+
 use polaris2istio::rollout::Command;
-use polaris2istio::source::{ModuleBytes, Source};
+use polaris2istio::source::{ModuleBytes, NamedSource, Source};
 use serde_json::{Value, json};
 
 use super::{Rollout, active, candidate, digest, name};
@@ -11,7 +13,7 @@ use crate::world::World;
 #[tokio::test(flavor = "multi_thread")]
 async fn a_module_that_came_meanwhile_is_compared() {
     let keep = |config: &mut polaris2istio::run::Config, world: &crate::world::World| {
-        config.modules.settings.cache = Some(world.path("cache"));
+        config.modules.cache = Some(world.path("cache"));
     };
     let rollout = Rollout::start(3, keep).await;
     let before = rollout.outputs();
@@ -49,7 +51,7 @@ async fn a_lost_module_is_not_replaced_blindly() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_state_of_a_later_release_is_gone_on_with() {
     let keep = |config: &mut polaris2istio::run::Config, world: &crate::world::World| {
-        config.modules.settings.cache = Some(world.path("cache"));
+        config.modules.cache = Some(world.path("cache"));
     };
     let rollout = Rollout::start(3, keep).await;
     rollout.offer("tag-two");
@@ -79,9 +81,9 @@ async fn a_state_of_a_later_release_is_gone_on_with() {
 /// The source is gone, and the module goes on from the cache.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_source_that_is_gone_costs_nothing() {
-    let rollout = Rollout::start(2, |config, world| config.modules.settings.cache = Some(world.path("cache"))).await;
+    let rollout = Rollout::start(2, |config, world| config.modules.cache = Some(world.path("cache"))).await;
     std::fs::remove_file(rollout.world.module()).unwrap();
-    let rollout = rollout.restart(|config, world| config.modules.settings.cache = Some(world.path("cache"))).await;
+    let rollout = rollout.restart(|config, world| config.modules.cache = Some(world.path("cache"))).await;
     rollout.world.answer("entry-0", None, &["10.0.0.9"]);
     rollout.until_addresses(0, &["10.0.0.9"]).await;
     assert_eq!(rollout.tags().get("one"), Some(&2));
@@ -96,7 +98,10 @@ async fn the_embedded_module_is_never_lost() {
     let world = World::new();
     world.entry(&name(0));
     world.answer(&name(0), None, &["10.0.0.1"]);
-    let running = world.start(|config| config.modules.source = Source::Embedded);
+    let running = world.start(|config| {
+        let source = NamedSource { source: Source::Embedded, settings: Default::default() };
+        config.modules.source = Arc::new(source);
+    });
     let rollout = Rollout { world, running };
     rollout.until_addresses(0, &["10.0.0.1"]).await;
     rollout.offer("empty");

@@ -14,7 +14,7 @@ async fn start(share: u8, time: Duration) -> Rollout {
         world.entry_with("entry-0", ", aeraki.net/module: candidate");
         config.modules.policy.decision = Decision::Canary(Percent::new(share));
         config.modules.policy.canary_time = time;
-        config.modules.settings.cache = Some(world.path("cache"));
+        config.modules.cache = Some(world.path("cache"));
     })
     .await
 }
@@ -34,7 +34,7 @@ async fn a_share_first_and_then_all() {
     let rollout = rollout
         .restart(|config, world| {
             config.modules.policy.decision = Decision::Canary(Percent::new(30));
-            config.modules.settings.cache = Some(world.path("cache"));
+            config.modules.cache = Some(world.path("cache"));
         })
         .await;
     rollout.world.answer("entry-0", None, &["10.0.0.9"]);

@@ -1,0 +1,77 @@
+//! What a loaded module is made of: code that was checked and can be called, and the compiler that it comes from.
+
+use std::sync::Arc;
+
+use polaris2istio_core::model::{Entry, ModuleInfo, Outcome, Service};
+
+use super::call;
+use super::error::{CallError, LoadError};
+use super::facts::Facts;
+use super::module::Module;
+use super::sandbox::Sandbox;
+use crate::source::ModuleBytes;
+
+/// Code that was checked and compiled, ready to be called any number of times.
+pub trait Code: Send + Sync + 'static {
+    /// The module's description of itself.
+    fn info(&self) -> &ModuleInfo;
+
+    /// The facts that it shows without being called.
+    fn facts(&self) -> &Facts;
+
+    /// Makes one call, on this thread.
+    ///
+    /// # Errors
+    ///
+    /// It gave no outcome.
+    fn convert(
+        &self,
+        service: &Service,
+        entry: &Entry,
+        parameters: &[(String, String)],
+        published: Option<&str>,
+    ) -> Result<Outcome, CallError>;
+}
+
+/// Checks and compiles modules.
+pub trait Compiler: Send + Sync + 'static {
+    /// Compiles one; a fraction of a second for the default one.
+    ///
+    /// # Errors
+    ///
+    /// It is no module of ours.
+    fn compile(self: Arc<Self>, bytes: &ModuleBytes) -> Result<Box<dyn Code>, LoadError>;
+}
+
+/// A component in its sandbox.
+struct Sandboxed {
+    sandbox: Arc<Sandbox>,
+    module: Module,
+}
+
+impl Compiler for Sandbox {
+    fn compile(self: Arc<Self>, bytes: &ModuleBytes) -> Result<Box<dyn Code>, LoadError> {
+        let module = Module::compile(&self, bytes)?;
+        Ok(Box::new(Sandboxed { sandbox: self, module }))
+    }
+}
+
+impl Code for Sandboxed {
+    fn info(&self) -> &ModuleInfo {
+        &self.module.info
+    }
+
+    fn facts(&self) -> &Facts {
+        &self.module.facts
+    }
+
+    fn convert(
+        &self,
+        service: &Service,
+        entry: &Entry,
+        parameters: &[(String, String)],
+        published: Option<&str>,
+    ) -> Result<Outcome, CallError> {
+        call::convert(&self.sandbox, &self.module.pre, service, entry, parameters, published)
+    }
+}

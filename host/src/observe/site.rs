@@ -1,0 +1,176 @@
+//! What is served over HTTP: probes, metrics and the status. It answers GET, changes nothing, and takes no command.
+
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, WWW_AUTHENTICATE};
+use axum::http::{Response, StatusCode};
+use axum::routing::get;
+use prometheus_client::encoding;
+use prometheus_client::registry::Registry;
+use tower_http::timeout::TimeoutLayer;
+
+use super::formats::{OPEN_METRICS, PROMETHEUS, wants_open_metrics};
+use super::process::Process;
+use super::shared_body::SharedBody;
+use super::token;
+use super::{Collected, Status, View};
+use crate::tasks::Pulse;
+use crate::telemetry::Metrics;
+
+/// How long an answer may take to be made.
+const MADE_WITHIN: Duration = Duration::from_secs(10);
+
+/// What is answered from, when that is there. Until then the process is alive, and not ready.
+#[derive(Clone)]
+pub struct Site {
+    /// The file with the token that the status needs; `None` if everybody may read it.
+    token: Option<Arc<PathBuf>>,
+    pulse: Pulse,
+    content: Arc<OnceLock<Arc<Content>>>,
+}
+
+struct Content {
+    view: View,
+    registry: Registry,
+    status: SharedBody,
+    open_metrics: SharedBody,
+    prometheus: SharedBody,
+}
+
+impl Site {
+    /// The site before there is a controller.
+    pub fn new(token: Option<PathBuf>, pulse: Pulse) -> Self {
+        Self { token: token.map(Arc::new), pulse, content: Arc::default() }
+    }
+
+    /// From now on it answers from these.
+    pub fn open(&self, view: View, metrics: &Metrics, per_entry: bool) {
+        let mut registry = Registry::default();
+        registry.register_collector(Box::new(Process));
+        let own = registry.sub_registry_with_prefix("polaris2istio");
+        metrics.register(own);
+        own.register_collector(Box::new(Collected::new(view.clone(), per_entry)));
+        let content = Content {
+            view,
+            registry,
+            status: SharedBody::default(),
+            open_metrics: SharedBody::default(),
+            prometheus: SharedBody::default(),
+        };
+        // The first counts: a process has one controller.
+        let _ = self.content.set(Arc::new(content));
+    }
+
+    /// The probes.
+    pub(super) fn probes(&self) -> Router {
+        let router = Router::new().route("/livez", get(livez)).route("/readyz", get(readyz));
+        self.finish(router)
+    }
+
+    /// All that is served: the probes as well, for whoever asks by hand.
+    pub(super) fn pages(&self) -> Router {
+        let index = get(|| async { text(StatusCode::OK, "/metrics\n/status\n/livez\n/readyz\n") });
+        let router = Router::new().route("/livez", get(livez)).route("/readyz", get(readyz));
+        self.finish(router.route("/", index).route("/metrics", get(metrics)).route("/status", get(status)))
+    }
+
+    fn finish(&self, router: Router<Self>) -> Router {
+        router
+            .fallback(|| async { text(StatusCode::NOT_FOUND, "not found\n") })
+            .method_not_allowed_fallback(|| async { text(StatusCode::METHOD_NOT_ALLOWED, "GET only\n") })
+            .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, MADE_WITHIN))
+            .with_state(self.clone())
+    }
+
+    fn content(&self) -> Result<Arc<Content>, Response<Body>> {
+        let starting = || text(StatusCode::SERVICE_UNAVAILABLE, "still starting\n");
+        self.content.get().cloned().ok_or_else(starting)
+    }
+}
+
+/// The process is alive while all its parts move: what is wrong with registry or API server, a restart would not mend.
+async fn livez(State(site): State<Site>) -> Response<Body> {
+    let stuck = site.pulse.stuck(Instant::now());
+    let line = |(task, silent): &(&str, Duration)| format!("the part `{task}` is stuck for {} s\n", silent.as_secs());
+    if stuck.is_empty() {
+        return text(StatusCode::OK, "ok\n");
+    }
+    text(StatusCode::SERVICE_UNAVAILABLE, stuck.iter().map(line).collect::<String>())
+}
+
+async fn readyz(State(site): State<Site>) -> Result<Response<Body>, Response<Body>> {
+    let reasons = site.content()?.view.unready();
+    if reasons.is_empty() {
+        return Ok(text(StatusCode::OK, "ok\n"));
+    }
+    Err(text(StatusCode::SERVICE_UNAVAILABLE, reasons.join("\n") + "\n"))
+}
+
+async fn metrics(State(site): State<Site>, headers: HeaderMap) -> Result<Response<Body>, Response<Body>> {
+    let content = site.content()?;
+    let open = wants_open_metrics(&headers);
+    let (shared, kind) = if open { (&content.open_metrics, OPEN_METRICS) } else { (&content.prometheus, PROMETHEUS) };
+    let made = Arc::clone(&content);
+    let body = shared.get(move || made.metrics(open).map_err(|error| error.to_string())).await;
+    Ok(typed(text(StatusCode::OK, body.map_err(unmade)?), kind))
+}
+
+async fn status(State(site): State<Site>, headers: HeaderMap) -> Result<Response<Body>, Response<Body>> {
+    if let Some(file) = &site.token {
+        token::check(file, headers.get(AUTHORIZATION)).await.map_err(refusal)?;
+    }
+    let content = site.content()?;
+    let made = Arc::clone(&content);
+    let body = content.status.get(move || made.status().map_err(|error| error.to_string())).await;
+    Ok(typed(text(StatusCode::OK, body.map_err(unmade)?), "application/json"))
+}
+
+impl Content {
+    fn metrics(&self, open: bool) -> Result<Vec<u8>, std::fmt::Error> {
+        let mut body = String::new();
+        if open {
+            encoding::text::encode(&mut body, &self.registry)?;
+        } else {
+            encoding::prometheus_text::encode(&mut body, &self.registry)?;
+        }
+        Ok(body.into_bytes())
+    }
+
+    fn status(&self) -> Result<Vec<u8>, serde_json::Error> {
+        let mut body = serde_json::to_vec_pretty(&Status::of(&self.view))?;
+        body.push(b'\n');
+        Ok(body)
+    }
+}
+
+fn refusal(error: token::TokenError) -> Response<Body> {
+    let mut response = text(
+        match &error {
+            token::TokenError::Unreadable(..) => StatusCode::SERVICE_UNAVAILABLE,
+            token::TokenError::Refused => StatusCode::UNAUTHORIZED,
+        },
+        format!("{error}\n"),
+    );
+    response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    response
+}
+
+fn unmade(error: String) -> Response<Body> {
+    text(StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n"))
+}
+
+fn text(status: StatusCode, body: impl Into<Body>) -> Response<Body> {
+    let mut response = Response::new(body.into());
+    *response.status_mut() = status;
+    typed(response, "text/plain; charset=utf-8")
+}
+
+fn typed(mut response: Response<Body>, kind: &'static str) -> Response<Body> {
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    response
+}
