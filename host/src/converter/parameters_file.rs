@@ -31,7 +31,7 @@ impl ParametersFile {
     /// It cannot be read, or does not hold pairs; in words that name the file.
     pub async fn read(path: &Path) -> Result<Parameters, String> {
         let content = fetch(&Source::File(path.into()), &settings()).await.map_err(|error| error.to_string())?;
-        parse(&content.bytes).map_err(|problem| format!("{}: {problem}", path.display()))
+        parse_parameters(&content.bytes).map_err(|problem| format!("{}: {problem}", path.display()))
     }
 
     pub fn follow(path: &Path) -> ParametersFollower {
@@ -44,7 +44,7 @@ impl ParametersFollower {
     pub async fn next(&mut self) -> Parameters {
         loop {
             let problem = match self.source.next().await {
-                SourceNews::Module(content) => match parse(&content.bytes) {
+                SourceNews::Module(content) => match parse_parameters(&content.bytes) {
                     Ok(parameters) => {
                         self.wrong = None;
                         return parameters;
@@ -66,7 +66,12 @@ fn settings() -> Settings {
     Settings { size_limit: SIZE_LIMIT, settle: Duration::from_millis(250), ..Settings::default() }
 }
 
-fn parse(bytes: &[u8]) -> Result<Parameters, String> {
+/// The parameters that a file holds.
+///
+/// # Errors
+///
+/// It does not hold pairs, or one that a flag sets.
+pub fn parse_parameters(bytes: &[u8]) -> Result<Parameters, String> {
     let text = text::read(bytes).map_err(|problem| problem.to_string())?;
     let pairs: Map<String, Value> = serde_saphyr::from_str(text)
         .map_err(|error| format!("{}; write one `key: value` a line", text::yaml_problem(&error, 0)))?;
@@ -104,14 +109,15 @@ mod tests {
 
     #[test]
     fn reads_pairs() {
-        let check = |text: &str, expected: Result<&[(&str, &str)], &str>| match (parse(text.as_bytes()), expected) {
-            (Ok(parameters), Ok(expected)) => {
-                let expected: Parameters = expected.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect();
-                assert_eq!(parameters, expected, "{text}");
-            }
-            (Err(problem), Err(part)) => assert!(problem.contains(part), "{text}: {problem}"),
-            (found, _) => panic!("{text}: {found:?}"),
-        };
+        let check =
+            |text: &str, expected: Result<&[(&str, &str)], &str>| match (parse_parameters(text.as_bytes()), expected) {
+                (Ok(parameters), Ok(expected)) => {
+                    let expected: Parameters = expected.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect();
+                    assert_eq!(parameters, expected, "{text}");
+                }
+                (Err(problem), Err(part)) => assert!(problem.contains(part), "{text}: {problem}"),
+                (found, _) => panic!("{text}: {found:?}"),
+            };
         check("env: prod\nlimit: 3\nall: true\n", Ok(&[("all", "true"), ("env", "prod"), ("limit", "3")]));
         check("{}", Ok(&[]));
         check("\u{feff}env: prod\r\n", Ok(&[("env", "prod")]));

@@ -185,7 +185,7 @@ pub enum RegistryError {
     },
     /// All answers together are more than is kept.
     #[error(
-        "service {service}: what all services together list would take more than {limit} bytes, so this answer was not taken; look in the registry for services that have grown out of all measure, or serve the entries by several controllers, each of its own namespace"
+        "service {service}: all services together may list {limit} bytes, and it or its namespace takes more than its share of them, so this answer was not taken; look in the registry for services that have grown out of all measure, or serve the entries by several controllers, each of its own namespace"
     )]
     TooMuch {
         /// Whose answer it was that did not fit.

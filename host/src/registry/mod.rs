@@ -18,6 +18,7 @@ mod report_queue;
 mod service_cache;
 mod service_key;
 mod service_state;
+mod shares;
 mod size;
 mod subscriptions;
 mod wire;

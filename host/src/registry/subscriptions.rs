@@ -13,11 +13,9 @@ use tokio::time::Instant;
 use tracing::{debug, info};
 
 use super::service_state::{LastAnswer, Trouble};
+use super::shares::has_room;
 use super::size::{KEPT_LIMIT, size};
 use super::{Content, PollMode, RegistryError, Report, ServiceKey, ServiceState};
-
-/// Content that is kept even where all services together take too much.
-const SMALL: usize = 16 << 10;
 
 /// The subscription and the term under which a service is asked for. An answer counts while both are the present ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -299,11 +297,13 @@ impl Subscriptions {
         !self.waiting.is_empty()
     }
 
-    /// The limit of all services together, if they would go over it with this answer.
+    /// The limit of all services together, if this answer goes over the share of its service and its namespace in it.
     pub(super) fn over(&self, service: &ServiceKey, answer: &Service) -> Option<usize> {
         let (old, new) = (self.subscribed.get(service).map_or(0, |one| one.size), size(answer));
-        // What became smaller is always kept, and all that is small: a service that runs wild is no trouble of the others.
-        (new > old && new > SMALL && self.kept - old + new > KEPT_LIMIT).then_some(KEPT_LIMIT)
+        // What became smaller is always kept, and nobody's share matters while half of it all is free.
+        let matters = new > old && self.kept - old + new > KEPT_LIMIT / 2;
+        let all = || self.subscribed.iter().map(|(service, one)| (&**service, one.size));
+        (matters && !has_room(service, new, all())).then_some(KEPT_LIMIT)
     }
 
     /// Whether an answer lacks an instance that the last one listed.

@@ -9,6 +9,7 @@ mod failures;
 mod fake;
 mod follow;
 mod follower;
+mod slow;
 mod wild;
 
 use polaris2istio::registry::ServiceKey;

@@ -11,16 +11,40 @@ mod answer;
 mod chain;
 mod entry;
 mod memory;
+mod oci;
 mod outcome;
+mod own;
 
 /// Takes some bytes, and panics where something is wrong.
 pub type Target = fn(&[u8]);
 
 /// All targets, by name.
-pub const TARGETS: [(&str, Target); 4] =
-    [("answer", answer::run), ("entry", entry::run), ("outcome", outcome::run), ("memory", memory::run)];
+pub const TARGETS: [(&str, Target); 11] = [
+    ("answer", answer::run),
+    ("entry", entry::run),
+    ("outcome", outcome::run),
+    ("memory", memory::run),
+    ("manifest", oci::manifest),
+    ("challenge", oci::challenge),
+    ("token", oci::token),
+    ("docker-config", oci::docker_config),
+    ("state", own::state),
+    ("command", own::command),
+    ("parameters", own::parameters),
+];
 
 /// The target of a name.
 pub fn target(name: &str) -> Option<Target> {
     TARGETS.iter().find(|(known, _)| *known == name).map(|(_, target)| *target)
+}
+
+/// The outcome of a decoder. Its error is for a log line: it must not hold what was given.
+fn short<T>(result: Result<T, String>) -> Option<T> {
+    match result {
+        Ok(value) => Some(value),
+        Err(error) => {
+            assert!(error.len() < 4_096, "{error}");
+            None
+        }
+    }
 }

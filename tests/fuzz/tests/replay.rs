@@ -18,7 +18,7 @@ fn files(directory: &str) -> Vec<PathBuf> {
 
 #[test]
 fn every_seed_and_every_find_passes() {
-    let seeds = ["found", "../../host/tests/fixtures/polaris", "../cases", "../../deploy/example"];
+    let seeds = ["found", "seeds", "../../host/tests/fixtures/polaris", "../cases", "../../deploy/example"];
     let files: Vec<_> = seeds.into_iter().flat_map(files).collect();
     assert!(files.len() > 100, "{}", files.len());
     for path in files {

@@ -48,6 +48,9 @@ pub(super) struct Job {
     pub(super) ticket: Ticket,
     /// The period of trusting the server.
     pub(super) generation: u64,
+    /// Its number among those that are under way.
+    pub(super) number: u64,
+    pub(super) asked: Instant,
 }
 
 /// A job with its answer.

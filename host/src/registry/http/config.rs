@@ -21,7 +21,7 @@ pub struct HttpConfig {
     /// How long after a change the service is read in full once more, as one change in forty comes under the old revision.
     /// 2 s by default.
     pub recheck_after: Duration,
-    /// How many requests may be under way at once, which is also the largest number of connections. 32 by default.
+    /// How many requests may be under way at once, and as many again that are slow. 32 by default.
     pub concurrency: usize,
     /// How long a connection may take. 3 s by default.
     pub connect_timeout: Duration,

@@ -9,6 +9,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::HttpConfig;
 use super::ask::{Ask, Done, Job, Question, answer};
+use super::lanes::{Lanes, Room};
 use super::schedule::Schedule;
 use super::servers::{Consequence, Servers};
 use crate::registry::decode::Decoded;
@@ -27,7 +28,7 @@ pub(super) struct Follower<A> {
     servers: Servers,
     schedule: Schedule,
     queue: ReportQueue,
-    concurrency: usize,
+    lanes: Lanes,
     start: Instant,
     tick: Duration,
     term: u64,
@@ -41,7 +42,7 @@ impl<A: Ask> Follower<A> {
             servers: Servers::new(config),
             schedule: Schedule::new(config),
             queue,
-            concurrency: config.concurrency.max(1),
+            lanes: Lanes::new(config.concurrency),
             start: Instant::now(),
             tick: (config.interval / TICKS_PER_INTERVAL).clamp(Duration::from_millis(1), LONGEST_TICK),
             term: 0,
@@ -57,10 +58,10 @@ impl<A: Ask> Follower<A> {
         self.heed_changes();
         loop {
             let now = Instant::now();
-            while let Some(job) = self.next_job(asked.len(), now) {
+            while let Some(job) = self.next_job(now) {
                 asked.push(answer(self.asker.clone(), job));
             }
-            let wake = self.next_wake(asked.len());
+            let wake = self.next_wake(now);
             if let Some(wake) = wake.filter(|wake| *wake != timer.deadline()) {
                 timer.as_mut().reset(wake);
             }
@@ -100,32 +101,33 @@ impl<A: Ask> Follower<A> {
         }
     }
 
-    /// The next request to make now, with so many under way.
-    fn next_job(&mut self, under_way: usize, now: Instant) -> Option<Job> {
-        if under_way >= self.limit() || self.servers.halted_until().is_some_and(|until| until > now) {
+    /// The next request to make now.
+    fn next_job(&mut self, now: Instant) -> Option<Job> {
+        if self.servers.halted_until().is_some_and(|until| until > now) {
             return None;
         }
         let (address, generation) = self.servers.current()?;
-        let turn = self.schedule.next_turn(now)?;
+        let room = self.room(now);
+        let turn = self.schedule.next_turn(now, room)?;
+        let number = self.lanes.enter(turn.slow, now);
         let question = Question { service: turn.service, address, body: turn.body };
-        Some(Job { question, ticket: turn.ticket, generation })
+        Some(Job { question, ticket: turn.ticket, generation, number, asked: now })
     }
 
-    /// While halted, one probe at a time.
-    fn limit(&self) -> usize {
-        if self.servers.halted_until().is_some() { 1 } else { self.concurrency }
+    /// The lanes that have room. While halted, there is one probe at a time.
+    fn room(&self, now: Instant) -> Room {
+        match self.servers.halted_until() {
+            Some(_) => Room { quick: self.lanes.is_empty(), slow: self.lanes.is_empty() },
+            None => self.lanes.room(now),
+        }
     }
 
     /// When to look for due services again; `None` if an answer must come first, or nothing is ever due.
-    fn next_wake(&mut self, under_way: usize) -> Option<Instant> {
-        if under_way >= self.limit() {
-            return None;
-        }
-        let mut due = self.schedule.next_due()?;
-        if let Some(until) = self.servers.halted_until() {
-            due = due.max(until);
-        }
-        Some(self.on_grid(due))
+    fn next_wake(&mut self, now: Instant) -> Option<Instant> {
+        let (room, halted) = (self.room(now), self.servers.halted_until());
+        let due = self.schedule.next_due(room).map(|due| self.on_grid(halted.map_or(due, |until| due.max(until))));
+        let room_at = if room.quick || halted.is_some() { None } else { self.lanes.room_at(now) };
+        due.into_iter().chain(room_at).min()
     }
 
     fn on_grid(&self, moment: Instant) -> Instant {
@@ -137,6 +139,8 @@ impl<A: Ask> Follower<A> {
     /// An answer, or a failure, came back.
     fn answered(&mut self, done: Done) {
         let Done { job, result, received } = done;
+        let slow = self.lanes.leave(job.number, received);
+        self.schedule.was_slow(&job.question.service, job.ticket, slow);
         if self.schedule.slot(&job.question.service, job.ticket).is_none() {
             // Dropped meanwhile; that the server answers is worth knowing all the same.
             if result.is_ok() {
@@ -198,7 +202,7 @@ impl<A: Ask> Follower<A> {
     /// A request failed: the trouble is the service's own, the server's, or everyone's.
     fn failed(&mut self, job: &Job, error: RegistryError, now: Instant) {
         self.stats.failed(job.question.address.shown(), &error);
-        match self.servers.failed(job.generation, &job.question.service, error, self.queue.len(), now) {
+        match self.servers.failed(job.generation, &job.question.service, error, self.queue.len(), job.asked, now) {
             Consequence::Alone(error) => {
                 self.queue.failed(&job.question.service, job.ticket, &Arc::new(error), now);
                 self.schedule.failed(&job.question.service, job.ticket, now);

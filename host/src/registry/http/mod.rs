@@ -9,6 +9,7 @@ mod ask;
 mod client;
 mod config;
 mod follower;
+mod lanes;
 mod large;
 mod schedule;
 mod servers;

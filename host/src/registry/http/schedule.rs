@@ -11,6 +11,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::HttpConfig;
+use super::lanes::Room;
 use crate::backoff::Backoff;
 use crate::registry::ServiceKey;
 use crate::registry::subscriptions::Ticket;
@@ -39,17 +40,24 @@ pub(super) struct Slot {
     full_due: Instant,
     /// Whether it has its own place in the interval yet.
     placed: bool,
+    /// Whether its last answer was slow to come.
+    slow: bool,
     backoff: Option<Backoff>,
 }
+
+/// Services by when they are due. It may hold some that no longer count: one counts if its moment is its slot's.
+type Queue = BinaryHeap<Reverse<(Instant, Ticket, Arc<ServiceKey>)>>;
 
 /// All followed services, by when they are due.
 #[derive(Debug)]
 pub(super) struct Schedule {
     slots: HashMap<Arc<ServiceKey>, Slot>,
-    /// May hold entries that no longer count: one counts if its moment is its slot's.
-    queue: BinaryHeap<Reverse<(Instant, Ticket, Arc<ServiceKey>)>>,
+    quick: Queue,
+    /// Those whose answers are slow to come.
+    slow: Queue,
     interval: Duration,
-    slow: bool,
+    /// Whether all are asked for less often.
+    seldom: bool,
     full_every: Duration,
     recheck_after: Duration,
     waits: (Duration, Duration),
@@ -61,15 +69,18 @@ pub(super) struct Turn {
     pub(super) service: Arc<ServiceKey>,
     pub(super) ticket: Ticket,
     pub(super) body: Vec<u8>,
+    /// Whether it goes by the lane of slow services.
+    pub(super) slow: bool,
 }
 
 impl Schedule {
     pub(super) fn new(config: &HttpConfig) -> Self {
         Self {
             slots: HashMap::new(),
-            queue: BinaryHeap::new(),
+            quick: Queue::new(),
+            slow: Queue::new(),
             interval: config.interval,
-            slow: false,
+            seldom: false,
             full_every: config.full_every,
             recheck_after: config.recheck_after,
             waits: config.backoff,
@@ -85,9 +96,10 @@ impl Schedule {
             due: Some(now),
             full_due: now + jittered(self.full_every, FULL_JITTER),
             placed: false,
+            slow: false,
             backoff: None,
         };
-        self.queue.push(Reverse((now, ticket, Arc::clone(&service))));
+        self.quick.push(Reverse((now, ticket, Arc::clone(&service))));
         self.slots.insert(service, slot);
     }
 
@@ -97,7 +109,7 @@ impl Schedule {
 
     /// Whether all are asked for less often from now on.
     pub(super) fn slow(&mut self, slow: bool) {
-        self.slow = slow;
+        self.seldom = slow;
     }
 
     /// All are due now, those that are under way too: their answers come for nothing. Revisions stay, so that nothing is sent
@@ -108,12 +120,13 @@ impl Schedule {
             slot.due = Some(now);
             slot.placed = false;
             slot.backoff = None;
-            self.queue.push(Reverse((now, slot.ticket, Arc::clone(service))));
+            let queue = if slot.slow { &mut self.slow } else { &mut self.quick };
+            queue.push(Reverse((now, slot.ticket, Arc::clone(service))));
         }
     }
 
     fn interval(&self) -> Duration {
-        if self.slow { self.interval * SLOW } else { self.interval }
+        if self.seldom { self.interval * SLOW } else { self.interval }
     }
 
     /// The slot of a service, unless that ticket does not count any more.
@@ -121,23 +134,19 @@ impl Schedule {
         self.slots.get_mut(service).filter(|slot| slot.ticket == ticket)
     }
 
-    /// When the next turn comes.
-    pub(super) fn next_due(&mut self) -> Option<Instant> {
-        while let Some(Reverse((due, ticket, service))) = self.queue.peek() {
-            if self.slots.get(service).is_some_and(|slot| slot.ticket == *ticket && slot.due == Some(*due)) {
-                return Some(*due);
-            }
-            self.queue.pop();
-        }
-        None
+    /// When the next turn comes in a lane that has room.
+    pub(super) fn next_due(&mut self, room: Room) -> Option<Instant> {
+        let quick = if room.quick { first(&self.slots, &mut self.quick) } else { None };
+        let slow = if room.slow { first(&self.slots, &mut self.slow) } else { None };
+        quick.into_iter().chain(slow).min()
     }
 
-    /// The next service whose turn has come; it has none again until it is put back.
-    pub(super) fn next_turn(&mut self, now: Instant) -> Option<Turn> {
-        if self.next_due()? > now {
-            return None;
-        }
-        let Reverse((_, ticket, service)) = self.queue.pop()?;
+    /// The next service whose turn has come, in a lane that has room; it has none again until it is put back.
+    pub(super) fn next_turn(&mut self, now: Instant, room: Room) -> Option<Turn> {
+        let due = self.next_due(room).filter(|due| *due <= now)?;
+        let quick = room.quick && first(&self.slots, &mut self.quick) == Some(due);
+        let queue = if quick { &mut self.quick } else { &mut self.slow };
+        let Reverse((_, ticket, service)) = queue.pop()?;
         let slot = self.slots.get_mut(&service)?;
         slot.due = None;
         let full = slot.full_due <= now;
@@ -145,7 +154,7 @@ impl Schedule {
         if full {
             slot.full_due = now + jittered(self.full_every, FULL_JITTER);
         }
-        Some(Turn { service, ticket, body })
+        Some(Turn { service, ticket, body, slow: !quick })
     }
 
     /// Notes the revision of a full answer; `changed` says whether its content was new. After a change of either the service
@@ -206,13 +215,32 @@ impl Schedule {
         self.put_back(service, ticket, now);
     }
 
+    /// Whether a service's answer was slow to come: it goes by another lane from its next turn on.
+    pub(super) fn was_slow(&mut self, service: &ServiceKey, ticket: Ticket, slow: bool) {
+        if let Some(slot) = self.slot(service, ticket) {
+            slot.slow = slow;
+        }
+    }
+
     fn put_back(&mut self, service: &Arc<ServiceKey>, ticket: Ticket, due: Instant) {
-        let Some(slot) = self.slot(service, ticket) else {
+        let Some(slot) = self.slots.get_mut(service).filter(|slot| slot.ticket == ticket) else {
             return;
         };
         slot.due = Some(due);
-        self.queue.push(Reverse((due, ticket, Arc::clone(service))));
+        let queue = if slot.slow { &mut self.slow } else { &mut self.quick };
+        queue.push(Reverse((due, ticket, Arc::clone(service))));
     }
+}
+
+/// When the first of a queue is due, without those that no longer count.
+fn first(slots: &HashMap<Arc<ServiceKey>, Slot>, queue: &mut Queue) -> Option<Instant> {
+    while let Some(Reverse((due, ticket, service))) = queue.peek() {
+        if slots.get(service).is_some_and(|slot| slot.ticket == *ticket && slot.due == Some(*due)) {
+            return Some(*due);
+        }
+        queue.pop();
+    }
+    None
 }
 
 fn jittered(duration: Duration, part: f64) -> Duration {

@@ -35,6 +35,8 @@ pub(super) struct Servers {
     /// Grows whenever trust is withdrawn; answers to requests of an earlier generation prove nothing against the present one.
     generation: u64,
     strikes: BTreeSet<Arc<ServiceKey>>,
+    /// When the current server last answered, whatever it said.
+    answered: Option<Instant>,
     /// How many servers in a row were found down.
     down: usize,
     /// When another server was turned to.
@@ -74,6 +76,7 @@ impl Servers {
             current: 0,
             generation: 0,
             strikes: BTreeSet::new(),
+            answered: None,
             down: 0,
             turned: None,
             halt: None,
@@ -111,6 +114,7 @@ impl Servers {
             return;
         }
         self.strikes.clear();
+        self.answered = Some(now);
         self.down = 0;
         if let Some(halt) = self.halt.take() {
             self.calm_since = Some(now);
@@ -119,16 +123,21 @@ impl Servers {
         }
     }
 
-    /// A request failed; `wanted` is the number of services that are followed.
+    /// A request failed that was made at `asked`; `wanted` is the number of services that are followed.
     pub(super) fn failed(
         &mut self,
         generation: u64,
         service: &Arc<ServiceKey>,
         error: RegistryError,
         wanted: usize,
+        asked: Instant,
         now: Instant,
     ) -> Consequence {
         let whole = match error {
+            // Others were answered while this one waited: it says nothing of the server.
+            RegistryError::TimedOut { .. } if self.halt.is_none() && self.answered.is_some_and(|at| at > asked) => {
+                return Consequence::Alone(error);
+            }
             RegistryError::Unreachable { .. } | RegistryError::Unresolved { .. } | RegistryError::Tls { .. } => true,
             RegistryError::TimedOut { .. } | RegistryError::Server { .. } | RegistryError::Dropped { .. } => false,
             RegistryError::Limited { .. } if generation != self.generation => {
@@ -196,6 +205,7 @@ impl Servers {
 
     fn withdraw_trust(&mut self) {
         self.generation += 1;
+        self.answered = None;
         self.strikes.clear();
     }
 }

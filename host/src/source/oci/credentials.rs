@@ -75,7 +75,14 @@ pub(super) fn find(given: Option<&Path>, reference: &Reference) -> Result<Creden
     if text.len() as u64 > LIMIT {
         return Err(broken(format!("it is larger than {LIMIT} bytes"), "name a config.json as Docker writes it"));
     }
-    let config: Config = serde_json::from_slice(text::without_mark(&text)).map_err(|error| {
+    decode(&text, &path, reference)
+}
+
+/// Finds the credentials for a reference in a config.json.
+pub(super) fn decode(text: &[u8], path: &Path, reference: &Reference) -> Result<Credentials, SourceError> {
+    let broken =
+        |problem: String, remedy: &'static str| SourceError::DockerConfig { path: path.into(), problem, remedy };
+    let config: Config = serde_json::from_slice(text::without_mark(text)).map_err(|error| {
         // The error's own text may repeat a secret.
         let place = format!("it is not as Docker writes it, at line {} column {}", error.line(), error.column());
         broken(place, "write {\"auths\": {\"REGISTRY\": {\"auth\": \"…\"}}}")
@@ -96,9 +103,11 @@ pub(super) fn find(given: Option<&Path>, reference: &Reference) -> Result<Creden
                 ),
                 remedy: "write them into `auths` of a config.json of its own and name that by --oci-docker-config",
             }),
-            None => {
-                anonymous(format!("without credentials ({} has none for {})", path.display(), reference.registry()))
-            }
+            None => Ok(Credentials {
+                basic: None,
+                told: format!("without credentials ({} has none for {})", path.display(), reference.registry()),
+                remedy: LOG_IN,
+            }),
         },
     }
 }

@@ -7,6 +7,7 @@
 
 mod artifact;
 mod credentials;
+mod decoders;
 mod follow;
 mod http;
 mod manifest;
@@ -14,4 +15,5 @@ mod session;
 mod token;
 
 pub(super) use artifact::fetch;
+pub use decoders::{decode_challenge, decode_docker_config, decode_manifest, decode_token};
 pub(super) use follow::follow;
