@@ -127,9 +127,9 @@ impl HoldRecord {
     }
 }
 
-/// To the second; upwards, so that no hold ends early.
+/// To the second; upwards, so that no hold ends early, and what was read is written as it was.
 fn stamp(at: Instant) -> Timestamp {
-    let wall = clock::wall(at + Duration::from_millis(500));
+    let wall = clock::wall(at + Duration::from_millis(490));
     wall.round(jiff::Unit::Second).unwrap_or(wall)
 }
 
