@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
+use futures::future::BoxFuture;
 use polaris2istio_core::model::{Entry, ModuleInfo, Outcome, Service};
+
+use tokio::task::JoinError;
 
 use super::call;
 use super::error::{CallError, LoadError};
@@ -11,6 +14,9 @@ use super::module::Module;
 use super::sandbox::Sandbox;
 use crate::source::ModuleBytes;
 
+/// A call that is to be made.
+pub type Call = Box<dyn FnOnce() -> Result<Outcome, CallError> + Send>;
+
 /// Code that was checked and compiled, ready to be called any number of times.
 pub trait Code: Send + Sync + 'static {
     /// The module's description of itself.
@@ -18,6 +24,9 @@ pub trait Code: Send + Sync + 'static {
 
     /// The facts that it shows without being called.
     fn facts(&self) -> &Facts;
+
+    /// Has a call made where it may take its time.
+    fn run(&self, call: Call) -> BoxFuture<'static, Result<Outcome, CallError>>;
 
     /// Makes one call, on this thread.
     ///
@@ -63,6 +72,12 @@ impl Code for Sandboxed {
 
     fn facts(&self) -> &Facts {
         &self.module.facts
+    }
+
+    fn run(&self, call: Call) -> BoxFuture<'static, Result<Outcome, CallError>> {
+        let host = |error: JoinError| CallError::Host { export: "convert", detail: error.to_string() };
+        let call = tokio::task::spawn_blocking(call);
+        Box::pin(async move { call.await.map_err(host)? })
     }
 
     fn convert(

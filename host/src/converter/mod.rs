@@ -27,7 +27,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::source::ModuleBytes;
 pub use bindings::PACKAGE;
-pub use code::{Code, Compiler};
+pub use code::{Call, Code, Compiler};
 pub use contract::breach;
 pub use error::{CallError, LoadError};
 pub use facts::Facts;
@@ -117,7 +117,6 @@ impl LoadedModule {
         entry: Arc<Entry>,
         published: Option<String>,
     ) -> Result<Outcome, CallError> {
-        let host = |detail: String| CallError::Host { export: "convert", detail };
         let slot = self.slot().await?;
         let module = Arc::clone(self);
         let call = move || {
@@ -125,7 +124,7 @@ impl LoadedModule {
             let _slot = slot;
             module.call(&service, &entry, published.as_deref())
         };
-        tokio::task::spawn_blocking(call).await.map_err(|error| host(error.to_string()))?
+        self.code.run(Box::new(call)).await
     }
 
     /// Waits for a place in the sandbox: its pool has a fixed number, and waiting here is cheaper than being refused there.
