@@ -2,16 +2,12 @@
 //!
 //! Host, rules and tests use these same types, so that there is no second model that could say something else.
 
+/// A test holds them to the world.
 #[doc(hidden)]
 #[allow(unsafe_code, missing_docs, clippy::all)]
-pub mod bindings {
-    wit_bindgen::generate!({
-        path: "../wit",
-        world: "converter",
-        additional_derives: [PartialEq, Eq, serde::Serialize],
-        pub_export_macro: true,
-    });
-}
+#[rustfmt::skip]
+#[path = "bindings.rs"]
+pub mod bindings;
 
 /// Exports a type that implements [`Guest`] as a module: `export!(Mine with_types_in polaris2istio_core::model::bindings)`.
 pub use bindings::export;

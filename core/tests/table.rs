@@ -160,7 +160,7 @@ fn check(registered: Registered, declared: &[Declared], leading: &[bool], any: b
         None => {
             assert!(found.len() == 1 && found.is_subset(&names(&all)) && codes.is_empty(), "{what}");
             let (port, is) = (declared.iter().find(|port| found.contains(port.0)).unwrap(), registered.1);
-            assert!(!is.is_empty() && !(is == "?" && port.2 != "tcp"), "{what}");
+            assert!(!is.is_empty() && (is != "?" || port.2 == "tcp"), "{what}");
         }
     }
 }

@@ -27,3 +27,11 @@ pub mod servers;
 
 pub use backend::Backend;
 pub use poll::{try_for, wait_for};
+
+/// The program, which lies beside this test's own in the target directory.
+pub fn binary() -> std::path::PathBuf {
+    let test = std::env::current_exe().expect("a test knows its own path");
+    let binary = test.ancestors().nth(2).expect("a test lies in target/debug/deps").join("polaris2istio");
+    assert!(binary.exists(), "{} is missing; run `cargo build -p polaris2istio` first", binary.display());
+    binary
+}

@@ -23,6 +23,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use tracing_subscriber::EnvFilter;
 
+use crate::converter::{COMPILE_VERB, serve_compiler};
 use crate::redact;
 
 pub use election_args::ElectionArgs;
@@ -82,6 +83,14 @@ enum Command {
     Pause(pause::PauseArgs),
     /// Let writes go again
     Resume(module::live::LiveArgs),
+    /// Compile the component on standard input; started by the controller for itself
+    #[command(name = COMPILE_VERB, hide = true)]
+    CompileModule {
+        /// Memory that it may take, in bytes.
+        memory: u64,
+        /// Processor time that it may take, in seconds.
+        seconds: u64,
+    },
 }
 
 /// The format of log lines.
@@ -112,6 +121,7 @@ impl Cli {
             Some(Command::Status(args)) => status::status(&args),
             Some(Command::Pause(args)) => pause::pause(args),
             Some(Command::Resume(args)) => pause::resume(&args),
+            Some(Command::CompileModule { memory, seconds }) => Ok(serve_compiler(memory, seconds)),
             None => {
                 start_logging(self.run.log_format, &self.run.log);
                 self.run.execute()

@@ -8,7 +8,7 @@ use clap::Args;
 use ipnet::IpNet;
 use polaris2istio_core::parameters::{ADDRESS_CIDRS, ALLOW_LOOPBACK};
 
-use crate::converter::{Limits, LoadedModule, Parameters, check_key};
+use crate::converter::{CompileLimits, Limits, LoadedModule, Parameters, check_key};
 use crate::plan::AddressRule;
 use crate::source::{OciSettings, PlainHttp, Settings, Source, fetch};
 
@@ -48,6 +48,12 @@ pub struct SandboxArgs {
     /// Size of a component file, in MiB
     #[arg(long, env = "POLARIS2ISTIO_MODULE_MAX_SIZE", value_name = "MIB", default_value = "4", value_parser = clap::value_parser!(u32).range(1..=256))]
     module_max_size: u32,
+    /// Memory for compiling a module, in MiB; beside the controller's own, so it must fit the pod with it
+    #[arg(long, env = "POLARIS2ISTIO_MODULE_COMPILE_MEMORY", value_name = "MIB", default_value = "192", value_parser = clap::value_parser!(u32).range(32..=16384))]
+    module_compile_memory: u32,
+    /// Processor time for compiling a module
+    #[arg(long, env = "POLARIS2ISTIO_MODULE_COMPILE_TIME", value_name = "TIME", default_value = "20s", value_parser = humantime::parse_duration)]
+    module_compile_time: Duration,
     /// Let endpoints have loopback addresses; for tests on one machine
     #[arg(long, env = "POLARIS2ISTIO_ALLOW_LOOPBACK")]
     allow_loopback: bool,
@@ -100,6 +106,12 @@ impl SandboxArgs {
             time: self.module_timeout,
             output_bytes: (self.module_max_output as usize) << 20,
             component_bytes: u64::from(self.module_max_size) << 20,
+            compile: CompileLimits {
+                memory_bytes: u64::from(self.module_compile_memory) << 20,
+                time: self.module_compile_time,
+                // This very program, even where a later release has taken its place on disk.
+                program: Some("/proc/self/exe".into()),
+            },
             ..Limits::default()
         }
     }

@@ -53,6 +53,47 @@ pub enum LoadError {
         /// The message of wasmtime.
         detail: String,
     },
+    /// It has more of some part than any program that people write.
+    #[error(
+        "module {module}: {found} {part}, more than the {limit} allowed; this is no file that a compiler made from a program"
+    )]
+    Excessive {
+        /// The origin of the module.
+        module: String,
+        /// The part, in the plural.
+        part: &'static str,
+        found: u64,
+        limit: u64,
+    },
+    /// The compiler was ended by the limit on its time.
+    #[error(
+        "module {module}: compiling it took more than {limit:?} of a processor; make it smaller (opt-level \"s\", fewer dependencies), or raise --module-compile-time"
+    )]
+    CompilerTime {
+        /// The origin of the module.
+        module: String,
+        /// Processor time that it had.
+        limit: Duration,
+    },
+    /// The compiler was ended by the limit on its memory.
+    #[error(
+        "module {module}: compiling it took more than {limit} bytes of memory; make it smaller (opt-level \"s\", fewer dependencies), or raise --module-compile-memory together with the memory of the pod"
+    )]
+    CompilerMemory {
+        /// The origin of the module.
+        module: String,
+        /// Bytes that it had.
+        limit: u64,
+    },
+    /// The compiler did not run, or broke down.
+    #[error(
+        "module {module}: cannot be compiled: {detail}; it is compiled in a process of its own, started from /proc/self/exe, which must be there"
+    )]
+    Compiler {
+        /// The origin of the module.
+        module: String,
+        detail: String,
+    },
     /// The component wants something from the host.
     #[error(
         "module {module}: imports {}, but a module of the world polaris2istio:conversion/converter may import nothing; build it without WASI (target wasm32-unknown-unknown, or stub the imports)",

@@ -6,13 +6,15 @@
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
+use super::compile_process::CompileLimits;
+
 /// Calls at once on a large machine: each may use all of its memory, and the pod's limit does not grow with the processors.
 const AT_ONCE: u32 = 4;
 
 /// The limits of one call, and of a component file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Linear memory of an instance, in bytes.
+    /// All memories and tables of an instance together, in bytes.
     pub memory_bytes: usize,
     /// Wall-clock time of a call.
     pub time: Duration,
@@ -20,6 +22,8 @@ pub struct Limits {
     pub output_bytes: usize,
     /// Size of a component file, in bytes.
     pub component_bytes: u64,
+    /// Compiling a component that is not the embedded one.
+    pub compile: CompileLimits,
     /// Calls that may run at once: one per processor, but 4 at most by default.
     pub concurrency: u32,
 }
@@ -32,6 +36,7 @@ impl Default for Limits {
             // 4,096 endpoints with ten labels each lift to some 4 MiB.
             output_bytes: 32 << 20,
             component_bytes: 4 << 20,
+            compile: CompileLimits::default(),
             concurrency: at_once(std::thread::available_parallelism().map_or(usize::MAX, NonZeroUsize::get)),
         }
     }

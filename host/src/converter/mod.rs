@@ -7,7 +7,9 @@
 
 mod bindings;
 mod call;
+mod census;
 mod code;
+mod compile_process;
 mod contract;
 mod error;
 mod facts;
@@ -28,6 +30,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::source::ModuleBytes;
 pub use bindings::PACKAGE;
 pub use code::{Call, Code, Compiler};
+pub use compile_process::{CompileLimits, VERB as COMPILE_VERB, serve as serve_compiler};
 pub use contract::breach;
 pub use error::{CallError, LoadError};
 pub use facts::Facts;

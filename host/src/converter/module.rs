@@ -4,6 +4,8 @@ use polaris2istio_core::model::ModuleInfo;
 
 use super::bindings::{ConverterPre, EXPORT, wit};
 use super::call;
+use super::census::{self, Excess};
+use super::compile_process::CompileError;
 use super::error::LoadError;
 use super::facts::Facts;
 use super::sandbox::{Guest, Sandbox};
@@ -23,9 +25,12 @@ impl Module {
         let (bytes, module) = (&module_bytes.bytes, module_bytes.origin.clone());
         check_size(&module, bytes, sandbox.limits.component_bytes)?;
         check_layer(&module, bytes)?;
-        let component = match sandbox.component(bytes) {
+        if let Some(Excess { part, found, limit }) = census::excess(bytes) {
+            return Err(LoadError::Excessive { module, part, found, limit });
+        }
+        let component = match sandbox.component(bytes, module_bytes.is_embedded()) {
             Ok(component) => component,
-            Err(error) => return Err(uncompiled(sandbox, module, format!("{error:#}"))),
+            Err(error) => return Err(uncompiled(sandbox, module, error)),
         };
         let facts = Facts::of(module_bytes, &component, &sandbox.engine);
         check_world(&module, &facts)?;
@@ -44,11 +49,17 @@ impl Module {
 }
 
 /// wasmtime marks a memory that does not fit the pool only by the text of its error; a test holds that text.
-fn uncompiled(sandbox: &Sandbox, module: String, detail: String) -> LoadError {
-    if detail.contains("exceeds the limit of") {
-        return LoadError::Oversized { module, limit: sandbox.limits.memory_bytes, detail };
+fn uncompiled(sandbox: &Sandbox, module: String, error: CompileError) -> LoadError {
+    let limits = &sandbox.limits;
+    match error {
+        CompileError::Invalid(detail) if detail.contains("exceeds the limit of") => {
+            LoadError::Oversized { module, limit: limits.memory_bytes, detail }
+        }
+        CompileError::Invalid(detail) => LoadError::Invalid { module, detail },
+        CompileError::Memory => LoadError::CompilerMemory { module, limit: limits.compile.memory_bytes },
+        CompileError::Time => LoadError::CompilerTime { module, limit: limits.compile.time },
+        CompileError::Broken(detail) => LoadError::Compiler { module, detail },
     }
-    LoadError::Invalid { module, detail }
 }
 
 fn owned(info: wit::ModuleInfo) -> ModuleInfo {

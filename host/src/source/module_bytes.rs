@@ -22,6 +22,11 @@ impl ModuleBytes {
         Self::new(Bytes::from_static(EMBEDDED), "embedded".into())
     }
 
+    /// Whether these are the bytes of the default rules, wherever they came from.
+    pub fn is_embedded(&self) -> bool {
+        *self.bytes == *EMBEDDED
+    }
+
     /// Bytes from some place, which the operator recognises by `origin`.
     pub fn new(bytes: impl Into<Bytes>, origin: String) -> Self {
         let bytes = bytes.into();

@@ -1,11 +1,10 @@
 //! The API server's word on the manifests, and the binary's on what they set.
 
-use std::path::PathBuf;
 use std::process::Command;
 
 use kube::api::{Api, PostParams};
 use polaris2istio_tests::servers::{self, Manifests};
-use polaris2istio_tests::wait_for;
+use polaris2istio_tests::{binary, wait_for};
 use serde_json::{Value, json};
 
 use super::selectors::one;
@@ -93,12 +92,4 @@ fn versions_are_the_workspaces() {
 
 fn base(binaries: &Binaries) -> Manifests {
     Manifests::kustomize(binaries, "base")
-}
-
-/// The binary beside this test's own in the target directory.
-fn binary() -> PathBuf {
-    let test = std::env::current_exe().unwrap();
-    let binary = test.ancestors().nth(2).unwrap().join("polaris2istio");
-    assert!(binary.exists(), "{} is missing; run `cargo build -p polaris2istio` first", binary.display());
-    binary
 }

@@ -96,13 +96,7 @@ impl Start {
     }
 }
 
-/// The binary beside this test's own in the target directory.
-pub(crate) fn binary() -> PathBuf {
-    let test = std::env::current_exe().unwrap();
-    let binary = test.ancestors().nth(2).unwrap().join("polaris2istio");
-    assert!(binary.exists(), "{} is missing; run `cargo build -p polaris2istio` first", binary.display());
-    binary
-}
+pub(crate) use polaris2istio_tests::binary;
 
 /// A controller. It is killed when dropped.
 pub(crate) struct Controller {

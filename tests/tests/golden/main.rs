@@ -4,6 +4,7 @@
 //! `UPDATE_GOLDENS=1 cargo test -p polaris2istio-tests --test golden` writes them anew; read the difference.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a panic is how a test fails")]
 
+mod bindings;
 mod limits;
 
 use std::collections::BTreeSet;

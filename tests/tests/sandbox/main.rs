@@ -5,6 +5,7 @@
 mod calls;
 mod controller;
 mod guest;
+mod hostile;
 mod load;
 mod neighbours;
 mod reproducible;
