@@ -28,6 +28,9 @@ pub const REVISION: &str = "aeraki.net/revision";
 /// The registry service that the entry's endpoints come from, as `namespace/name`. It outlives a restart, so that an
 /// entry that was pointed at another service can be told from one whose service went empty.
 pub const SOURCE: &str = "polaris2istio.aeraki.net/source";
+/// The most endpoints that the entry had lately, and until when that counts. It outlives a restart, so that a loss that goes
+/// on over one is told from a small one.
+pub const MOST: &str = "polaris2istio.aeraki.net/most";
 /// The ports that this program derived, in an output file: files have no field managers.
 pub const DERIVED_PORTS: &str = "polaris2istio.aeraki.net/derived-ports";
 /// The release and namespaces of the leader, on the Lease.
@@ -48,7 +51,7 @@ pub enum Audience {
 }
 
 /// Annotations of a ServiceEntry by whom they are for; those that an operator writes for the rules come first.
-pub const ALL: [(&str, Audience); 16] = [
+pub const ALL: [(&str, Audience); 17] = [
     (NAMESPACE, Audience::Rules),
     (SERVICE, Audience::Rules),
     (EXTERNAL, Audience::Rules),
@@ -64,6 +67,7 @@ pub const ALL: [(&str, Audience); 16] = [
     (DNS_TARGET, Audience::Host),
     (REVISION, Audience::Written),
     (SOURCE, Audience::Written),
+    (MOST, Audience::Written),
     (DERIVED_PORTS, Audience::Written),
 ];
 

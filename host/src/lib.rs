@@ -4,6 +4,7 @@
 
 pub mod annotation;
 mod backoff;
+pub mod clock;
 pub mod digest;
 mod hash;
 mod http;

@@ -12,6 +12,7 @@ const LAYERS: [&[&str]; 11] = [
     &[
         "annotation",
         "backoff",
+        "clock",
         "digest",
         "hash",
         "lenient",

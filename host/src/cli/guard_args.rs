@@ -1,6 +1,7 @@
 //! The flags of the guard, and of what is written at all.
 
 use std::num::NonZeroU32;
+use std::time::Duration;
 
 use clap::Args;
 
@@ -20,6 +21,9 @@ pub struct GuardArgs {
     /// Where more of all services (and at least five) lose half within a minute, all disappearances are held; `100%` never
     #[arg(long, env = "POLARIS2ISTIO_FLEET_LIMIT", value_name = "SHARE", default_value = "20%")]
     fleet_limit: Percent,
+    /// A loss is measured against the most endpoints that there were within this time
+    #[arg(long, env = "POLARIS2ISTIO_LOSS_WINDOW", value_name = "TIME", default_value = "10m", value_parser = window)]
+    loss_window: Duration,
     /// Where the module drops more of an entry's endpoints that the registry lists as fit, they are held; `100%` never
     #[arg(long, env = "POLARIS2ISTIO_MODULE_REMOVAL_LIMIT", value_name = "SHARE", default_value = "10%")]
     module_removal_limit: Percent,
@@ -38,7 +42,15 @@ impl GuardArgs {
             empty_hold: self.empty_hold,
             removal_hold: self.removal_hold,
             fleet_limit: self.fleet_limit,
+            loss_window: self.loss_window,
             module_removal_limit: self.module_removal_limit,
         }
     }
+}
+
+/// Not below the time within which the losses of all services count together, and not beyond a day.
+fn window(text: &str) -> Result<Duration, String> {
+    let (least, most) = (Duration::from_secs(60), Duration::from_secs(86_400));
+    let time = humantime::parse_duration(text).map_err(|error| format!("{error}; write `10m`"))?;
+    if (least..=most).contains(&time) { Ok(time) } else { Err("write a time from `1m` to `24h`".into()) }
 }

@@ -84,6 +84,7 @@ pub(super) fn guard(
         origins,
         answers: 1,
         settings,
+        excluded: &[],
         addresses,
         release: None,
         promotions: 0,

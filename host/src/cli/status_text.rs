@@ -40,6 +40,9 @@ fn text(status: &Status, now: Timestamp, namespace: Option<&str>) -> String {
             &format!("many services lost their endpoints at once; those of {} entries are held", status.fleet_holds),
         );
     }
+    for notice in &status.fleet_notices {
+        line("NOTICE", notice);
+    }
     for reason in &status.unready {
         line("not ready", reason);
     }

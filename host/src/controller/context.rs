@@ -6,10 +6,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use governor::DefaultDirectRateLimiter;
 use kube::api::ApiResource;
 use kube::runtime::reflector::ObjectRef;
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Notify;
 
 use super::entry_state::Entries;
+use super::inputs::title;
 use super::status_cache::StatusCache;
+use crate::binding::binding;
 use crate::dns;
 use crate::guard::{Holds, Settings};
 use crate::istio::ServiceEntry;
@@ -18,10 +20,7 @@ use crate::registry::ServiceCache;
 use crate::rollout::ActiveModules;
 use crate::sink::Sink;
 use crate::telemetry::Observers;
-use crate::writes::{Gate, Outage, WriteRateLimiter};
-
-/// Requests to the sink at once.
-pub(super) const WRITERS: u32 = 16;
+use crate::writes::{Gate, Outage, Turns};
 
 /// The parts, shared by all reconciliations.
 pub(super) struct Context {
@@ -38,11 +37,10 @@ pub(super) struct Context {
     pub(super) names: Option<dns::Settings>,
     pub(super) guard: Settings,
     pub(super) holds: Arc<Holds>,
-    pub(super) write_rate: WriteRateLimiter,
+    /// Closed when the controller stops: what waits here is not begun any more.
+    pub(super) turns: Arc<Turns<ObjectRef<ServiceEntry>>>,
     pub(super) sink: Sink,
     pub(super) gate: Arc<Gate>,
-    /// Closed when the controller stops: what waits here is not begun any more.
-    pub(super) writers: Semaphore,
     pub(super) outage: Outage,
     /// Rings after every reconciliation, for those who wait until all entries are reconciled.
     pub(super) progress: Notify,
@@ -56,6 +54,17 @@ impl Context {
     pub(super) fn forget(&self, entry: &ObjectRef<ServiceEntry>) {
         self.entries.forget(entry);
         self.statuses.forget(entry);
+        self.turns.leave(entry);
+    }
+
+    /// Forgets an entry that went away while it was reconciled: what that left is nobody's, and would keep an alarm for ever.
+    pub(super) fn forget_late(&self, entry: &ObjectRef<ServiceEntry>, last: &ServiceEntry) {
+        self.statuses.forget(entry);
+        self.turns.leave(entry);
+        self.holds.forget(&title(entry));
+        if let Some(service) = binding(last).filter(|service| self.services.get(service).is_none()) {
+            self.holds.fleet().unfollow(&service.to_string());
+        }
     }
 
     /// Rings for those who wait for progress.

@@ -29,6 +29,9 @@ impl Reconciliation<'_> {
         }
         self.awaits_turn = turn == RolloutPhase::Waits;
         self.tell_outcome(&outcome, &answer.content);
+        if !matches!(outcome.verdict, Verdict::Update(_)) {
+            self.context.holds.fleet().note_seen(self.title, &answer.service.to_string());
+        }
         match outcome.verdict {
             Verdict::Rejected => {
                 self.clear(Condition::Conversion);

@@ -42,22 +42,27 @@ pub(super) fn summary(outcome: &Outcome, service: &Service, picked: impl Fn(&Dia
     text
 }
 
-/// Logs the fleet's alarm, when it is raised and when it is over; outside of the entry that it was noticed at.
-pub(super) fn log_alarm(news: Option<AlarmNews>) {
-    match news {
-        Some(AlarmNews::Raised(alarm)) => error!(
-            parent: None,
-            services = alarm.services,
-            followed = alarm.followed,
-            "{} of {} services lost half of their endpoints or more within a minute, as when a registry was restored empty; \
-             all disappearances are held, without end, until the registry lists the instances again or a person releases them",
-            alarm.services,
-            alarm.followed
-        ),
-        Some(AlarmNews::Over) => {
-            info!(parent: None, "disappearances are no longer held for all services: all is listed again, or released")
+/// Logs the news of the whole fleet, outside of the entry that they were noticed at.
+pub(super) fn log_alarm(news: &[AlarmNews]) {
+    for news in news {
+        match news {
+            AlarmNews::Raised(alarm) => error!(
+                parent: None,
+                services = alarm.services,
+                followed = alarm.followed,
+                "{} of {} services lost half of their endpoints or more within a minute, as when a registry was restored empty; \
+                 all disappearances are held, without end, until the registry lists the instances again or a person releases them",
+                alarm.services,
+                alarm.followed
+            ),
+            AlarmNews::Over => {
+                info!(parent: None, "disappearances are no longer held for all services: all is listed again, or released")
+            }
+            AlarmNews::Noticed(notice) => error!(parent: None, notice = notice.kind.as_str(), "{notice}"),
+            AlarmNews::NoticeOver(kind) => {
+                info!(parent: None, notice = kind.as_str(), "no longer so: {}", kind.words())
+            }
         }
-        None => {}
     }
 }
 

@@ -73,6 +73,11 @@ impl Entries {
         self.lock().remove(entry);
     }
 
+    /// Whether an entry was forgotten since its state was got.
+    pub(super) fn is_forgotten(&self, entry: &ObjectRef<ServiceEntry>, state: &Shared) -> bool {
+        self.lock().get(entry).is_none_or(|known| !Arc::ptr_eq(known, state))
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<ObjectRef<ServiceEntry>, Shared>> {
         self.states.lock().unwrap_or_else(PoisonError::into_inner)
     }

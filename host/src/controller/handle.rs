@@ -10,6 +10,7 @@ use polaris2istio_core::model::Service;
 use super::context::Context;
 use super::report::EntryReport;
 use crate::binding::{binding, empty_service};
+use crate::guard::GuardRecord;
 use crate::istio::ServiceEntry;
 use crate::plan::AddressRule;
 use crate::registry::{Content, PollMode, ServiceKey, Trouble};
@@ -94,9 +95,9 @@ impl Handle {
     }
 
     /// To be called just before the gate opens for one who begins to write: what was asked of the registry until now does not
-    /// count any more, and holds begin anew.
-    pub fn lead(&self) {
-        self.context.holds.fleet().reset();
+    /// count any more, and the guard goes on from what is known of the writer before.
+    pub fn lead(&self, record: Option<&GuardRecord>) {
+        self.context.holds.restore(record);
         self.context.services.change_mode(|mode| *mode = PollMode { slow: false, term: mode.term + 1 });
     }
 

@@ -10,8 +10,10 @@ use tracing::{debug, info, warn};
 use super::blocked::Blocked;
 use super::diagnostics;
 use super::reconciliation::{Checked, Guarded, Reconciliation};
-use crate::guard::{Decision, GuardInput, Hold, Kind};
+use crate::clock;
+use crate::guard::{AlarmNews, Decision, Fleet, GuardInput, Hold, Kind, NoticeKind};
 use crate::hash::hash;
+use crate::percent::Percent;
 use crate::rollout::RolloutPhase;
 use crate::telemetry::Condition;
 
@@ -42,9 +44,16 @@ impl Reconciliation<'_> {
             // What would have been written was not, or another process wrote: what the entry holds is what counts.
             self.state.guard.guard.restart();
         }
+        if !standby && self.state.guard.take_begin() {
+            self.state.guard.guard.remember(self.context.holds.take_past(self.title));
+        }
         let (settings, _) = self.context.guard.of_entry(self.live);
-        let now = Instant::now();
+        let now = clock::now();
         let Checked { answer, by, origins, desired, .. } = checked;
+        let excluded = by.excluded_metadata();
+        // What a standby sees is nobody's alarm.
+        let nobodys = Fleet::new(Percent::new(100));
+        let fleet = if standby { &nobodys } else { self.context.holds.fleet() };
         let input = GuardInput {
             live: self.live,
             service: &answer.service.to_string(),
@@ -52,6 +61,7 @@ impl Reconciliation<'_> {
             origins: std::mem::take(origins),
             answers: answer.answers,
             settings,
+            excluded: &excluded,
             addresses: &self.context.addresses,
             // What the operator lets go counts when it can be written.
             release: if blocked.is_some() { None } else { self.context.holds.take_release(self.title) },
@@ -61,17 +71,32 @@ impl Reconciliation<'_> {
             writable: blocked.is_none(),
             now,
         };
-        let decision = self.state.guard.guard.decide(desired, &input, self.context.holds.fleet());
-        let shown: &[Hold] = if standby { &[] } else { &decision.holds };
-        self.context.holds.note(self.title, shown);
+        let mut decision = self.state.guard.guard.decide(desired, &input, fleet);
         if standby {
             self.state.report.holds.clear();
         } else {
-            diagnostics::log_alarm(self.context.holds.alarm_news());
+            self.context.holds.note(self.title, &decision.holds, std::mem::take(&mut decision.past));
+            self.tell_fleet();
             self.tell_holds(&decision, now);
         }
         self.state.writes.urgent |= decision.on_purpose > 0;
         decision
+    }
+
+    /// Tells once what there is of the whole fleet: in the log, and of a notice by an Event on the entry that it was found at.
+    fn tell_fleet(&mut self) {
+        let news = self.context.holds.alarm_news();
+        diagnostics::log_alarm(&news);
+        for news in news {
+            if let AlarmNews::Noticed(notice) = news {
+                let reason = match notice.kind {
+                    NoticeKind::AllLost => "FleetLost",
+                    NoticeKind::Isolated => "FleetIsolated",
+                };
+                let events = &self.context.observers.events;
+                events.problem(self.live, Condition::Held, reason, &notice.to_string());
+            }
+        }
     }
 
     /// Tells once that something is held, or let go.

@@ -16,41 +16,51 @@ pub(super) struct Index {
     cache: Arc<ServiceCache>,
     services: HashMap<EntryRef, Option<ServiceKey>>,
     entries: BTreeMap<ServiceKey, (Subscription, HashSet<EntryRef>)>,
+    /// Entries that follow some service.
+    bound: usize,
+}
+
+/// What became of a service that an entry does not follow any more.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Left {
+    /// Others follow it.
+    Followed,
+    /// Nobody does.
+    Unfollowed(ServiceKey),
 }
 
 impl Index {
     /// Without entries; services are subscribed to in this cache.
     pub(super) fn new(cache: Arc<ServiceCache>) -> Self {
-        Self { cache, services: HashMap::new(), entries: BTreeMap::new() }
+        Self { cache, services: HashMap::new(), entries: BTreeMap::new(), bound: 0 }
     }
 
-    /// Notes which service an entry names now. Returns whether the set of followed services changed.
-    pub(super) fn bind(&mut self, entry: &EntryRef, service: Option<ServiceKey>) -> bool {
+    /// Notes which service an entry names now. Returns the one that it followed until now, if any.
+    pub(super) fn bind(&mut self, entry: &EntryRef, service: Option<ServiceKey>) -> Option<Left> {
         if self.services.get(entry) == Some(&service) {
-            return false;
+            return None;
         }
-        let mut changed = self.forget(entry);
+        let left = self.forget(entry);
         if let Some(service) = &service {
-            let (_, entries) = self.entries.entry(service.clone()).or_insert_with(|| {
-                changed = true;
-                (self.cache.subscribe(service), HashSet::new())
-            });
-            entries.insert(entry.clone());
+            let subscribe = || (self.cache.subscribe(service), HashSet::new());
+            self.entries.entry(service.clone()).or_insert_with(subscribe).1.insert(entry.clone());
+            self.bound += 1;
         }
         self.services.insert(entry.clone(), service);
-        changed
+        left
     }
 
-    /// Forgets an entry. Returns whether the set of followed services changed.
-    pub(super) fn forget(&mut self, entry: &EntryRef) -> bool {
-        let Some(Some(service)) = self.services.remove(entry) else { return false };
-        let Some((_, entries)) = self.entries.get_mut(&service) else { return false };
+    /// Forgets an entry. Returns the service that it followed, if any.
+    pub(super) fn forget(&mut self, entry: &EntryRef) -> Option<Left> {
+        let service = self.services.remove(entry)??;
+        let (_, entries) = self.entries.get_mut(&service)?;
         entries.remove(entry);
+        self.bound -= 1;
         if entries.is_empty() {
             self.entries.remove(&service);
-            return true;
+            return Some(Left::Unfollowed(service));
         }
-        false
+        Some(Left::Followed)
     }
 
     /// The entries that follow a service.
@@ -62,8 +72,8 @@ impl Index {
         self.services.keys()
     }
 
-    /// How many services some entry follows.
-    pub(super) fn services(&self) -> usize {
-        self.entries.len()
+    /// How many services some entry follows, and how many entries do.
+    pub(super) fn count(&self) -> (usize, usize) {
+        (self.entries.len(), self.bound)
     }
 }

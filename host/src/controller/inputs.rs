@@ -10,7 +10,7 @@ use kube::runtime::watcher::Event;
 
 use super::context::Context;
 use super::diagnostics;
-use super::index::Index;
+use super::index::{Index, Left};
 use crate::binding::binding;
 use crate::entries::EntryEvents;
 use crate::istio::ServiceEntry;
@@ -48,17 +48,14 @@ impl Inputs {
             Event::Init | Event::InitApply(_) => {}
             Event::Apply(entry) => {
                 let key = self.key(entry);
-                if self.index.bind(&key, binding(entry)) {
-                    self.count_services();
-                }
+                self.bind(&key, entry);
+                self.count_services();
                 self.enqueue(key);
             }
             Event::Delete(entry) => {
                 let key = self.key(entry);
                 self.forget(&key);
-                if self.index.forget(&key) {
-                    self.count_services();
-                }
+                self.count_services();
                 self.context.notify_progress();
             }
             Event::InitDone => self.listed(),
@@ -73,10 +70,9 @@ impl Inputs {
         let gone: Vec<_> = self.index.entries().filter(|key| !present.contains(key)).cloned().collect();
         for key in gone {
             self.forget(&key);
-            self.index.forget(&key);
         }
         for (entry, key) in entries.iter().zip(&keys) {
-            self.index.bind(key, binding(entry));
+            self.bind(key, entry);
         }
         self.count_services();
         keys.into_iter().for_each(|key| self.enqueue(key));
@@ -90,10 +86,28 @@ impl Inputs {
         }
     }
 
-    fn forget(&self, key: &ObjectRef<ServiceEntry>) {
+    fn bind(&mut self, key: &ObjectRef<ServiceEntry>, entry: &ServiceEntry) {
+        let service = binding(entry);
+        let is_bound = service.is_some();
+        let left = self.index.bind(key, service);
+        self.unfollow(left);
+        if !is_bound {
+            self.context.holds.fleet().forget(&title(key));
+        }
+    }
+
+    fn forget(&mut self, key: &ObjectRef<ServiceEntry>) {
+        let left = self.index.forget(key);
+        self.unfollow(left);
         self.context.forget(key);
         self.context.holds.forget(&title(key));
-        diagnostics::log_alarm(self.context.holds.alarm_news());
+        diagnostics::log_alarm(&self.context.holds.alarm_news());
+    }
+
+    fn unfollow(&self, left: Option<Left>) {
+        if let Some(Left::Unfollowed(service)) = left {
+            self.context.holds.fleet().unfollow(&service.to_string());
+        }
     }
 
     fn holding(&self) {
@@ -106,7 +120,8 @@ impl Inputs {
     }
 
     fn count_services(&self) {
-        self.context.holds.fleet().follow(self.index.services());
+        let (services, entries) = self.index.count();
+        self.context.holds.fleet().follow(services, entries);
     }
 
     fn enqueue(&self, key: ObjectRef<ServiceEntry>) {
@@ -120,6 +135,6 @@ impl Inputs {
 }
 
 /// `namespace/name`, as messages have it.
-fn title(key: &ObjectRef<ServiceEntry>) -> String {
+pub(super) fn title(key: &ObjectRef<ServiceEntry>) -> String {
     crate::title::title(key.namespace.as_deref().unwrap_or_default(), &key.name)
 }

@@ -37,7 +37,6 @@ use governor::{Quota, RateLimiter};
 use kube::api::ApiResource;
 use kube::runtime::controller::{Action, Config, applier};
 use kube::runtime::reflector::{ObjectRef, Store, store::Writer};
-use tokio::sync::Semaphore;
 use tracing::{info, warn};
 
 pub use blocked::paused;
@@ -56,8 +55,8 @@ use crate::rollout::ActiveModules;
 use crate::sink::Sink;
 use crate::tasks::{Pulse, TaskEnded, Tasks};
 use crate::telemetry::Observers;
-use crate::writes::{Gate, WriteRateLimiter};
-use context::{Context, WRITERS};
+use crate::writes::{Gate, Turns};
+use context::Context;
 use index::Index;
 use inputs::Inputs;
 use reconcile::reconcile;
@@ -125,10 +124,9 @@ impl<R: Registry> Controller<R> {
             names: parts.names,
             guard: parts.guard,
             holds: parts.holds,
-            write_rate: WriteRateLimiter::new(parts.write_rate),
+            turns: Arc::new(Turns::new(parts.write_rate)),
             sink: parts.sink,
             gate: parts.gate,
-            writers: Semaphore::new(WRITERS as usize),
             outage: Default::default(),
             progress: Default::default(),
             complete: Default::default(),
@@ -162,6 +160,7 @@ impl<R: Registry> Controller<R> {
         let store = writer.as_reader();
         let reopened = context.gate.reopened();
         let index = Index::new(Arc::clone(&context.services));
+        let (rings, turns) = (queue.clone(), Arc::clone(&context.turns));
         let inputs = Inputs { events, writer, queue, context: Arc::clone(&context), reopened, index };
         let reconciliations = applier(
             |entry, context| Box::pin(reconcile(entry, context)),
@@ -177,6 +176,8 @@ impl<R: Registry> Controller<R> {
         reading.spawn("registry", registry.follow(reports));
         reading.spawn("entries", inputs.run());
         writing.spawn("reconciliations", reconciliations);
+        // It fails only when the controller is stopping.
+        reading.spawn("turns", async move { turns.run(|key| drop(rings.unbounded_send(key))).await });
         let status = tokio::select! {
             () = shutdown => Ok(SyncStatus::Synced),
             status = wait_until_reconciled(&context, &store), if once => Ok(status),
@@ -212,11 +213,9 @@ async fn wait_until_reconciled(context: &Context, store: &Store<ServiceEntry>) -
 
 /// Lets writes that are on their way come to an end, and no other begin.
 async fn finish_writes(context: &Context) {
-    let all = context.writers.acquire_many(WRITERS);
-    if tokio::time::timeout(STOP_WITHIN, all).await.is_err() {
+    if tokio::time::timeout(STOP_WITHIN, context.turns.close()).await.is_err() {
         warn!("a write was still on its way after {STOP_WITHIN:?}; it may or may not have arrived");
     } else {
         context.writes_ended.store(true, Ordering::Release);
     }
-    context.writers.close();
 }

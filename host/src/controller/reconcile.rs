@@ -24,8 +24,8 @@ use crate::telemetry::Condition;
 /// Reconciles one entry, and says when to do so again.
 pub(super) async fn reconcile(entry: Arc<ServiceEntry>, context: Arc<Context>) -> Result<Action, Infallible> {
     let key = ObjectRef::from_obj_with(&*entry, context.resource.clone());
-    let state = context.entries.get_or_create(&key);
-    let mut state = state.lock().await;
+    let shared = context.entries.get_or_create(&key);
+    let mut state = shared.lock().await;
     let live = state.freshest(entry);
     let term = context.services.term();
     state.enter(term);
@@ -40,9 +40,14 @@ pub(super) async fn reconcile(entry: Arc<ServiceEntry>, context: Arc<Context>) -
         title: &title,
         term,
         awaits_turn: false,
+        awaits_write: false,
     };
     let action = reconciliation.run().instrument(span).await;
-    context.statuses.post(key, state.full_report());
+    context.statuses.post(key.clone(), state.full_report());
+    drop(state);
+    if context.entries.is_forgotten(&key, &shared) {
+        context.forget_late(&key, &live);
+    }
     context.notify_progress();
     Ok(action)
 }
@@ -51,6 +56,9 @@ impl Reconciliation<'_> {
     async fn run(mut self) -> Action {
         self.inspect();
         let Break(action) = self.stages().await;
+        if !self.awaits_write {
+            self.context.turns.leave(self.key);
+        }
         action
     }
 

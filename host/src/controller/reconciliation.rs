@@ -13,6 +13,7 @@ use super::context::Context;
 use super::entry_state::EntryState;
 use super::report::PendingReason;
 use super::sync_status::SyncStatus;
+use crate::clock;
 use crate::converter::Identity;
 use crate::guard::{Decision, Origins};
 use crate::istio::ServiceEntry;
@@ -36,6 +37,8 @@ pub(super) struct Reconciliation<'a> {
     pub(super) term: u64,
     /// It is not this entry's turn yet to be changed by another module.
     pub(super) awaits_turn: bool,
+    /// It waits for its turn to write.
+    pub(super) awaits_write: bool,
 }
 
 /// The registry's answer for the entry's service.
@@ -99,13 +102,13 @@ impl<'a> Reconciliation<'a> {
     }
 
     pub(super) fn owner(&self) -> Owner<'a> {
-        let is_told = !self.context.gate.reasons(Instant::now()).contains(&BlockReason::Standby);
+        let is_told = !self.context.gate.reasons(clock::now()).contains(&BlockReason::Standby);
         Owner { entry: self.live, events: &self.context.observers.events, term: self.term, is_told }
     }
 
     /// The reason for which this entry may not be written now.
     pub(super) fn blocked(&self) -> Option<Blocked> {
-        if let Err(blocked) = self.context.gate.check(Instant::now()) {
+        if let Err(blocked) = self.context.gate.check(clock::now()) {
             return Some(Blocked::Gate(blocked));
         }
         (paused(self.live) != Ok(false)).then_some(Blocked::Entry)

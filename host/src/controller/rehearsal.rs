@@ -33,8 +33,7 @@ impl Reconciliation<'_> {
             if let Some(rest) = self.state.writes.refused_for(desired, self.live, Instant::now()) {
                 return self.end(SyncStatus::Failed, Action::requeue(rest));
             }
-            self.context.write_rate.take(false).await;
-            let Ok(_writer) = self.context.writers.acquire().await else { return Action::await_change() };
+            self.context.turns.pace().await;
             if let Err(error) = self.context.sink.rehearse(apply).await {
                 // It is shown when it is found to be accepted.
                 self.state.conditions.end_line(Line::Blocked);

@@ -4,25 +4,29 @@ use std::ops::ControlFlow::{self, Break, Continue};
 use std::time::{Duration, Instant};
 
 use kube::runtime::controller::Action;
-use tracing::info;
+use tracing::{info, warn};
 
+use super::conditions::Line;
 use super::reconciliation::{Checked, Guarded, Planned, Reconciliation};
 use super::report::{PendingReason, WriteReport};
 use super::sync_status::SyncStatus;
+use crate::clock;
 use crate::istio::ServiceEntry;
 use crate::plan::{Apply, ApplyError, Desired};
 use crate::telemetry::Condition;
 
-/// When an entry that changed meanwhile is reconciled again. The watch brings the newer state; this is for the case that it
-/// brought it already.
-const STALE_RETRY: Duration = Duration::from_millis(50);
+/// How often an entry is too old to be written before somebody is told: the watch is late, or another one writes all the time.
+const STALE_TOLD: u32 = 6;
 
 impl Reconciliation<'_> {
     /// Performs what was planned, or shows it while writes are blocked.
     pub(super) async fn write(&mut self, planned: Planned) -> ControlFlow<Action, Guarded> {
         let Planned { guarded, apply } = planned;
         match (&apply, &guarded.blocked) {
-            (None, _) => self.clear_write_conditions(),
+            (None, _) => {
+                self.clear_write_conditions();
+                self.state.writes.end_failures();
+            }
             (Some(apply), None) => self.apply(apply, &guarded).await?,
             (Some(apply), Some(blocked)) => {
                 let action = self.rehearse(blocked, apply, &guarded.checked.desired).await;
@@ -42,20 +46,22 @@ impl Reconciliation<'_> {
         if let Some(rest) = self.state.writes.refused_for(desired, self.live, now) {
             return Break(self.end(SyncStatus::Failed, Action::requeue(rest)));
         }
-        if !guarded.restored {
-            let wait = self.state.writes.damper.wait(now);
-            if !wait.is_zero() {
-                return Break(Action::requeue(wait));
-            }
+        let lane = self.state.writes.lane(guarded.restored);
+        let wait = if guarded.restored { Duration::ZERO } else { self.state.writes.rest(lane, self.live, now) };
+        if !wait.is_zero() {
+            return Break(Action::requeue(wait));
+        }
+        let Some(_turn) = self.context.turns.take(self.key, lane) else {
+            // It is reconciled again when its turn comes, and decides anew.
+            self.awaits_write = true;
             if self.state.report.status.is_none() {
                 self.wait_for(PendingReason::Write);
             }
-            self.context.write_rate.take(self.state.writes.urgent).await;
-        }
-        let Ok(_writer) = self.context.writers.acquire().await else { return Break(Action::await_change()) };
+            return Break(Action::await_change());
+        };
         let begun = Instant::now();
-        // Again, since a writer may have waited for its turn.
-        if self.context.gate.check(begun).is_err() || self.is_stale() {
+        // Again, since a module may have taken its time.
+        if self.context.gate.check(clock::now()).is_err() || self.is_stale() {
             return Break(Action::requeue(Duration::ZERO));
         }
         let result = self.send(apply).await;
@@ -101,13 +107,27 @@ impl Reconciliation<'_> {
         let sent = self.context.sink.apply(apply);
         let Some(until) = self.context.gate.until() else { return sent.await };
         let late = |_| Err(ApplyError::Unavailable { detail: "no answer before the lease's end".into() });
-        tokio::time::timeout_at(until.into(), sent).await.unwrap_or_else(late)
+        // The timer stands still while the machine sleeps; what arrives after that is refused, as it is of an older version.
+        let rest = until.saturating_duration_since(clock::now());
+        tokio::time::timeout(rest, sent).await.unwrap_or_else(late)
     }
 
     /// Notes that a write was not accepted. Returns when to try again.
     pub(super) fn fail_write(&mut self, error: ApplyError, desired: &Desired) -> Action {
         let again = match &error {
-            ApplyError::Stale => return Action::requeue(STALE_RETRY),
+            ApplyError::Stale => {
+                let (again, count) = self.state.writes.note_stale(self.live, Instant::now());
+                if count >= STALE_TOLD {
+                    let text = format!(
+                        "{count} times in a row the entry had changed before it was written; tried again in {again:?}"
+                    );
+                    if self.state.conditions.is_news(Line::Condition(Condition::Write), "stale") {
+                        warn!("not written: {text}");
+                    }
+                    self.state.conditions.note(Condition::Write, text);
+                }
+                return Action::requeue(again);
+            }
             ApplyError::Gone => return Action::await_change(),
             ApplyError::Refused { .. } => {
                 self.set(Condition::Write, error.to_string());
@@ -117,7 +137,7 @@ impl Reconciliation<'_> {
                 // It is the same for all entries: the log has it once, and no owner has a part in it.
                 self.state.conditions.note(Condition::Write, error.to_string());
                 self.context.outage.say(self.title, &error);
-                self.state.writes.note_failure()
+                self.state.writes.note_failure(Instant::now())
             }
         };
         self.end(SyncStatus::Failed, Action::requeue(again))

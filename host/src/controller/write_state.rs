@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::annotation::MOST;
 use crate::backoff;
 use crate::hash::hash;
 use crate::istio::ServiceEntry;
 use crate::plan::Desired;
-use crate::writes::FlapDamper;
+use crate::writes::{FlapDamper, Lane};
 
 /// When content that was refused is tried again: at first, and at the longest after doubling. It would be refused for good by
 /// the API server's own rules; but a webhook or a policy that refuses has the same words, and may be mended any time.
@@ -16,6 +17,16 @@ const REFUSED_RETRY: (Duration, Duration) = (Duration::from_secs(2), Duration::f
 /// When a write that did not arrive is tried again: at first, and at the longest after doubling. Spread, so that a thousand
 /// entries do not come at once.
 const FAILURE_RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
+
+/// When an entry that had changed meanwhile is written again: at first, and at the longest after doubling. The watch brings the
+/// newer state; this is for the case that it brought it already, or is late.
+const STALE_RETRY: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(10));
+
+/// The longest rest once the watch shows a newer state: another one may write all the time.
+const NEWER_RETRY: Duration = Duration::from_millis(250);
+
+/// Something urgent is not kept waiting for longer, as another way may lead around what failed.
+const URGENT_RETRY: Duration = Duration::from_secs(2);
 
 /// The writes of one entry.
 #[derive(Default)]
@@ -26,6 +37,10 @@ pub(super) struct WriteState {
     refused: Option<Refused>,
     /// Tries in a row that the server did not take.
     failures: u32,
+    /// Tries in a row for which the entry was too old, and its version by the last one.
+    stale: (u32, Option<String>),
+    /// Not tried again before.
+    rests_until: Option<Instant>,
     /// Whether the next write takes something away on purpose.
     pub(super) urgent: bool,
     /// Answers after this one have not led to a write yet that would be measured.
@@ -65,10 +80,50 @@ impl WriteState {
         bases.push(base.metadata.resource_version.clone());
         self.written = Some(Written { bases, entry: Arc::new(entry) });
         let Desired { resolution, location, ports, endpoints, annotations, revision: _ } = desired;
+        // This one has a time in it.
+        let annotations: Vec<_> = annotations.iter().filter(|(key, _)| *key != MOST).collect();
         self.damper.wrote(hash((resolution, location, ports, endpoints, annotations)), now);
         self.refused = None;
-        self.failures = 0;
+        self.end_failures();
         self.urgent = false;
+    }
+
+    /// Forgets tries that came to nothing: one did, or none is needed any more.
+    pub(super) fn end_failures(&mut self) {
+        (self.failures, self.stale, self.rests_until) = (0, (0, None), None);
+    }
+
+    /// The lane of the next write. What the last good module had published is as urgent as what somebody takes away.
+    pub(super) fn lane(&self, restored: bool) -> Lane {
+        match self.failures {
+            0 if self.urgent || restored => Lane::Urgent,
+            0 => Lane::Ordinary,
+            _ => Lane::Suspect,
+        }
+    }
+
+    /// How long the next write rests: after a failure, and so that writes do not follow each other too fast.
+    pub(super) fn rest(&self, lane: Lane, live: &ServiceEntry, now: Instant) -> Duration {
+        let failed = self.rests_until.map_or(Duration::ZERO, |until| until.saturating_duration_since(now));
+        let (stale, version) = &self.stale;
+        let is_newer = *stale > 0 && *version != live.metadata.resource_version;
+        let most = if is_newer {
+            NEWER_RETRY
+        } else if self.urgent {
+            URGENT_RETRY
+        } else {
+            failed
+        };
+        let failed = failed.min(most);
+        failed.max(self.damper.wait(now, lane == Lane::Urgent))
+    }
+
+    /// Notes that the entry had changed before it was written. Returns when to try again, and how often that was so in a row.
+    pub(super) fn note_stale(&mut self, live: &ServiceEntry, now: Instant) -> (Duration, u32) {
+        self.stale = (self.stale.0 + 1, live.metadata.resource_version.clone());
+        let rest = backoff::after(self.stale.0, STALE_RETRY);
+        self.rests_until = Some(now + rest);
+        (rest, self.stale.0)
     }
 
     /// Notes that the server refused this content for this state of the entry. Returns when to try it again.
@@ -88,8 +143,35 @@ impl WriteState {
     }
 
     /// Notes that a write did not arrive. Returns when to try it again.
-    pub(super) fn note_failure(&mut self) -> Duration {
+    pub(super) fn note_failure(&mut self, now: Instant) -> Duration {
         self.failures += 1;
-        backoff::after(self.failures, FAILURE_RETRY)
+        let rest = backoff::after(self.failures, FAILURE_RETRY);
+        self.rests_until = Some(now + rest);
+        if self.urgent { rest.min(URGENT_RETRY) } else { rest }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tries_that_fail_come_seldomer_and_what_is_urgent_waits_little() {
+        let (mut writes, now) = (WriteState::default(), Instant::now());
+        let mut live = ServiceEntry::default();
+        assert_eq!((writes.lane(false), writes.rest(Lane::Ordinary, &live, now)), (Lane::Ordinary, Duration::ZERO));
+        let waits: Vec<_> = (0..12).map(|_| writes.note_stale(&live, now).0).collect();
+        assert!(waits[0] <= Duration::from_millis(100) && waits[11] >= Duration::from_secs(5), "{waits:?}");
+        assert!(writes.rest(Lane::Ordinary, &live, now) >= Duration::from_secs(5));
+        live.metadata.resource_version = Some("8".into());
+        assert_eq!(writes.rest(Lane::Ordinary, &live, now), NEWER_RETRY, "the watch shows another version");
+        live.metadata.resource_version = None;
+        for _ in 0..12 {
+            writes.note_failure(now);
+        }
+        assert_eq!(writes.lane(false), Lane::Suspect);
+        writes.urgent = true;
+        assert_eq!(writes.rest(Lane::Suspect, &live, now), URGENT_RETRY);
+        assert_eq!(writes.lane(false), Lane::Suspect, "it may hang again");
     }
 }

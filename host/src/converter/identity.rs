@@ -29,6 +29,12 @@ impl Identity {
     pub(crate) fn parameters(&self) -> Parameters {
         self.parameters.iter().map(|(key, value)| (key.clone(), value.clone())).collect()
     }
+
+    /// The metadata of instances that the default rules leave out by a parameter; nothing for another module's parameters.
+    pub(crate) fn excluded_metadata(&self) -> Vec<(String, String)> {
+        let own = polaris2istio_core::parameters::Parameters::read(&self.parameters());
+        own.map(|read| read.exclude_metadata).unwrap_or_default()
+    }
 }
 
 /// The digest, and the parameters if there are any.

@@ -10,6 +10,7 @@ use tracing::{error, info, warn};
 
 use super::record::{Leases, record};
 use super::rules::{Step, Watched, usable};
+use crate::clock;
 use crate::log_once::LogOnce;
 use crate::title::title;
 use crate::writes::{BlockReason, Gate};
@@ -37,7 +38,7 @@ pub struct ElectionConfig {
 /// The calls that a process gets when it begins to lead, and when it ceases to.
 pub trait LeaderCallbacks: Send + Sync + 'static {
     /// The process leads from now on. Called before writes are unblocked.
-    fn lead(&self);
+    fn lead(&self) -> impl Future<Output = ()> + Send;
     /// The process leads no more. Called after writes are blocked.
     fn stand_by(&self);
 }
@@ -142,7 +143,7 @@ impl LeaderElector {
             None if lease_state.log.clear() => info!("the lease can be used again"),
             _ => {}
         }
-        self.apply(lease_state.until, callbacks)
+        self.apply(lease_state.until, callbacks).await
     }
 
     async fn acquire_or_renew(&self, lease_state: &mut LeaseState) -> kube::Result<()> {
@@ -151,7 +152,7 @@ impl LeaderElector {
             if lease_state.until.is_none() || lease_state.lease.is_none() {
                 lease_state.lease = self.leases.get().await?;
             }
-            let now = Instant::now();
+            let now = clock::now();
             let shown = lease_state.lease.as_ref().map(record);
             let step = lease_state.watched.step(shown.as_ref(), &self.config.identity, now);
             let serves = shown.as_ref().and_then(|record| record.serves.clone());
@@ -173,14 +174,14 @@ impl LeaderElector {
     }
 
     /// Unblocks writes until then, or blocks them, and calls the callbacks.
-    fn apply(&self, until: Option<Instant>, callbacks: &impl LeaderCallbacks) -> bool {
-        let now = Instant::now();
+    async fn apply(&self, until: Option<Instant>, callbacks: &impl LeaderCallbacks) -> bool {
+        let now = clock::now();
         let led = *self.leads.borrow();
         match until.filter(|until| *until > now) {
             // A gap, however short, makes it another term: another replica may have written in it.
             Some(until) if led && self.gate.reasons(now).contains(&BlockReason::Standby) => {
                 self.lose(callbacks);
-                self.win(until, callbacks);
+                self.win(until, callbacks).await;
                 true
             }
             Some(until) if led => {
@@ -188,7 +189,7 @@ impl LeaderElector {
                 true
             }
             Some(until) => {
-                self.win(until, callbacks);
+                self.win(until, callbacks).await;
                 true
             }
             None => {
@@ -200,8 +201,8 @@ impl LeaderElector {
         }
     }
 
-    fn win(&self, until: Instant, callbacks: &impl LeaderCallbacks) {
-        callbacks.lead();
+    async fn win(&self, until: Instant, callbacks: &impl LeaderCallbacks) {
+        callbacks.lead().await;
         self.gate.unblock_until(BlockReason::Standby, until);
         self.leads.send_replace(true);
         info!(lease = self.title(), identity = self.config.identity, "this replica writes from now on");

@@ -1,7 +1,7 @@
 //! One writer among several replicas, by a `Lease` of coordination.k8s.io.
 //!
-//! No crate does this: a writer has to know until when it surely leads, on the monotonic clock of its own machine
-//! (`Instant`), counted from before the renewal was sent. Then a process that was frozen does not write when it wakes.
+//! No crate does this: a writer has to know until when it surely leads, on a clock of its own machine that nobody sets
+//! and that goes on while it sleeps (`clock.rs`), counted from before the renewal was sent. Then a process that was frozen does not write when it wakes.
 //! `kube-lease-manager` compares wall clocks of several machines and says only "locked", `kube-leader-election` calls itself
 //! unfit for more, and `kubert` goes with another kube. The rest is client-go's way: a lease is abandoned when its record has
 //! not changed for its time since this process saw it change, so no two clocks are compared.

@@ -17,6 +17,7 @@ use tracing::{info, warn};
 use super::document::Document;
 use super::merge;
 use crate::annotation::REVISION;
+use crate::clock;
 use crate::hash::hash;
 use crate::istio::ServiceEntry;
 use crate::plan::{Apply, ApplyError};
@@ -267,7 +268,7 @@ impl DirectoryBackend {
     }
 
     fn may_write(&self) -> bool {
-        self.gate.check(Instant::now()).is_ok()
+        self.gate.check(clock::now()).is_ok()
     }
 
     /// The entry whose output has this file name.

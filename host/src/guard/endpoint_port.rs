@@ -7,7 +7,7 @@ use polaris2istio_core::address::Address;
 use crate::istio::Endpoint;
 
 /// A port at an address, as traffic finds it. The port's name is no part of it, nor weight, labels and locality.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct EndpointPort {
     /// The address in its canonical form.
     pub(super) address: String,

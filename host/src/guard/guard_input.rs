@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::hold::Hold;
 use super::origin::Origins;
+use super::past::PastHold;
 use super::settings::Settings;
 use crate::istio::ServiceEntry;
 use crate::plan::AddressRule;
@@ -23,6 +24,8 @@ pub struct GuardInput<'a> {
     pub answers: u64,
     /// The settings for this entry.
     pub settings: Settings,
+    /// The parameter `exclude-metadata` of the module: instances with such metadata are out of service on purpose.
+    pub excluded: &'a [(String, String)],
     /// Addresses that endpoints may have.
     pub addresses: &'a AddressRule,
     /// The operator's release since the last decision, if any.
@@ -47,7 +50,7 @@ pub enum Release {
 }
 
 /// The decision, beside the endpoints that the entry should have.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Decision {
     /// The holds in force, one for each kind.
     pub holds: Vec<Hold>,
@@ -57,4 +60,6 @@ pub struct Decision {
     pub misfits: usize,
     /// The time after which the entry is reconciled again, if nothing comes before.
     pub requeue_after: Option<Duration>,
+    /// The holds that the next process is to know of.
+    pub(crate) past: Vec<PastHold>,
 }

@@ -1,7 +1,7 @@
 //! The reasons for holding endpoints, and the end: as the log, the status and the metrics tell them.
 
 use std::fmt;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::annotation::PROTOCOL;
 
@@ -29,12 +29,14 @@ pub enum Reason {
     Missing,
     /// The service lists no instance.
     Empty,
-    /// So many of the most within ten minutes vanished from the list.
+    /// So many of the most within `--loss-window` vanished from the list.
     Removal {
         /// Endpoint ports (an address with a port) that are gone, net.
         gone: usize,
         /// The most that there were.
         of: usize,
+        /// Within so long.
+        within: Duration,
     },
     /// Many services lost instances at once; the fleet's alarm says how many.
     Fleet,
@@ -96,11 +98,9 @@ impl fmt::Display for Reason {
         match self {
             Self::Missing => f.write_str("the registry has no such service any more"),
             Self::Empty => f.write_str("the service lists no instance any more"),
-            Self::Removal { gone, of } => {
-                write!(
-                    f,
-                    "{gone} of {of} vanished from the registry within ten minutes; they go if it still says so then"
-                )
+            Self::Removal { gone, of, within } => {
+                let within = humantime::format_duration(*within);
+                write!(f, "{gone} of {of} vanished from the registry within {within}; they go if it still says so then")
             }
             Self::Fleet => f.write_str("many services lost instances at once, so the registry may have lost its data"),
             Self::Annotation { asked } => write!(

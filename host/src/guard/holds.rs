@@ -1,7 +1,7 @@
 //! All holds of the process: shown to the operator, who may release them.
 
-use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
@@ -9,6 +9,9 @@ use tokio::sync::Notify;
 use super::fleet::{Alarm, Fleet};
 use super::guard_input::Release;
 use super::hold::{Hold, Kind};
+use super::notice::{Notice, NoticeKind};
+use super::past::{GuardRecord, Past, PastHold};
+use crate::clock;
 use crate::percent::Percent;
 
 /// The holds of all entries, by `namespace/name`, and the fleet's alarm. Share it in an `Arc`: the controller fills it,
@@ -19,13 +22,27 @@ pub struct Holds {
     entries: Mutex<BTreeMap<String, Slot>>,
     promotions: AtomicU64,
     requeue: Notify,
-    told: Mutex<Option<Alarm>>,
+    /// Rings when what outlives the process may have changed.
+    changed: Notify,
+    /// Whether what was known before this process was lost.
+    past_lost: AtomicBool,
+    told: Mutex<Told>,
 }
 
 #[derive(Debug, Default)]
 struct Slot {
     holds: Vec<Hold>,
     release: Option<Release>,
+    /// What the next process is to know.
+    past: Vec<PastHold>,
+    /// From before this process, and not taken up yet.
+    is_of_before: bool,
+}
+
+#[derive(Debug, Default)]
+struct Told {
+    alarm: Option<Alarm>,
+    notices: BTreeSet<NoticeKind>,
 }
 
 /// The change of the alarm since it was last asked for.
@@ -34,6 +51,9 @@ pub enum AlarmNews {
     Raised(Alarm),
     /// It is over: all instances are listed again, or released.
     Over,
+    /// Something else about the whole fleet.
+    Noticed(Notice),
+    NoticeOver(NoticeKind),
 }
 
 impl Holds {
@@ -44,6 +64,8 @@ impl Holds {
             entries: Mutex::default(),
             promotions: AtomicU64::default(),
             requeue: Notify::new(),
+            changed: Notify::new(),
+            past_lost: AtomicBool::default(),
             told: Mutex::default(),
         }
     }
@@ -65,6 +87,33 @@ impl Holds {
         self.fleet.alarm()
     }
 
+    /// What is told of the fleet beside the alarm.
+    pub fn notices(&self) -> Vec<Notice> {
+        self.fleet.notices(clock::now())
+    }
+
+    /// Goes on from what was held before this process began to write; `None` if that was lost.
+    pub fn restore(&self, record: Option<&GuardRecord>) {
+        self.past_lost.store(record.is_none(), Ordering::Release);
+        self.fleet.restore(record.and_then(GuardRecord::alarm));
+        let before = record.into_iter().flat_map(GuardRecord::holds);
+        let slot = |past| Slot { past, is_of_before: true, ..Slot::default() };
+        *self.lock() = before.map(|(entry, past)| (entry, slot(past))).collect();
+        self.changed.notify_one();
+    }
+
+    /// What the next process is to know.
+    pub fn record(&self) -> GuardRecord {
+        let entries = self.lock();
+        let holding = entries.iter().filter(|(_, slot)| !slot.past.is_empty());
+        GuardRecord::new(self.fleet.alarm(), holding.map(|(entry, slot)| (entry, slot.past.as_slice())))
+    }
+
+    /// Waits until that may have changed.
+    pub async fn changed(&self) {
+        self.changed.notified().await;
+    }
+
     /// Releases the present holds of an entry, given as `namespace/name`. Returns whether it has any. Endpoints that vanish
     /// later are held as ever.
     pub fn release(&self, entry: &str) -> bool {
@@ -75,6 +124,7 @@ impl Holds {
     /// Releases the present holds of all entries, and ends the fleet's alarm. Returns the number of entries with holds.
     pub fn release_all(&self) -> usize {
         self.fleet.reset();
+        self.changed.notify_one();
         self.mark(Release::All, |_, slot| !slot.holds.is_empty())
     }
 
@@ -82,6 +132,7 @@ impl Holds {
     /// concerned.
     pub fn release_fleet(&self) -> usize {
         self.fleet.reset();
+        self.changed.notify_one();
         self.mark(Release::Fleet, |_, slot| slot.holds.iter().any(|hold| hold.kind == Kind::Fleet))
     }
 
@@ -119,36 +170,62 @@ impl Holds {
         self.lock().get_mut(entry)?.release.take()
     }
 
-    /// Notes the holds of an entry.
-    pub(crate) fn note(&self, entry: &str, holds: &[Hold]) {
+    /// What is known of an entry from before this process, once.
+    pub(crate) fn take_past(&self, entry: &str) -> Past {
         let mut entries = self.lock();
-        if !holds.is_empty() {
-            entries.entry(entry.to_owned()).or_default().holds = holds.to_vec();
-        } else if let Some(slot) = entries.get_mut(entry) {
-            slot.holds.clear();
+        match entries.get_mut(entry).filter(|slot| slot.is_of_before) {
+            Some(slot) => {
+                slot.is_of_before = false;
+                Past::Holds(slot.past.clone())
+            }
+            None if self.past_lost.load(Ordering::Acquire) => Past::Lost,
+            None => Past::Nothing,
+        }
+    }
+
+    /// Notes the holds of an entry, and of these what the next process is to know.
+    pub(crate) fn note(&self, entry: &str, holds: &[Hold], past: Vec<PastHold>) {
+        let mut entries = self.lock();
+        if holds.is_empty() && !entries.contains_key(entry) {
+            return;
+        }
+        let slot = entries.entry(entry.to_owned()).or_default();
+        slot.holds = holds.to_vec();
+        if slot.past != past {
+            slot.past = past;
+            self.changed.notify_one();
         }
     }
 
     /// Notes that an entry is gone.
     pub(crate) fn forget(&self, entry: &str) {
-        self.lock().remove(entry);
+        if self.lock().remove(entry).is_some() {
+            self.changed.notify_one();
+        }
         self.fleet.forget(entry);
     }
 
-    /// The alarm's news, to be told once.
-    pub(crate) fn alarm_news(&self) -> Option<AlarmNews> {
-        let alarm = self.fleet.alarm();
+    /// The news of the whole fleet, to be told once.
+    pub(crate) fn alarm_news(&self) -> Vec<AlarmNews> {
+        let (alarm, notices) = (self.fleet.alarm(), self.notices());
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        let news = match (&*told, alarm) {
-            (None, Some(alarm)) => AlarmNews::Raised(alarm),
-            (Some(_), None) => AlarmNews::Over,
-            _ => return None,
+        let mut news: Vec<_> = match (&told.alarm, alarm) {
+            (None, Some(alarm)) => vec![AlarmNews::Raised(alarm)],
+            (Some(_), None) => vec![AlarmNews::Over],
+            _ => Vec::new(),
         };
-        *told = alarm;
-        drop(told);
-        // Holds that would have ended by time do not any more.
-        self.requeue.notify_one();
-        Some(news)
+        told.alarm = alarm;
+        if !news.is_empty() {
+            self.changed.notify_one();
+            // Holds that would have ended by time do not any more.
+            self.requeue.notify_one();
+        }
+        let kinds: BTreeSet<_> = notices.iter().map(|notice| notice.kind).collect();
+        news.extend(told.notices.difference(&kinds).map(|kind| AlarmNews::NoticeOver(*kind)));
+        let fresh = notices.into_iter().filter(|notice| !told.notices.contains(&notice.kind));
+        news.extend(fresh.map(AlarmNews::Noticed));
+        told.notices = kinds;
+        news
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Slot>> {

@@ -14,7 +14,7 @@ use crate::registry::Content;
 /// The state of a listed instance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum InstanceState {
-    /// Listed, and taken out of service by the operator: isolated or of weight 0.
+    /// Listed, and taken out of service by the operator: isolated, of weight 0, or with metadata that says so.
     OutOfService,
     /// Listed and in service, but of a protocol that the entry's annotation does not ask for.
     NotAskedFor,
@@ -35,16 +35,20 @@ pub(super) fn listed_at(content: &Content) -> HashMap<&str, EndpointPort> {
 
 impl InstanceStates {
     /// Judges all instances for an entry, in the default rules' order: first whether they are in service at all, then health.
-    pub(super) fn of_content(content: &Content, entry: &ServiceEntry) -> Self {
+    pub(super) fn of_content(content: &Content, entry: &ServiceEntry, excluded: &[(String, String)]) -> Self {
         let asked = entry.annotation(PROTOCOL).unwrap_or_default();
         let asked_for = |instance: &Instance| protocol::matches(asked, &instance.protocol);
-        let in_service = |instance: &Instance| !instance.isolated && instance.weight > 0 && asked_for(instance);
+        let out_of_service = |instance: &Instance| {
+            let is_excluded = instance.metadata.iter().any(|pair| excluded.contains(pair));
+            instance.isolated || instance.weight == 0 || is_excluded
+        };
+        let in_service = |instance: &Instance| !out_of_service(instance) && asked_for(instance);
         // If none is healthy, all count as healthy, as in the default rules.
         let any_healthy = content.instances().iter().any(|instance| instance.healthy && in_service(instance));
         let mut states: HashMap<_, Vec<_>> = HashMap::new();
         for instance in content.instances() {
             let state = match instance {
-                _ if instance.isolated || instance.weight == 0 => InstanceState::OutOfService,
+                _ if out_of_service(instance) => InstanceState::OutOfService,
                 _ if !asked_for(instance) => InstanceState::NotAskedFor,
                 _ if any_healthy && !instance.healthy => InstanceState::Unhealthy,
                 _ => InstanceState::Fit,
@@ -103,17 +107,22 @@ mod tests {
         let entry = serde_json::from_value(json!({"metadata": {"annotations": annotations}})).unwrap();
         let endpoint_port = EndpointPort { address: address.into(), port };
         let content = Content::Listed(Arc::new(service));
-        assert_eq!(InstanceStates::of_content(&content, &entry).of(&endpoint_port), found);
+        assert_eq!(
+            InstanceStates::of_content(&content, &entry, &[("stage".into(), "test".into())]).of(&endpoint_port),
+            found
+        );
     }
 
     #[test]
     fn what_someone_took_out_of_service_is_no_loss() {
         let other = || instance("10.0.0.2", |_| {});
-        let cases: [(fn(&mut Instance), _); 4] = [
+        let cases: [(fn(&mut Instance), _); 6] = [
             (|_| {}, InstanceState::Fit),
             (|i| i.isolated = true, InstanceState::OutOfService),
             (|i| i.weight = 0, InstanceState::OutOfService),
             (|i| i.healthy = false, InstanceState::Unhealthy),
+            (|i| i.metadata = vec![("stage".into(), "test".into())], InstanceState::OutOfService),
+            (|i| i.metadata = vec![("stage".into(), "prod".into())], InstanceState::Fit),
         ];
         for (change, state) in cases {
             check(vec![instance("10.0.0.1", change), other()], None, "10.0.0.1", Some(8080), Some(state));

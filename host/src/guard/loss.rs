@@ -4,8 +4,6 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-/// Losses are measured against the most that was there within so long.
-const WINDOW: Duration = Duration::from_secs(600);
 /// Of fewer than these, only the loss of all is a mass.
 const MASS_AT_LEAST: usize = 4;
 
@@ -35,7 +33,7 @@ impl Level {
 
     /// Takes in the present count. While something is held, the window does not move on: what is held must not become what was
     /// always there. Returns the loss, if there is one.
-    pub(super) fn count(&mut self, count: usize, holds: bool, now: Instant) -> Option<Loss> {
+    pub(super) fn count(&mut self, count: usize, holds: bool, window: Duration, now: Instant) -> Option<Loss> {
         while self.samples.back().is_some_and(|(_, earlier)| *earlier < count) {
             self.samples.pop_back();
         }
@@ -43,7 +41,7 @@ impl Level {
             self.samples.push_back((now, count));
         }
         // A count was there until the next one came.
-        while !holds && self.samples.get(1).is_some_and(|(at, _)| is_past(*at, now)) {
+        while !holds && self.samples.get(1).is_some_and(|(at, _)| is_past(*at, window, now)) {
             self.samples.pop_front();
         }
         if count >= self.believed {
@@ -60,6 +58,18 @@ impl Level {
         Loss { left, best: self.samples.front().map_or(left, |(_, best)| *best) }
     }
 
+    /// Adds that there were so many until then.
+    pub(super) fn remember(&mut self, most: usize, until: Instant, now: Instant) {
+        let Some(count) = self.samples.back().map(|(_, count)| *count).filter(|count| *count < most) else { return };
+        self.samples = [(until.min(now), most), (until.min(now), count)].into();
+    }
+
+    /// The most within the window, and until when it counts; `None` if there are as many now.
+    pub(super) fn most(&self, window: Duration, now: Instant) -> Option<(usize, Instant)> {
+        let ((_, most), (left, _)) = (self.samples.front()?, self.samples.get(1)?);
+        Some((*most, *left + window)).filter(|(_, until)| *until > now)
+    }
+
     /// Believes that so many are all.
     pub(super) fn believe(&mut self, count: usize) {
         self.believed = count;
@@ -72,8 +82,8 @@ impl Level {
     }
 }
 
-fn is_past(at: Instant, now: Instant) -> bool {
-    now.saturating_duration_since(at) > WINDOW
+fn is_past(at: Instant, window: Duration, now: Instant) -> bool {
+    now.saturating_duration_since(at) > window
 }
 
 impl Loss {
@@ -102,6 +112,8 @@ impl Loss {
 mod tests {
     use super::*;
 
+    const WINDOW: Duration = Duration::from_secs(600);
+
     /// A second, the count then, and the loss that is found: what is left, and the best.
     type Step = (u64, usize, Option<(usize, usize)>);
 
@@ -111,7 +123,7 @@ mod tests {
         let start = Instant::now();
         let mut level = Level::of(first, start);
         for (second, count, expected) in steps {
-            let loss = level.count(*count, false, start + Duration::from_secs(*second));
+            let loss = level.count(*count, false, WINDOW, start + Duration::from_secs(*second));
             assert_eq!(loss.map(|loss| (loss.left, loss.best)), *expected, "second {second}");
             if loss.is_some_and(|loss| !loss.is_mass()) {
                 level.believe(*count);
@@ -132,15 +144,29 @@ mod tests {
         let now = Instant::now();
         let mut level = Level::of(10, now);
         level.take_out(6);
-        assert_eq!(level.count(4, false, now), None);
-        assert_eq!(level.count(3, false, now), Some(Loss { left: 3, best: 4 }));
+        assert_eq!(level.count(4, false, WINDOW, now), None);
+        assert_eq!(level.count(3, false, WINDOW, now), Some(Loss { left: 3, best: 4 }));
+    }
+
+    #[test]
+    fn what_was_there_before_this_process_counts_as_long_as_it_would_have() {
+        let now = Instant::now() + WINDOW;
+        let second = |second| now + Duration::from_secs(second);
+        let mut level = Level::of(51, now);
+        level.remember(100, now - Duration::from_secs(590), now);
+        assert_eq!(level.most(WINDOW, now), Some((100, second(10))));
+        assert_eq!(level.count(26, false, WINDOW, second(9)), Some(Loss { left: 26, best: 100 }));
+        level.believe(26);
+        assert_eq!(level.count(25, false, WINDOW, second(11)), Some(Loss { left: 25, best: 51 }));
+        level.remember(10, now, now);
+        assert_eq!(level.present().left, 25, "fewer than there are say nothing");
     }
 
     #[test]
     fn while_something_is_held_the_window_stands_still() {
         let start = Instant::now();
         let mut level = Level::of(10, start);
-        assert_eq!(level.count(1, true, start + WINDOW * 9), Some(Loss { left: 1, best: 10 }));
+        assert_eq!(level.count(1, true, WINDOW, start + WINDOW * 9), Some(Loss { left: 1, best: 10 }));
     }
 
     #[test]

@@ -25,6 +25,8 @@ pub struct Settings {
     pub removal_hold: HoldTime,
     /// `--fleet-limit`: the share of services that may lose half within a minute before all is held.
     pub fleet_limit: Percent,
+    /// `--loss-window`: losses are measured against the most that there was within so long.
+    pub loss_window: Duration,
     /// `--module-removal-limit`: the share of an entry's endpoints that a module may drop while the registry lists them as fit.
     pub module_removal_limit: Percent,
 }
@@ -36,6 +38,7 @@ impl Default for Settings {
             empty_hold: HoldTime::For(Duration::from_secs(300)),
             removal_hold: HoldTime::For(Duration::from_secs(10)),
             fleet_limit: Percent::new(20),
+            loss_window: Duration::from_secs(600),
             module_removal_limit: Percent::new(10),
         }
     }

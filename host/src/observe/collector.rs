@@ -15,6 +15,7 @@ use prometheus_client::registry::Unit;
 use super::view::{Reported, View};
 use super::words::{BLOCK_REASONS, STATES, state};
 use crate::controller::SyncStatus;
+use crate::guard::NoticeKind;
 use crate::telemetry::Condition;
 
 /// Kinds of holds, each a series from the start.
@@ -99,6 +100,10 @@ impl Collected {
         let alarm = i64::from(self.view.holds.alarm().is_some());
         let help = "Whether so many services lost their endpoints at once that all disappearances are held";
         gauge(encoder, "fleet_alarm", help, [(vec![], alarm)].into())?;
+        let mut notices: BTreeMap<&str, i64> = NoticeKind::ALL.map(|kind| (kind.as_str(), 0)).into();
+        notices.extend(self.view.holds.notices().iter().map(|notice| (notice.kind.as_str(), 1)));
+        let help = "Whether this is so of all services together: many isolated, or all of a few lost";
+        gauge(encoder, "fleet_notices", help, series("kind", notices))?;
         gauge(encoder, "problems", "ServiceEntries by what is wrong with them", series("problem", problems))?;
         gauge(encoder, "endpoints", "Endpoints of all ServiceEntries", [(vec![], endpoints)].into())?;
         if self.per_entry { self.each(encoder, entries, leads) } else { Ok(()) }

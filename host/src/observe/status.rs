@@ -32,6 +32,9 @@ pub struct Status {
     pub paused: Option<Paused>,
     /// Entries that keep endpoints because too many services lost theirs at once; 0 without that alarm.
     pub fleet_holds: usize,
+    /// What is told of all services together, though nothing more is held for it.
+    #[serde(default)]
+    pub fleet_notices: Vec<String>,
     /// Where answers come from.
     pub registry: Vec<Server>,
     /// Questions to the registry by what came of them.
@@ -157,6 +160,7 @@ impl Status {
             writes_blocked: view.blocked().into_iter().map(|reason| block_reason(reason).into()).collect(),
             paused: view.state.borrow().paused.clone(),
             fleet_holds: view.holds.alarm().map_or(0, |alarm| alarm.holding),
+            fleet_notices: view.holds.notices().iter().map(ToString::to_string).collect(),
             registry: counts.answered.iter().map(server).collect(),
             polls: counts.results.iter().map(|(result, count)| ((*result).into(), *count)).collect(),
             module: format!("{} {} {}", active.info().name, active.info().version, active.identity().module),

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 use super::words::moment;
+use crate::clock;
 use crate::controller::{EntryReport, Handle, Pending};
 use crate::guard::Holds;
 use crate::istio::ServiceEntry;
@@ -61,7 +62,7 @@ impl View {
 
     /// The reasons for which nothing is written.
     pub(super) fn blocked(&self) -> BTreeSet<BlockReason> {
-        self.gate.reasons(Instant::now())
+        self.gate.reasons(clock::now())
     }
 
     /// Whether the registry answers: a service that is sick alone does not count.

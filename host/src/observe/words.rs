@@ -2,8 +2,9 @@
 
 use std::time::Instant;
 
-use jiff::{SignedDuration, Timestamp, Unit};
+use jiff::{Timestamp, Unit};
 
+use crate::clock;
 use crate::controller::SyncStatus;
 use crate::writes::BlockReason;
 
@@ -37,11 +38,7 @@ pub(super) fn block_reason(reason: BlockReason) -> &'static str {
 
 /// A moment of this machine's clock that nobody sets, as one of the clock on the wall. To milliseconds, as people read it.
 pub(super) fn moment(at: Instant) -> Timestamp {
-    let now = Instant::now();
-    let after = SignedDuration::try_from(at.saturating_duration_since(now)).unwrap_or_default();
-    let before = SignedDuration::try_from(now.saturating_duration_since(at)).unwrap_or_default();
-    let moment = Timestamp::now().saturating_add(after).and_then(|moment| moment.saturating_sub(before));
-    let moment = moment.unwrap_or_else(|_| Timestamp::now());
+    let moment = clock::wall(at);
     moment.round(Unit::Millisecond).unwrap_or(moment)
 }
 

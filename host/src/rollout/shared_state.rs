@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{Command, ModuleState};
+use crate::guard::GuardRecord;
 use crate::lenient;
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -14,6 +15,9 @@ pub struct SharedState {
     /// Nothing is written while this is set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub paused: Option<Paused>,
+    /// What the guard of the next leader is to know; `None` if that was lost, or is of a release that wrote it otherwise.
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "lenient::option")]
+    pub guard: Option<GuardRecord>,
     /// A command that a replica received and the leader is to carry out.
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "lenient::option")]
     pub request: Option<CommandRequest>,

@@ -5,6 +5,7 @@ mod config;
 mod connect;
 mod engine;
 mod error;
+mod guard_record;
 mod open;
 mod pause;
 mod running;

@@ -1,7 +1,6 @@
 //! Opens what is shared with other processes: the cluster or the directories, the shared state, and the modules.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use futures::future::BoxFuture;
 use kube::api::ApiResource;
@@ -10,6 +9,7 @@ use tracing::info;
 
 use super::connect::connect;
 use super::{Config, RunError, StatePlace, Target};
+use crate::clock;
 use crate::dns;
 use crate::election::LeaderElector;
 use crate::entries::{DirectoryBackend, DirectoryEntries, EntryEvents, KubernetesEntries, served_version};
@@ -95,7 +95,7 @@ async fn open_state<R>(config: &Config<R>, place: &StatePlace) -> Result<Keeper<
             Store::ConfigMap(Box::new(ConfigMapStore::new(connect(config, None).await?, namespace, name)))
         }
     };
-    Ok(Keeper::open(store).await?)
+    Ok(if config.once { Keeper::open_once(store).await? } else { Keeper::open(store).await? })
 }
 
 async fn open_backend<R>(config: &Config<R>, gate: &Arc<Gate>) -> Result<Backend, RunError> {
@@ -138,7 +138,7 @@ fn keep_names<R>(
         entry: resource.clone(),
         settings: config.names.clone(),
         repair: config.repair_vip,
-        may_write: Arc::new(move || gate.check(Instant::now()).is_ok()),
+        may_write: Arc::new(move || gate.check(clock::now()).is_ok()),
         rate_limiter: WriteRateLimiter::new(config.write_rate),
     };
     let keeper = dns::DnsController::new(client.clone(), options);

@@ -5,10 +5,13 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use tracing::{error, info};
 
+use super::guard_record::write_last_record;
 use crate::controller::{Controller, Handle, SyncStatus};
 use crate::election::LeaderElector;
 use crate::observe::View;
 use crate::registry::Registry;
+use crate::rollout::SharedState;
+use crate::state::Keeper;
 use crate::tasks::{TaskEnded, Tasks};
 
 /// A controller with all that runs beside it.
@@ -20,6 +23,7 @@ pub struct Running<R> {
     /// Kept to the end: where nobody is elected, this process leads as long as it runs.
     pub(super) leads: watch::Sender<bool>,
     pub(super) view: View,
+    pub(super) keeper: Arc<Keeper<SharedState>>,
 }
 
 impl<R: Registry> Running<R> {
@@ -34,7 +38,7 @@ impl<R: Registry> Running<R> {
     ///
     /// A part ended.
     pub async fn finish(self, shutdown: impl Future<Output = ()>) -> Result<SyncStatus, TaskEnded> {
-        let Self { controller, handle, elector, mut tasks, leads, view: _ } = self;
+        let Self { controller, handle, elector, mut tasks, leads, view, keeper } = self;
         let mut failed = None;
         let either = async {
             tokio::select! {
@@ -44,6 +48,10 @@ impl<R: Registry> Running<R> {
         };
         let status = controller.run(either).await;
         tasks.shutdown().await;
+        // Before the lease is released: the next leader reads it.
+        if *leads.borrow() {
+            write_last_record(&view.holds, &keeper).await;
+        }
         // Else a write may still be on its way, and the next leader must wait until it cannot be.
         if let Some(elector) = elector.filter(|_| handle.writes_ended()) {
             elector.release().await;
@@ -77,6 +85,7 @@ mod tests {
     use crate::rollout::ActiveModules;
     use crate::sink::Sink;
     use crate::source::ModuleBytes;
+    use crate::state::Store;
     use crate::tasks::Pulse;
     use crate::writes::Gate;
 
@@ -106,7 +115,7 @@ mod tests {
         }
     }
 
-    fn running<R: Registry>(registry: R, task: impl Future<Output = ()> + Send + 'static) -> Running<R> {
+    async fn running<R: Registry>(registry: R, task: impl Future<Output = ()> + Send + 'static) -> Running<R> {
         let directory = tempfile::tempdir().unwrap();
         let (entries, gate) = (directory.path().join("entries"), Arc::new(Gate::default()));
         std::fs::create_dir(&entries).unwrap();
@@ -134,7 +143,8 @@ mod tests {
             pulse: Pulse::default(),
         });
         let (handle, (leads, led)) = (controller.handle(), watch::channel(true));
-        let state = watch::channel(Arc::default()).1;
+        let keeper = Arc::new(Keeper::open(Store::Memory).await.unwrap());
+        let state = keeper.document();
         let silent_after = None;
         let view = View {
             controller: handle.clone(),
@@ -149,11 +159,11 @@ mod tests {
         };
         let mut tasks = Tasks::new(Pulse::default());
         tasks.spawn("beside", task);
-        Running { controller, handle, elector: None, tasks, leads, view }
+        Running { controller, handle, elector: None, tasks, leads, view, keeper }
     }
 
     async fn ends(registry: impl Registry, task: impl Future<Output = ()> + Send + 'static) -> String {
-        running(registry, task).finish(pending()).await.unwrap_err().to_string()
+        running(registry, task).await.finish(pending()).await.unwrap_err().to_string()
     }
 
     #[tokio::test]

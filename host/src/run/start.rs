@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use super::Config;
 use super::bind::Bound;
-use super::engine::EngineHandle;
+use super::engine::{EngineHandle, Leadable};
+use super::guard_record::{restore, write_record};
 use super::open::{Backend, Leadership, Opened};
 use super::pause::pause;
 use super::running::Running;
+use super::{Config, StatePlace};
 use crate::control::Router;
 use crate::controller::{Controller, Parts};
 use crate::guard::Holds;
@@ -57,10 +58,13 @@ pub(super) fn start<R: Registry>(config: Config<R>, bound: Bound, opened: Opened
     };
     site.open(view.clone(), &metrics, config.metrics_per_entry);
     let engine = EngineHandle { controller: handle.clone(), gate: Arc::clone(&gate), holds: Arc::clone(&holds) };
+    let place = if config.dry_run { &StatePlace::Nowhere } else { &config.state };
+    restore(&holds, &keeper.document().borrow(), place);
+    tasks.spawn("guard record", write_record(Arc::clone(&holds), Arc::clone(&keeper), led.clone()));
     let router = Arc::new(Router::new(Arc::clone(&keeper), led, commands, holds, view.clone()));
     if let Some(elector) = elector.clone() {
         handle.stand_by();
-        let callbacks = handle.clone();
+        let callbacks = Leadable { controller: handle.clone(), keeper: Arc::clone(&keeper) };
         tasks.spawn("election", async move { elector.run(&callbacks).await });
     }
     tasks.spawn("modules", rollout.run(Arc::new(engine)));
@@ -68,12 +72,13 @@ pub(super) fn start<R: Registry>(config: Config<R>, bound: Bound, opened: Opened
         tasks.spawn("names", names);
     }
     tasks.spawn("pause", pause(Arc::clone(&keeper), gate));
-    tasks.spawn("shared state", async move { keeper.follow().await });
+    let followed = Arc::clone(&keeper);
+    tasks.spawn("shared state", async move { followed.follow().await });
     if let Some(socket) = socket {
         tasks.spawn("socket", socket.serve(Arc::clone(&router)));
     }
     tasks.spawn("commands", async move { router.serve_others().await });
-    Running { controller, handle, elector, tasks, leads, view }
+    Running { controller, handle, elector, tasks, leads, view, keeper }
 }
 
 /// Events on the entries of a cluster. None in a dry run: an Event would be a write.

@@ -6,12 +6,13 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
+use futures::future::ready;
 use futures::{Stream, StreamExt};
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::Api;
 use kube::api::{ObjectMeta, PostParams};
-use kube::runtime::WatchStreamExt;
+use kube::runtime::watcher::Event;
 
 use super::StateError;
 use super::document::{Blobs, Document, Read};
@@ -20,8 +21,8 @@ use crate::kube_watch;
 use crate::title::title;
 
 const STATE: &str = "state.json";
-/// A ConfigMap holds 1 MiB in all; the document itself takes some of it.
-const BLOBS: usize = 768 << 10;
+/// A ConfigMap holds 1 MiB in all; the document itself takes some of it, 128 KiB for the guard.
+const BLOBS: usize = 704 << 10;
 
 pub struct ConfigMapStore {
     api: Api<ConfigMap>,
@@ -57,15 +58,29 @@ impl ConfigMapStore {
         }
     }
 
-    /// The document, whenever it changes.
-    pub(super) fn changes<D: Document>(&self) -> impl Stream<Item = Result<Read<D>, StateError>> + Send + use<'_, D> {
+    /// The document, whenever it changes; `None` when it is gone, or was not there when it was looked for.
+    pub(super) fn changes<D: Document>(
+        &self,
+    ) -> impl Stream<Item = Result<Option<Read<D>>, StateError>> + Send + use<'_, D> {
         // Listed and then watched: of one object there is nothing to stream.
         let name = format!("metadata.name={}", self.name);
         let api = Api::namespaced(self.api.clone().into_client(), &self.namespace);
-        let events = kube_watch::watch(api, |config| config.fields(&name)).applied_objects();
-        events.map(|event| match event {
-            Ok(map) => self.parse(map),
-            Err(error) => Err(StateError::Unavailable { name: self.title(), detail: error.to_string() }),
+        let mut listed = false;
+        kube_watch::watch(api, move |config| config.fields(&name)).filter_map(move |event| {
+            let change = match event {
+                Ok(Event::Init) => {
+                    listed = false;
+                    None
+                }
+                Ok(Event::InitApply(map) | Event::Apply(map)) => {
+                    listed = true;
+                    Some(self.parse(map).map(Some))
+                }
+                Ok(Event::InitDone) if listed => None,
+                Ok(Event::InitDone | Event::Delete(_)) => Some(Ok(None)),
+                Err(error) => Some(Err(StateError::Unavailable { name: self.title(), detail: error.to_string() })),
+            };
+            ready(change)
         })
     }
 

@@ -7,7 +7,10 @@ pub enum StateError {
     #[error("state file {path}: {detail}; give --state a path in a directory that this process can write")]
     File { path: String, detail: String },
     /// This release does not write such content.
-    #[error("{place}: {detail}; restore it, or delete it to begin anew with the configured module")]
+    #[error(
+        "{place}: {detail}; restore it, or delete it: a replica that has read it writes it again, and where there is none all begins anew \
+         with the configured module"
+    )]
     Malformed {
         /// The place of the document.
         place: String,
@@ -39,5 +42,10 @@ impl StateError {
     /// Whether the same may work later: a right may be granted, a server may come back.
     pub fn is_passing(&self) -> bool {
         matches!(self, Self::Unavailable { .. } | Self::Forbidden { .. } | Self::Contended)
+    }
+
+    /// Whether the document is none of this release's: someone has to mend it.
+    pub(super) fn is_malformed(&self) -> bool {
+        matches!(self, Self::Malformed { .. })
     }
 }

@@ -27,17 +27,30 @@ pub struct Keeper<D> {
 }
 
 impl<D: Document> Keeper<D> {
-    /// Reads the document. It waits for a store that cannot be read for now: a refused module must not become active because
-    /// the refusal could not be read.
+    /// Reads the document. It waits for a store that cannot be read, or holds something else: a refused module must not become
+    /// active because the refusal could not be read, and a process that ends helps nobody.
     ///
     /// # Errors
     ///
-    /// The store cannot be read, or holds something else.
+    /// The store cannot be used.
     pub async fn open(store: Store) -> Result<Self, StateError> {
+        Self::open_unless(store, |error| !error.is_passing() && !error.is_malformed()).await
+    }
+
+    /// The same for a run that ends by itself: it does not wait until someone has mended the document.
+    ///
+    /// # Errors
+    ///
+    /// The store cannot be used, or holds something else.
+    pub async fn open_once(store: Store) -> Result<Self, StateError> {
+        Self::open_unless(store, |error| !error.is_passing()).await
+    }
+
+    async fn open_unless(store: Store, is_final: impl Fn(&StateError) -> bool) -> Result<Self, StateError> {
         let mut log = LogOnce::default();
         let read: Read<D> = loop {
             match store.read().await {
-                Err(error) if error.is_passing() => wait(&error, &mut log).await,
+                Err(error) if !is_final(&error) => wait(&error, &mut log).await,
                 read => break read?,
             }
         };
@@ -74,8 +87,55 @@ impl<D: Document> Keeper<D> {
                 self.publish(&known.document);
                 return Ok(result);
             }
-            *known = self.store.read().await?;
-            self.publish(&known.document);
+            self.read_again(&mut known).await?;
+        }
+        Err(StateError::Contended)
+    }
+
+    /// Reads the document anew, for one who cannot wait until its change is told.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be read; what is known stays.
+    pub async fn refresh(&self) -> Result<(), StateError> {
+        let mut known = self.read.lock().await;
+        self.read_again(&mut known).await
+    }
+
+    /// A document that is gone is not believed: what is known of it is written again by the next change.
+    async fn read_again(&self, known: &mut Read<D>) -> Result<(), StateError> {
+        let read = self.store.read().await?;
+        match (&read.version, &known.version) {
+            (None, Some(_)) => known.version = None,
+            (None, None) => {}
+            (Some(_), _) => *known = read,
+        }
+        self.publish(&known.document);
+        Ok(())
+    }
+
+    /// Writes a document that was deleted again: what it said holds until someone says something else.
+    async fn restore(&self) -> Result<(), StateError> {
+        let mut known = self.read.lock().await;
+        if known.version.is_none() {
+            return Ok(());
+        }
+        warn!(
+            "the shared state was deleted; it is written again as it was, scale to no replica before you delete it to begin anew"
+        );
+        for _ in 0..TRIES {
+            let lost = Read { version: None, ..known.clone() };
+            match self.store.write(&lost).await? {
+                Some(version) => {
+                    known.version = Some(version);
+                    return Ok(());
+                }
+                // Another replica was quicker.
+                None => self.read_again(&mut known).await?,
+            }
+            if known.version.is_some() {
+                return Ok(());
+            }
         }
         Err(StateError::Contended)
     }
@@ -101,19 +161,24 @@ impl<D: Document> Keeper<D> {
         let mut changes = std::pin::pin!(map.changes());
         let mut log = LogOnce::default();
         while let Some(change) = changes.next().await {
-            match change {
-                Ok(read) => {
-                    log.clear();
+            let result = match change {
+                Ok(Some(read)) => {
                     let mut known = self.read.lock().await;
                     // Our own write comes back as well, perhaps after a later one.
                     if newer(&read, &known) {
                         *known = read;
                         self.publish(&known.document);
                     }
+                    Ok(())
                 }
+                Ok(None) => self.restore().await,
+                Err(error) => Err(error),
+            };
+            match result {
+                Ok(()) => drop(log.clear()),
                 Err(error) => {
                     if log.is_news("watch", error.to_string()) {
-                        warn!("shared state cannot be followed for now: {error}");
+                        warn!("shared state cannot be followed for now, what is known of it holds: {error}");
                     }
                 }
             }

@@ -34,9 +34,10 @@ impl Default for FlapDamper {
 }
 
 impl FlapDamper {
-    /// The time that a write has to wait from now.
-    pub fn wait(&self, now: Instant) -> Duration {
-        self.last.map_or(Duration::ZERO, |last| (last + self.spacing).saturating_duration_since(now))
+    /// The time that a write has to wait from now. What is urgent waits no longer because the content flaps.
+    pub fn wait(&self, now: Instant, is_urgent: bool) -> Duration {
+        let spacing = if is_urgent { SPACING } else { self.spacing };
+        self.last.map_or(Duration::ZERO, |last| (last + spacing).saturating_duration_since(now))
     }
 
     /// Notes a write of content with this hash.
@@ -74,8 +75,9 @@ mod tests {
             let mut waits = Vec::new();
             for content in contents {
                 damper.wrote(*content, now);
-                waits.push(damper.wait(now).as_millis());
-                now += damper.wait(now);
+                assert!(damper.wait(now, true) <= SPACING);
+                waits.push(damper.wait(now, false).as_millis());
+                now += damper.wait(now, false);
             }
             waits
         };
@@ -89,7 +91,7 @@ mod tests {
     fn forgets_after_a_quiet_time() {
         let now = Instant::now();
         let mut damper = FlapDamper::default();
-        assert_eq!(damper.wait(now), Duration::ZERO);
+        assert_eq!(damper.wait(now, false), Duration::ZERO);
         (0..=RETURNS).for_each(|_| damper.wrote(1, now));
         assert_eq!(damper.flaps(now), Some(QUIET));
         assert_eq!(damper.flaps(now + QUIET / 2), Some(QUIET / 2));

@@ -8,6 +8,8 @@ use std::time::Instant;
 
 use tokio::sync::watch;
 
+use crate::clock;
+
 /// The reasons why nothing may be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum BlockReason {
@@ -75,14 +77,14 @@ impl Gate {
 
     /// Blocks writes for a reason, until [`Self::unblock`] or [`Self::unblock_until`].
     pub fn block(&self, reason: BlockReason) {
-        self.change(Instant::now(), |state| {
+        self.change(clock::now(), |state| {
             state.blocked.insert(reason);
             state.lapses.remove(&reason);
         });
     }
 
     pub fn unblock(&self, reason: BlockReason) {
-        self.change(Instant::now(), |state| {
+        self.change(clock::now(), |state| {
             state.blocked.remove(&reason);
             state.lapses.remove(&reason);
         });
@@ -91,7 +93,7 @@ impl Gate {
     /// Ends a reason for now: it applies again from `until` on, unless this is called again before. For a lease: a process
     /// that was frozen beyond its end must not write when it wakes, even before the elector has noticed.
     pub fn unblock_until(&self, reason: BlockReason, until: Instant) {
-        self.change(Instant::now(), |state| {
+        self.change(clock::now(), |state| {
             state.blocked.remove(&reason);
             state.lapses.insert(reason, until);
         });
@@ -115,7 +117,7 @@ impl Reopened {
     /// Waits until the gate opens; for ever if it is gone.
     pub async fn next(&mut self) {
         while self.state.changed().await.is_ok() {
-            if self.state.borrow_and_update().reasons(Instant::now()).is_empty() {
+            if self.state.borrow_and_update().reasons(clock::now()).is_empty() {
                 return;
             }
         }

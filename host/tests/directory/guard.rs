@@ -25,7 +25,7 @@ fn a_mass_removal_is_believed_when_it_is_said_again() {
     let bench = bench(&["reviews"]);
     let running = bench.start(&["--removal-hold", "1s", "--empty-hold", "4s"]);
     bench.answer("reviews", &FOUR[..1]);
-    running.expect_log("endpoints held for 2s: 3 of 4 vanished from the registry within ten minutes");
+    running.expect_log("endpoints held for 2s: 3 of 4 vanished from the registry within 10m");
     bench.answer("reviews", &[("10.0.0.1", 100), ("10.0.0.9", 100)]);
     bench.expect("reviews", &["10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.4", "10.0.0.9"]);
     bench.expect("reviews", &["10.0.0.1", "10.0.0.9"]);

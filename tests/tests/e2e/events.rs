@@ -73,7 +73,7 @@ async fn another_hold_is_another_event() {
     world.create(&world.entry("cart")).await;
     world.endpoints("cart", &hosts).await;
     world.deregister("cart", &hosts[..3]).await;
-    let removal = ("EndpointsHeldRemoval", "Warning", 1, "vanished from the registry within ten minutes");
+    let removal = ("EndpointsHeldRemoval", "Warning", 1, "vanished from the registry within 10m");
     until_events(api, &world, "cart", &[removal]).await;
     world.deregister("cart", &hosts[3..]).await;
     let empty = ("EndpointsHeldEmpty", "Warning", 1, "the service lists no instance any more");

@@ -27,7 +27,7 @@ async fn a_mass_removal_is_held_and_then_believed() {
     assert!(controller.stop().await.success());
     world.deregister("cart", &FIVE[1..]).await;
     controller.start_again();
-    controller.says(&["WARN", "/cart", "endpoints held for", "vanished from the registry within ten minutes"]).await;
+    controller.says(&["WARN", "/cart", "endpoints held for", "vanished from the registry within 10m"]).await;
     world.register("cart", &["10.0.0.9"]).await;
     let both: Vec<_> = FIVE.into_iter().chain(["10.0.0.9"]).collect();
     world.endpoints("cart", &both).await;

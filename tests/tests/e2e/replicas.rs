@@ -123,7 +123,7 @@ async fn a_leader_that_was_frozen_overwrites_nothing() {
 async fn a_leader_that_was_frozen_ends_its_writes() {
     let Some((world, api)) = World::shared("midway").await else { return };
     world.register("cart", &["10.0.0.1"]).await;
-    let names: Vec<_> = (0..24).map(|number| format!("cart-{number}")).collect();
+    let names: Vec<_> = (0..40).map(|number| format!("cart-{number}")).collect();
     for name in &names {
         world.create(&world.entry(name).annotated("aeraki.net/polarisService", "cart")).await;
     }

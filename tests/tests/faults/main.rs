@@ -20,11 +20,13 @@ mod books;
 mod deed;
 mod disk;
 mod gate;
+mod guarded;
 mod known;
 mod process;
 mod registry;
 mod row;
 mod sampler;
+mod soak;
 mod stage;
 mod truth;
 mod unwritten;
@@ -47,13 +49,20 @@ const SOON: Duration = Duration::from_secs(60);
 /// The argument for all rows.
 const ALL: &str = "--all";
 
+/// The argument for the soak in place of rows, for so many minutes.
+const SOAK: &str = "--soak=";
+
 #[tokio::main]
 async fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args().skip(1).collect();
     let rows = registry::ROWS.into_iter().chain(api::ROWS).chain(admission::ROWS).chain(process::ROWS);
+    let rows = rows.chain(guarded::ROWS);
     let rows: Vec<_> = rows.filter(|row| wanted(row, &arguments)).collect();
     let all = arguments.iter().any(|argument| argument == ALL);
     let Some(binaries) = servers::binaries() else { return code(!all) };
+    if let Some(minutes) = arguments.iter().find_map(|argument| argument.strip_prefix(SOAK)) {
+        return code(soak::run(binaries, Duration::from_secs_f64(minutes.parse::<f64>().unwrap() * 60.0)).await);
+    }
     let mut servers = Servers::start(binaries).await;
     println!("{}", Verdict::head());
     let (mut good, mut bad, mut skipped) = (0, 0, 0);

@@ -182,6 +182,25 @@ impl<'a> Stage<'a> {
         self.world.admin.register_all(&instances).await;
     }
 
+    /// The first instance of each service registers once more.
+    pub(crate) async fn register_first_again(&self) {
+        let first: Vec<_> = NAMES.iter().map(|name| truth::instance(&self.world, name, STEADY[0])).collect();
+        self.world.admin.register_all(&first).await;
+        for name in NAMES {
+            discovered(&self.world, name, &STEADY[..1]).await;
+        }
+    }
+
+    /// A service gets other instances in the place of those that it has: as many, in this network.
+    pub(crate) async fn replace_all(&self, service: &str, network: &str) {
+        let hosts = [1, 2].map(|last| format!("{network}.{last}"));
+        self.known.lock().unwrap().came(service, &[&hosts[0], &hosts[1]]);
+        STEADY.iter().for_each(|host| self.known.lock().unwrap().goes(service, host));
+        self.world.admin.deregister_all(&steady(&self.world, service)).await;
+        self.world.admin.register_all(&hosts.map(|host| truth::instance(&self.world, service, &host))).await;
+        self.world.admin.pull(&self.world.namespace).await;
+    }
+
     /// Waits until the row's controller is at a write that its gate holds. Something is to be written.
     pub(crate) async fn until_writing(&mut self) {
         self.churn().await;
@@ -245,7 +264,7 @@ fn start(world: &World, registry: &Gate, kubeconfig: &std::path::Path) -> Start 
 }
 
 /// A gate before the API server, and a kubeconfig that leads through it.
-async fn before_api(world: &World) -> (Gate, PathBuf) {
+pub(crate) async fn before_api(world: &World) -> (Gate, PathBuf) {
     let direct = std::fs::read_to_string(&world.release.kubeconfig).unwrap();
     let mut config: Value = serde_json::from_str(&direct).unwrap();
     let cluster = &mut config["clusters"][0]["cluster"];

@@ -183,6 +183,7 @@ impl Bystander {
             origins: Default::default(),
             answers: self.answers,
             settings: Settings::default(),
+            excluded: &[],
             addresses: &Default::default(),
             release: release.then_some(Release::All),
             promotions: 0,
@@ -232,7 +233,7 @@ proptest! {
         followed in prop_oneof![Just(ENTRIES), Just(1_000)],
     ) {
         let fleet = Fleet::new("20%".parse().unwrap());
-        fleet.follow(followed);
+        fleet.follow(followed, ENTRIES);
         let mut entries: Vec<_> = (0..ENTRIES).map(|_| Bystander::default()).collect();
         let mut now = Instant::now();
         for step in &steps {

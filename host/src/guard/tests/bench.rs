@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 use polaris2istio_core::model::{Instance, Location, Service};
 use serde_json::json;
 
-use crate::annotation::SOURCE;
+use crate::annotation::{MOST, SOURCE};
+use crate::guard::past::Past;
 use crate::guard::{Decision, Fleet, Guard, GuardInput, Kind, Release, Settings};
 use crate::istio::ServiceEntry;
 use crate::plan::Desired;
@@ -100,6 +101,8 @@ pub(super) struct Bench {
     answers: u64,
     promotions: u64,
     module: u64,
+    /// What the entry was last given.
+    written: Option<Desired>,
 }
 
 impl Bench {
@@ -113,13 +116,14 @@ impl Bench {
         Self {
             live: serde_json::from_value(entry).unwrap(),
             settings: Settings::default(),
-            now: Instant::now(),
+            now: crate::clock::now(),
             service: source.into(),
             guard: Guard::default(),
             content: Content::Missing,
             answers: 0,
             promotions: 7,
             module: 1,
+            written: None,
         }
     }
 
@@ -149,6 +153,7 @@ impl Bench {
             origins: Default::default(),
             answers: self.answers,
             settings: self.settings,
+            excluded: &[],
             addresses: &Default::default(),
             release: step.release,
             promotions: self.promotions,
@@ -158,7 +163,20 @@ impl Bench {
             now: self.now + Duration::from_secs(step.second),
         };
         let decision = self.guard.decide(&mut desired, &input, fleet);
-        (desired.endpoints.iter().map(|endpoint| endpoint.address.as_str()).collect(), decision)
+        let found = desired.endpoints.iter().map(|endpoint| endpoint.address.as_str()).collect();
+        self.written = Some(desired);
+        (found, decision)
+    }
+
+    /// Another process goes on, with this of the past.
+    pub(super) fn restart(&mut self, past: Past) {
+        let written = self.written.take().unwrap();
+        self.live.spec.endpoints = written.endpoints.to_vec();
+        let annotations = self.live.metadata.annotations.get_or_insert_default();
+        annotations.remove(MOST);
+        annotations.extend(written.annotations.get(MOST).map(|most| (MOST.to_owned(), most.clone())));
+        self.guard = Guard::default();
+        self.guard.remember(past);
     }
 
     /// Takes steps one after the other, far from any fleet's alarm.

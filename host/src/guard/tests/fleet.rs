@@ -13,7 +13,7 @@ struct Mesh {
 impl Mesh {
     fn new(entries: usize) -> Self {
         let fleet = Fleet::new("20%".parse().unwrap());
-        fleet.follow(entries);
+        fleet.follow(entries, entries);
         let entries = (0..entries).map(|number| Bench::new("abcd", &format!("ns/{number}"))).collect();
         let mut mesh = Self { entries, fleet };
         (0..mesh.entries.len()).for_each(|entry| mesh.check(entry, &at(0, "abcd", "abcd", &[])));

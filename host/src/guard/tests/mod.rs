@@ -3,4 +3,5 @@
 mod bench;
 mod endpoint_ports;
 mod fleet;
+mod restarts;
 mod rows;

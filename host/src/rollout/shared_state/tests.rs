@@ -92,3 +92,31 @@ async fn a_change_keeps_what_is_known_and_drops_the_rest() {
 fn read(document: &Value) -> SharedState {
     serde_json::from_value(document.clone()).unwrap()
 }
+
+/// A process that starts on a document that it cannot read opens nothing, and goes on when that is mended; one that ends by
+/// itself says so at once.
+#[tokio::test]
+async fn a_document_that_cannot_be_read_ends_no_process() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("state.json");
+    std::fs::write(&path, r#"{"paused": {"sin"#).unwrap();
+    let store = || Store::File(FileStore::new(&path));
+    let error = Keeper::<SharedState>::open_once(store()).await.err().unwrap().to_string();
+    assert!(error.contains("restore it, or delete it"), "{error}");
+    let mut opened = std::pin::pin!(Keeper::<SharedState>::open(store()));
+    assert!(futures::poll!(opened.as_mut()).is_pending());
+    std::fs::write(&path, OF_0_1_0).unwrap();
+    let keeper = tokio::time::timeout(std::time::Duration::from_secs(20), opened).await.unwrap().unwrap();
+    assert!(keeper.document().borrow().paused.is_some());
+}
+
+/// What the guard left in a form of another release is as if it were lost, and nothing beside it.
+#[test]
+fn a_guard_of_another_release_is_lost_and_the_rest_is_not() {
+    let mut document: Value = serde_json::from_str(OF_0_1_0).unwrap();
+    document["guard"] = json!({"alarm": {"since": "2026-01-01T00:00:00Z", "services": 5, "followed": 9}});
+    assert!(read(&document).guard.is_some());
+    let known = SharedState { guard: None, ..read(&document) };
+    document["guard"] = json!({"alarm": "ringing"});
+    assert_eq!(read(&document), known);
+}
