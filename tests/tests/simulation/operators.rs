@@ -136,18 +136,10 @@ impl Operators {
     }
 
     /// A command, by way of the shared state, as any replica passes it on.
-    pub(crate) fn command(&mut self, command: Forwarded) {
-        self.commands += 1;
-        let id = self.commands;
-        self.state(|state| state.request = Some(CommandRequest { id, command: command.clone() }));
-    }
-
-    pub(crate) fn release(&mut self) {
-        self.command(Forwarded::Release(None));
-    }
-
     pub(crate) fn module(&mut self, command: Command) {
-        self.command(Forwarded::Module(command));
+        self.commands += 1;
+        let request = CommandRequest { id: self.commands, command: Forwarded::Module(command) };
+        self.state(|state| state.request = Some(request.clone()));
     }
 
     fn state(&self, change: impl Fn(&mut SharedState)) {
@@ -157,6 +149,15 @@ impl Operators {
             change(&mut state);
             map["data"]["state.json"] = json!(serde_json::to_string(&state).expect("a document"));
         });
+    }
+
+    /// Takes away a shared state that nobody can read, as its error asks for.
+    pub(crate) fn mend_state(&self) {
+        let map = self.api.get("configmaps", STATE).unwrap_or_default();
+        let text = map["data"]["state.json"].as_str().unwrap_or_default();
+        if serde_json::from_str::<SharedState>(text).is_err() {
+            self.api.delete("configmaps", STATE);
+        }
     }
 
     /// Spoils the shared state, or takes it away.

@@ -104,6 +104,13 @@ impl Replica {
         Some(Note::Status { replica: self.number, leads: status.leads, excused, alarm, entries })
     }
 
+    /// Lets go of all that is held, as the command does in a process that leads.
+    pub(crate) fn release(&self) {
+        if let Some(view) = self.view.borrow().as_ref().filter(|view| *view.leads.borrow()) {
+            view.holds.release_all();
+        }
+    }
+
     /// Whether it is known to hold something for an entry.
     pub(crate) fn held(&self) -> Vec<String> {
         let view = self.view.borrow();

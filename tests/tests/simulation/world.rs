@@ -133,13 +133,14 @@ impl World {
             self.operators.label(&entry, true);
             Annotation::ALL.into_iter().for_each(|annotation| self.operators.annotate(&entry, annotation, false));
         }
+        self.operators.mend_state();
         self.operators.pause(false);
         self.module.send_replace(Habit::Sound.bytes());
         sleep(Duration::from_secs(2)).await;
         self.operators.module(Command::Promote);
         self.journal.note(Note::Sound);
         self.wait(RELEASED).await;
-        self.operators.release();
+        self.replicas.iter().for_each(Replica::release);
         self.journal.note(Note::Released);
         self.wait(RIGHT).await;
     }
@@ -248,7 +249,7 @@ impl World {
             Event::Strip(entry) => operators.strip(&name_of_entry(entry)),
             Event::Pause(paused) => operators.pause(paused),
             Event::Release => {
-                operators.release();
+                self.replicas.iter().for_each(Replica::release);
                 self.journal.note(Note::Released);
             }
             Event::SpoilState(lose) => operators.spoil_state(lose),
