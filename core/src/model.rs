@@ -4,7 +4,7 @@
 
 /// A test holds them to the world.
 #[doc(hidden)]
-#[allow(unsafe_code, missing_docs, clippy::all)]
+#[allow(unsafe_code, missing_docs, clippy::all, clippy::unwrap_used, clippy::panic)]
 #[rustfmt::skip]
 #[path = "bindings.rs"]
 pub mod bindings;

@@ -87,9 +87,17 @@ impl Site {
             .with_state(self.clone())
     }
 
-    fn content(&self) -> Result<Arc<Content>, Response<Body>> {
-        let starting = || text(StatusCode::SERVICE_UNAVAILABLE, "still starting\n");
-        self.content.get().cloned().ok_or_else(starting)
+    fn content(&self) -> Result<Arc<Content>, Starting> {
+        self.content.get().cloned().ok_or(Starting)
+    }
+}
+
+/// There is no controller yet to tell of.
+struct Starting;
+
+impl From<Starting> for Response<Body> {
+    fn from(_: Starting) -> Self {
+        text(StatusCode::SERVICE_UNAVAILABLE, "still starting\n")
     }
 }
 

@@ -188,10 +188,7 @@ async fn read(stream: &mut BufReader<TcpStream>) -> Option<Asked> {
     let line = lines.remove(0);
     let headers: Vec<String> = lines.iter().map(|line| line.to_lowercase()).collect();
     let length = headers.iter().find_map(|header| header.strip_prefix("content-length: "));
-    let Some(length) = length.map(|length| length.parse().ok()).unwrap_or((!line.starts_with("POST")).then_some(0))
-    else {
-        return None;
-    };
+    let length = length.map(|length| length.parse().ok()).unwrap_or((!line.starts_with("POST")).then_some(0))?;
     let mut body = vec![0; length];
     stream.read_exact(&mut body).await.ok()?;
     Some(Asked {

@@ -19,10 +19,13 @@ const STORM: usize = 500;
 /// How long idleness is measured.
 const IDLE: Duration = Duration::from_secs(30);
 
+/// The flags for one way, at a server.
+type Flags = fn(&Polaris) -> Vec<String>;
+
 /// Who follows, and how.
 pub(crate) enum Way {
     /// This controller, with these flags beside the address.
-    This(&'static str, fn(&Polaris) -> Vec<String>),
+    This(&'static str, Flags),
     /// Another one, with the original's flags.
     Other(PathBuf),
 }
@@ -40,7 +43,7 @@ pub(crate) fn ways(arguments: &[String]) -> Vec<Way> {
             format!("--doorbell-address=http://{}", polaris.http_address()),
         ]
     };
-    let all: [(&'static str, fn(&Polaris) -> Vec<String>); 4] =
+    let all: [(&'static str, Flags); 4] =
         [("HTTP, 2 s", seldom), ("HTTP", http), ("gRPC", grpc), ("doorbell", doorbell)];
     let wanted = arguments.iter().find_map(|argument| argument.strip_prefix("ways="));
     let chosen = |name: &str| wanted.is_none_or(|wanted| wanted.split(',').any(|way| way == name));
