@@ -149,10 +149,10 @@ fn memory_is_not_dumped() {
     }
     // It is told so by itself: the shell's kill comes when the log says that it runs.
     let binary = binary();
-    let answers = directory.path().display();
+    std::fs::create_dir(directory.path().join("in")).unwrap();
     let program = format!(
-        "exec 2>log; {} --answers {answers} --entries {answers} --output {answers}/out & \
-         while ! grep -q 'serving the ServiceEntries' log; do sleep 0.05; done; kill -ABRT $!; wait $!; exit $?",
+        "exec 2>log; {} --answers in --entries in --output out & \
+         while kill -0 $! && ! grep -q 'serving the ServiceEntries' log; do sleep 0.05; done; kill -ABRT $!; wait $!; exit $?",
         binary.display()
     );
     assert_eq!(abort(&program).code(), Some(128 + 6), "it was ended by SIGABRT");

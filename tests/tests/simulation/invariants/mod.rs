@@ -10,6 +10,7 @@ mod writes;
 use std::fmt;
 use std::time::Duration;
 
+use polaris2istio::annotation::MOST;
 use polaris2istio::istio::ServiceEntry;
 use polaris2istio::plan::{Desired, plan};
 use polaris2istio::registry::decode_answer;
@@ -79,6 +80,10 @@ pub(crate) fn wrong(entry: &Value, service: &str, answer: Option<&Value>) -> Opt
     let mut desired = Desired::of(update, &request.service);
     if let Some(revision) = live.annotation("aeraki.net/revision") {
         desired.revision = revision.into();
+    }
+    // The guard's own, which no rule knows of.
+    if let Some(most) = live.annotation(MOST) {
+        desired.annotations.insert(MOST.into(), most.into());
     }
     let change = plan(&desired, &live).apply?.change;
     let (added, removed, changed) = (change.added, change.removed, change.changed);
