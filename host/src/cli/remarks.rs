@@ -83,6 +83,7 @@ pub(super) fn guard(
         content,
         origins,
         answers: 1,
+        is_answered: true,
         settings,
         excluded: &[],
         addresses,

@@ -60,6 +60,7 @@ impl Reconciliation<'_> {
             content: &answer.heard,
             origins: std::mem::take(origins),
             answers: answer.answers,
+            is_answered: answer.is_answered,
             settings,
             excluded: &excluded,
             addresses: &self.context.addresses,

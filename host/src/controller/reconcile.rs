@@ -94,7 +94,7 @@ impl Reconciliation<'_> {
             }
             Content::Missing => Arc::new(empty_service(Some(&service))),
         };
-        Continue(Answer { service, heard, content, answers, received })
+        Continue(Answer { service, heard, content, answers, is_answered: state.trouble.is_none(), received })
     }
 
     /// Compares what the entry should hold with what it holds.

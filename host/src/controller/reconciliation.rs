@@ -50,6 +50,8 @@ pub(super) struct Answer {
     pub(super) content: Arc<Service>,
     /// How many sound answers there were.
     pub(super) answers: u64,
+    /// Whether the last question was answered.
+    pub(super) is_answered: bool,
     pub(super) received: tokio::time::Instant,
 }
 

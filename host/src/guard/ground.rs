@@ -31,6 +31,8 @@ impl Ground {
     pub(super) fn is_over(&self, input: &GuardInput<'_>) -> bool {
         let end = self.until(&input.settings);
         end == Some(self.since)
-            || end.is_some_and(|end| end <= input.now) && input.answers >= self.answers.saturating_add(AGREEING)
+            || end.is_some_and(|end| end <= input.now)
+                && input.is_answered
+                && input.answers >= self.answers.saturating_add(AGREEING)
     }
 }

@@ -22,6 +22,8 @@ pub struct GuardInput<'a> {
     pub origins: Origins,
     /// The number of sound answers of the registry for the service, this one included.
     pub answers: u64,
+    /// Whether the last question was answered. What the registry said before it fell silent lets nothing go.
+    pub is_answered: bool,
     /// The settings for this entry.
     pub settings: Settings,
     /// The parameter `exclude-metadata` of the module: instances with such metadata are out of service on purpose.

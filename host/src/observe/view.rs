@@ -48,7 +48,12 @@ impl View {
     /// All entries, each with what time alone makes wrong with it: that changes without a reconciliation.
     pub(super) fn entries(&self) -> Vec<Reported> {
         let mut entries = self.controller.reports();
+        let leads = *self.leads.borrow();
         for (_, service, report) in &mut entries {
+            // The leader says what is held; this process may have held it in a term that is over.
+            if !leads && report.problems.contains_key(&Condition::Held) {
+                Arc::make_mut(report).problems.remove(&Condition::Held);
+            }
             let trouble = service.as_ref().and_then(|service| Some((service, self.controller.trouble(service)?)));
             if let Some((service, Trouble { error, since })) = trouble {
                 let text = format!("no sound answer for service {service} since {}: {error}", moment(since.into_std()));

@@ -182,6 +182,7 @@ impl Bystander {
             content: &content,
             origins: Default::default(),
             answers: self.answers,
+            is_answered: true,
             settings: Settings::default(),
             excluded: &[],
             addresses: &Default::default(),

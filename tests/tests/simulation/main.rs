@@ -2,7 +2,7 @@
 //! as `run` puts them together, on a paused clock between a model registry and a model API server. One seed says what happens.
 //!
 //! ```sh
-//! simulation                          500 seeds, or as many as begin within a minute
+//! simulation                          50 seeds, or as many as begin within a minute
 //! simulation --seeds 100000           all of these, however long that takes
 //! simulation --seed 7 --log info      one of them, with its log
 //! simulation --seed 7 --events 0,3    only some of what happens in it
@@ -45,7 +45,7 @@ fn main() -> ExitCode {
         None => {
             let seeds = number("--seeds");
             let within = seeds.is_none().then_some(A_MINUTE);
-            farm::run(number("--from").unwrap_or(0), seeds.unwrap_or(500), within)
+            farm::run(number("--from").unwrap_or(0), seeds.unwrap_or(50), within)
         }
     }
 }

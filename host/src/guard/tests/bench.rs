@@ -152,6 +152,7 @@ impl Bench {
             content: &self.content,
             origins: Default::default(),
             answers: self.answers,
+            is_answered: true,
             settings: self.settings,
             excluded: &[],
             addresses: &Default::default(),
