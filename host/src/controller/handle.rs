@@ -101,8 +101,9 @@ impl Handle {
         self.context.services.change_mode(|mode| *mode = PollMode { slow: false, term: mode.term + 1 });
     }
 
-    /// Another one writes: the registry need not be asked so often.
+    /// Another one writes, and says what is held: the registry need not be asked so often.
     pub fn stand_by(&self) {
+        self.context.holds.stand_by();
         self.context.services.change_mode(|mode| mode.slow = true);
     }
 

@@ -102,6 +102,12 @@ impl Holds {
         self.changed.notify_one();
     }
 
+    /// Forgets what was held in a term that is over: another process holds it now.
+    pub fn stand_by(&self) {
+        self.fleet.restore(None);
+        self.lock().clear();
+    }
+
     /// What the next process is to know.
     pub fn record(&self) -> GuardRecord {
         let entries = self.lock();
