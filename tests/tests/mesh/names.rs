@@ -176,8 +176,9 @@ async fn aliases_and_endpoints() {
     world.create(&mode("web", "cname").with(&hosts)).await;
     with_address(&world, "web").await;
     let dotted = format!("dev.web.{namespace}");
-    let vip =
-        wait_for("the record is there", SOON, || async { resolve(&far, &dotted).await.ok_or("no such name") }).await;
+    // The records of the two families come one after the other.
+    let both = || async { resolve(&far, &dotted).await.filter(|all| all.len() > 1).ok_or("not both families") };
+    let vip = wait_for("the record is there", SOON, both).await;
     let vip: Vec<_> = vip.into_iter().collect();
     resolves(&far, &format!("web-dev.{namespace}"), Some(&vip), SOON).await;
 
