@@ -69,8 +69,15 @@ pub async fn compile(
     parameters: Parameters,
 ) -> Result<Arc<LoadedModule>, LoadError> {
     let beside = Arc::clone(beside);
-    let compiled = aside(move || beside.beside(&bytes, parameters)).await;
-    compiled.unwrap_or_else(|detail| Err(LoadError::Sandbox { detail })).map(Arc::new)
+    load_aside(move || beside.beside(&bytes, parameters)).await
+}
+
+/// Loads a module on a thread of low priority: that may take as long as its limits say, and a stop does not wait for it.
+pub(super) async fn load_aside(
+    load: impl FnOnce() -> Result<LoadedModule, LoadError> + Send + 'static,
+) -> Result<Arc<LoadedModule>, LoadError> {
+    let loaded = aside(load).await;
+    loaded.unwrap_or_else(|detail| Err(LoadError::Sandbox { detail })).map(Arc::new)
 }
 
 /// Runs work on a thread of its own with a low priority.

@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, watch};
 use tracing::{error, warn};
 
 use super::controller::{Request, RolloutController, merged, record};
-use super::loader::Loader;
+use super::loader::{Loader, load_aside};
 use super::module_set::ModuleSet;
 use super::module_state::ModuleRecord;
 use super::{ActiveModules, Policy, SharedState};
@@ -133,16 +133,19 @@ impl Setup {
         loader: &Loader,
         wanted: Result<Wanted, SourceError>,
     ) -> Result<(Arc<LoadedModule>, bool), StartError> {
-        let new = |bytes: &ModuleBytes, parameters| (self.load)(bytes, self.limits.clone(), parameters).map(Arc::new);
+        let new = |bytes: ModuleBytes, parameters| {
+            let (load, limits) = (self.load, self.limits.clone());
+            load_aside(move || load(&bytes, limits, parameters))
+        };
         let active = loader.keeper.document().borrow().module.active.clone();
         let Some(ModuleRecord { identity, .. }) = active else {
             let Wanted { bytes, parameters } = wanted?;
-            return Ok((new(&bytes, parameters)?, false));
+            return Ok((new(bytes, parameters).await?, false));
         };
         if let Ok(Wanted { bytes, parameters }) = &wanted
             && Identity::new(bytes.digest, parameters) == identity
         {
-            return Ok((new(bytes, parameters.clone())?, false));
+            return Ok((new(bytes.clone(), parameters.clone()).await?, false));
         }
         let kept = match &wanted {
             // Other parameters of the same module.
@@ -150,7 +153,7 @@ impl Setup {
             _ => loader.find(identity.module).await,
         };
         if let Some(kept) = kept {
-            match new(&kept, identity.parameters()) {
+            match new(kept, identity.parameters()).await {
                 Ok(module) => {
                     if let Err(error) = &wanted {
                         warn!("{error}; the module that was in use goes on: {identity}");
@@ -166,6 +169,6 @@ impl Setup {
             found = %bytes.digest,
             "the module that was in use is not to be had, and its source has another one: nothing is written until that is approved; set --module-cache to a directory that outlives a restart"
         );
-        Ok((new(&bytes, parameters)?, true))
+        Ok((new(bytes, parameters).await?, true))
     }
 }
