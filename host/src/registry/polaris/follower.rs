@@ -196,7 +196,8 @@ impl<A: Ask> Follower<A> {
         let Done { job, result, received } = done;
         let slow = self.lanes.leave(job.number, received);
         let Some(result) = result else {
-            return self.schedule.lost(&job.question.service, job.ticket, job.question.revision.is_empty(), received);
+            // It went down with another's, and is asked the same again.
+            return self.schedule.again(&job.question.service, job.ticket, job.question.revision.is_empty(), received);
         };
         self.schedule.was_slow(&job.question.service, job.ticket, slow);
         if self.schedule.slot(&job.question.service, job.ticket).is_none() {
@@ -273,7 +274,7 @@ impl<A: Ask> Follower<A> {
                 self.queue.failed(&job.question.service, job.ticket, &Arc::new(error), now);
                 self.schedule.failed(&job.question.service, job.ticket, now);
             }
-            Consequence::Again => self.schedule.again(&job.question.service, job.ticket, now),
+            Consequence::Again => self.schedule.again(&job.question.service, job.ticket, true, now),
             Consequence::Halted(error) => {
                 self.stats.halted(Some(&error));
                 self.queue.all_failed(&error, now);

@@ -58,13 +58,27 @@ pub(super) struct Slot {
 /// Services by when they are due. It may hold some that no longer count: one counts if its moment is its slot's.
 type Queue = BinaryHeap<Reverse<(Instant, Ticket, Arc<ServiceKey>)>>;
 
+/// The queues of the two lanes.
+#[derive(Debug, Default)]
+struct Queues {
+    quick: Queue,
+    /// Services whose answers are slow to come.
+    slow: Queue,
+}
+
+impl Queues {
+    /// Puts a service that is due into the queue of its lane.
+    fn push(&mut self, slot: &Slot, service: &Arc<ServiceKey>) {
+        let queue = if slot.slow { &mut self.slow } else { &mut self.quick };
+        queue.extend(slot.due.map(|due| Reverse((due, slot.ticket, Arc::clone(service)))));
+    }
+}
+
 /// All followed services, by when they are due.
 #[derive(Debug)]
 pub(super) struct Schedule {
     slots: HashMap<Arc<ServiceKey>, Slot>,
-    quick: Queue,
-    /// Those whose answers are slow to come.
-    slow: Queue,
+    queues: Queues,
     /// How often services are asked for.
     pub(super) pace: Pace,
     /// How many services have changed a short time ago.
@@ -108,8 +122,7 @@ impl Schedule {
     pub(super) fn new(config: &PolarisConfig) -> Self {
         Self {
             slots: HashMap::new(),
-            quick: Queue::new(),
-            slow: Queue::new(),
+            queues: Queues::default(),
             pace: Pace::new(config.interval, config.sweep),
             eager: 0,
             full_every: config.full_every,
@@ -133,7 +146,7 @@ impl Schedule {
             slow: false,
             backoff: None,
         };
-        self.quick.push(Reverse((now, ticket, Arc::clone(&service))));
+        self.queues.push(&slot, &service);
         let before = self.slots.insert(service, slot);
         self.forget(before);
     }
@@ -155,8 +168,7 @@ impl Schedule {
             slot.due = Some(now);
             slot.placed = false;
             slot.backoff = None;
-            let queue = if slot.slow { &mut self.slow } else { &mut self.quick };
-            queue.push(Reverse((now, slot.ticket, Arc::clone(service))));
+            self.queues.push(slot, service);
         }
     }
 
@@ -167,8 +179,7 @@ impl Schedule {
         if let Some(slot) = self.slots.get_mut(&service) {
             slot.full_due = now;
             if slot.tell(now) {
-                let queue = if slot.slow { &mut self.slow } else { &mut self.quick };
-                queue.push(Reverse((now, slot.ticket, service)));
+                self.queues.push(slot, &service);
             }
         }
     }
@@ -177,8 +188,7 @@ impl Schedule {
     pub(super) fn ring_all(&mut self, now: Instant) {
         for (service, slot) in &mut self.slots {
             if slot.tell(now) {
-                let queue = if slot.slow { &mut self.slow } else { &mut self.quick };
-                queue.push(Reverse((now, slot.ticket, Arc::clone(service))));
+                self.queues.push(slot, service);
             }
         }
     }
@@ -200,16 +210,16 @@ impl Schedule {
 
     /// When the next turn comes in a lane that has room.
     pub(super) fn next_due(&mut self, room: Room) -> Option<Instant> {
-        let quick = if room.quick { first(&self.slots, &mut self.quick) } else { None };
-        let slow = if room.slow { first(&self.slots, &mut self.slow) } else { None };
+        let quick = if room.quick { first(&self.slots, &mut self.queues.quick) } else { None };
+        let slow = if room.slow { first(&self.slots, &mut self.queues.slow) } else { None };
         quick.into_iter().chain(slow).min()
     }
 
     /// The next service whose turn has come, in a lane that has room; it has none again until it is put back.
     pub(super) fn next_turn(&mut self, now: Instant, room: Room) -> Option<Turn> {
         let due = self.next_due(room).filter(|due| *due <= now)?;
-        let quick = room.quick && first(&self.slots, &mut self.quick) == Some(due);
-        let queue = if quick { &mut self.quick } else { &mut self.slow };
+        let quick = room.quick && first(&self.slots, &mut self.queues.quick) == Some(due);
+        let queue = if quick { &mut self.queues.quick } else { &mut self.queues.slow };
         let Reverse((_, ticket, service)) = queue.pop()?;
         let slot = self.slots.get_mut(&service)?;
         slot.due = None;
@@ -296,17 +306,9 @@ impl Schedule {
         self.put_back(service, ticket, now + wait.max(interval));
     }
 
-    /// Puts a service back whose request went down with another's: it is asked the same again, at once.
-    pub(super) fn lost(&mut self, service: &Arc<ServiceKey>, ticket: Ticket, full: bool, now: Instant) {
+    /// Puts a service back to be asked again at once; `full` says whether in full.
+    pub(super) fn again(&mut self, service: &Arc<ServiceKey>, ticket: Ticket, full: bool, now: Instant) {
         if let Some(slot) = self.slot(service, ticket).filter(|_| full) {
-            slot.full_due = now;
-        }
-        self.put_back(service, ticket, now);
-    }
-
-    /// Puts a service back to be asked again at once, of another server.
-    pub(super) fn again(&mut self, service: &Arc<ServiceKey>, ticket: Ticket, now: Instant) {
-        if let Some(slot) = self.slot(service, ticket) {
             slot.full_due = now;
         }
         self.put_back(service, ticket, now);
@@ -324,8 +326,7 @@ impl Schedule {
             return;
         };
         slot.due = Some(due);
-        let queue = if slot.slow { &mut self.slow } else { &mut self.quick };
-        queue.push(Reverse((due, ticket, Arc::clone(service))));
+        self.queues.push(slot, service);
     }
 }
 
