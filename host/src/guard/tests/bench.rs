@@ -27,6 +27,8 @@ pub(super) struct Step {
     promoted: bool,
     restored: bool,
     swapped: bool,
+    /// The registry was asked, and did not answer.
+    unanswered: bool,
     edited: Option<&'static str>,
     endpoints: &'static str,
     holds: &'static [Kind],
@@ -42,6 +44,7 @@ pub(super) fn at(second: u64, listed: &'static str, endpoints: &'static str, hol
         promoted: false,
         restored: false,
         swapped: false,
+        unanswered: false,
         edited: None,
         endpoints,
         holds,
@@ -72,6 +75,11 @@ impl Step {
     /// The module was taken back.
     pub(super) fn restored(self) -> Self {
         Self { restored: true, ..self }
+    }
+
+    /// The registry does not answer.
+    pub(super) fn unanswered(self) -> Self {
+        Self { unanswered: true, ..self }
     }
 
     /// Another module gives the answer.
@@ -152,7 +160,7 @@ impl Bench {
             content: &self.content,
             origins: Default::default(),
             answers: self.answers,
-            is_answered: true,
+            is_answered: !step.unanswered,
             settings: self.settings,
             excluded: &[],
             addresses: &Default::default(),

@@ -44,6 +44,31 @@ fn an_empty_service_is_held_and_then_cleared() {
 }
 
 #[test]
+fn no_hold_ends_while_the_registry_is_silent() {
+    check(
+        "ab",
+        vec![
+            at(0, "", "ab", &[Empty]),
+            at(1, "", "ab", &[Empty]),
+            at(2, "", "ab", &[Empty]),
+            silent(300, "ab", &[Empty]).unanswered(),
+            silent(4_000, "ab", &[Empty]).unanswered(),
+            at(4_001, "ab", "ab", &[]),
+        ],
+    );
+    check(
+        "ab",
+        vec![
+            at(0, "", "ab", &[Empty]),
+            at(1, "", "ab", &[Empty]),
+            at(2, "", "ab", &[Empty]),
+            silent(4_000, "ab", &[Empty]).unanswered(),
+            silent(4_001, "", &[]),
+        ],
+    );
+}
+
+#[test]
 fn an_empty_hold_of_other_lengths() {
     check_empty_hold(HoldTime::Never, "a", vec![at(0, "", "a", &[Empty]), at(9_999_999, "-", "a", &[Empty])]);
     check_empty_hold(HoldTime::For(Duration::ZERO), "a", vec![at(0, "", "", &[])]);
