@@ -7,14 +7,14 @@
 pub mod exports {
     pub mod polaris2istio {
         pub mod conversion {
-            /// What goes in, what comes out, and the two functions that a module has.
+            /// The input, the outcome, and the two functions that a module has.
             #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
             pub mod conversion {
                 #[used]
                 #[doc(hidden)]
                 static __FORCE_SECTION_REF: fn() = super::super::super::super::__link_custom_section_describing_imports;
                 use super::super::super::super::_rt;
-                /// What a module says of itself.
+                /// A module's description of itself.
                 #[derive(Clone, Eq, PartialEq, serde::Serialize)]
                 pub struct ModuleInfo {
                     /// A short name, such as `default` or `acme-canary`.
@@ -72,7 +72,7 @@ pub mod exports {
                     pub weight: u32,
                     /// Smaller is preferred; 0 by default.
                     pub priority: u32,
-                    /// What the registry's health check says.
+                    /// The verdict of the registry's health check.
                     pub healthy: bool,
                     /// Whether someone took it out of traffic on purpose.
                     pub isolated: bool,
@@ -317,7 +317,7 @@ pub mod exports {
                 pub struct Request {
                     pub service: Service,
                     pub entry: Entry,
-                    /// What the operator sets for the module, sorted by key.
+                    /// Parameters that the operator sets for the module, sorted by key.
                     pub parameters: _rt::Vec<(_rt::String, _rt::String)>,
                     /// The content revision that this module gave for what the entry still holds; absent where nothing was written
                     /// yet, something else changed the entry, or the host wants a full answer.
@@ -400,7 +400,7 @@ pub mod exports {
                             .finish()
                     }
                 }
-                /// What the entry should hold.
+                /// The content that the entry should hold.
                 #[derive(Clone, Eq, PartialEq, serde::Serialize)]
                 pub struct Update {
                     /// Absent leaves what the entry has.
@@ -472,7 +472,7 @@ pub mod exports {
                         }
                     }
                 }
-                /// What a diagnostic is about.
+                /// The subject of a diagnostic.
                 #[derive(Clone, Eq, PartialEq, serde::Serialize)]
                 pub enum Subject {
                     /// The entry as a whole.
@@ -520,9 +520,9 @@ pub mod exports {
                     /// Stable, in kebab case, such as `instance-isolated`.
                     pub code: _rt::String,
                     pub subject: Subject,
-                    /// What is the case, with the values concerned.
+                    /// The fact, with the values concerned.
                     pub message: _rt::String,
-                    /// What to do about it; empty where there is nothing to do.
+                    /// The remedy; empty where there is nothing to do.
                     pub remedy: _rt::String,
                 }
                 impl ::core::fmt::Debug for Diagnostic {
@@ -539,7 +539,7 @@ pub mod exports {
                             .finish()
                     }
                 }
-                /// What is to be done with the entry.
+                /// The verdict on the entry.
                 #[derive(Clone, Eq, PartialEq, serde::Serialize)]
                 pub enum Verdict {
                     /// The content revision would be the one in `published`.
