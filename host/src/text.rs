@@ -30,6 +30,11 @@ pub(crate) fn read(bytes: &[u8]) -> Result<&str, NotText> {
     std::str::from_utf8(bytes).map_err(|error| NotText::Other(error.valid_up_to()))
 }
 
+/// A character of a foreign text as it may be shown: none that a terminal obeys, and none that begins another line of the log.
+pub(crate) fn printable(character: char) -> char {
+    if character.is_control() { char::REPLACEMENT_CHARACTER } else { character }
+}
+
 /// What a parser says of YAML, with line and column; so many lines stand before what it was given.
 pub(crate) fn yaml_problem(error: &Error, lines_before: u64) -> String {
     let error = error.without_snippet();

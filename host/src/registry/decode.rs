@@ -11,6 +11,7 @@ use super::pairs::{Excess, Pairs};
 use super::wire::{self, EnumValue, ParseError, WireAnswer, WireService};
 use super::wire_instance::{WireInstance, WireLocation};
 use super::{Content, RegistryError, ServiceKey};
+use crate::text;
 
 /// The weight of an instance that gives none; the registry stores the same.
 const DEFAULT_WEIGHT: u32 = 100;
@@ -99,7 +100,7 @@ pub(super) fn meaning(answer: WireAnswer, origin: &str) -> Result<Decoded, Regis
 /// The error that a code stands for; also used with a bare HTTP status, by its thousands.
 pub(super) fn trouble(code: u32, info: &str, origin: &str) -> RegistryError {
     let origin = origin.to_owned();
-    let info = info.chars().take(INFO_LIMIT).collect();
+    let info = info.chars().take(INFO_LIMIT).map(text::printable).collect();
     let status = if code < 1_000 { code } else { code / 1_000 };
     match status {
         // 403003 limits an API; its neighbours forbid a token or a role, and a proxy's 403 forbids, too.

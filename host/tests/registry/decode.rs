@@ -107,6 +107,14 @@ fn codes_stand_for_kinds_of_trouble() {
     }
 }
 
+/// The registry's words go to the log, and must not begin a line there that looks like another.
+#[test]
+fn words_of_the_registry_are_one_line() {
+    let info = "\u{1b}[31mno\nERROR all is lost";
+    let shown = "\u{fffd}[31mno\u{fffd}ERROR all is lost";
+    check_refused(&json!({"code": 400_001, "info": info}).to_string(), "refused", &[shown]);
+}
+
 #[test]
 fn what_is_not_an_answer_is_refused() {
     let whole = recorded("discover-full-mixed");

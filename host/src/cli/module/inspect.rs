@@ -10,6 +10,7 @@ use crate::cli::offline::print;
 use crate::cli::output::Output;
 use crate::converter::{LoadedModule, PACKAGE};
 use crate::source::Source;
+use crate::text;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -92,7 +93,7 @@ impl<'a> Inspection<'a> {
             ("digest", &self.digest),
         ] {
             // A module's description of itself must not steer a terminal.
-            let value: String = value.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
+            let value: String = value.chars().map(text::printable).collect();
             writeln!(out, "{title:<8} {value}")?;
         }
         Ok(())

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::converter::Identity;
 use crate::rollout::{ModuleEvent, ModuleRecord, ModuleState, Refused, Report};
+use crate::text;
 
 /// The result of a change of modules.
 #[derive(Debug, Serialize, Deserialize)]
@@ -113,7 +114,7 @@ fn report(text: &mut String, report: &Report) {
 
 /// Adds a line. A module's description of itself must not steer a terminal.
 fn line(text: &mut String, title: &str, rest: &str) {
-    let rest: String = rest.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
+    let rest: String = rest.chars().map(text::printable).collect();
     // Writing to a String does not fail.
     let _ = writeln!(text, "{title:<12} {rest}");
 }

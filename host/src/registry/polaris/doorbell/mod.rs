@@ -20,7 +20,7 @@ use super::token::Headers;
 use super::{Address, PolarisConfig, TokenSource};
 use crate::backoff::Backoff;
 use crate::registry::RegistryError;
-use crate::{http, tls};
+use crate::{http, text, tls};
 
 /// How often it looks. Below this nothing is gained.
 const EVERY: Duration = Duration::from_millis(250);
@@ -248,6 +248,7 @@ const REFUSED: &str = "it refuses:";
 
 impl Page {
     fn words(&self) -> String {
-        format!("{} ({:.200})", self.code, self.info.as_deref().unwrap_or_default())
+        let info: String = self.info.iter().flat_map(|info| info.chars()).take(200).map(text::printable).collect();
+        format!("{} ({info})", self.code)
     }
 }

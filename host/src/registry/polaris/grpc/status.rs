@@ -4,10 +4,10 @@ use std::error::Error;
 
 use tonic::{Code, Status};
 
-use crate::http;
 use crate::registry::RegistryError;
 use crate::registry::decode;
 use crate::registry::polaris::job::Job;
+use crate::{http, text};
 
 /// The part of a status's own words that is repeated, in characters.
 const WORDS: usize = 200;
@@ -32,7 +32,7 @@ pub(super) fn concerns(status: &Status) -> Concerns {
 /// The meaning for a service.
 pub(super) fn meaning(status: &Status, job: &Job, limit: usize) -> RegistryError {
     let origin = job.question.origin();
-    let words: String = status.message().chars().take(WORDS).collect();
+    let words: String = status.message().chars().take(WORDS).map(text::printable).collect();
     match status.code() {
         Code::Unauthenticated => decode::trouble(401, &words, &origin),
         Code::PermissionDenied => decode::trouble(403, &words, &origin),
@@ -50,7 +50,7 @@ pub(super) fn meaning(status: &Status, job: &Job, limit: usize) -> RegistryError
 /// The connection or the stream ended before its time.
 pub(super) fn dropped(job: &Job, problem: &str) -> RegistryError {
     let (service, address) = ((*job.question.service).clone(), job.question.address.to_string());
-    RegistryError::Dropped { service, address, problem: problem.chars().take(WORDS).collect() }
+    RegistryError::Dropped { service, address, problem: problem.chars().take(WORDS).map(text::printable).collect() }
 }
 
 fn cut(status: &Status) -> String {
