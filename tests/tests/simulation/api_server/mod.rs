@@ -55,6 +55,8 @@ struct State {
     oldest: u64,
     uids: u64,
     faults: Vec<ApiFault>,
+    /// Events by name: what is said once more is a change of the first.
+    told: BTreeMap<String, Value>,
     chance: Chance,
 }
 
@@ -70,6 +72,7 @@ impl ApiServer {
             oldest: 0,
             uids: 0,
             faults: Vec::new(),
+            told: BTreeMap::new(),
             chance: Chance::new(seed, 2),
         };
         Self { state: Arc::new(Mutex::new(state)), changed: Arc::new(watch::Sender::new(0)), journal }

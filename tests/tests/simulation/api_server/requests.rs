@@ -153,8 +153,8 @@ impl Server {
                 Some(object) => answer::object(&object),
                 None => answer::refusal((404, format!("{resource} \"{name}\" not found"))),
             },
-            (&Method::POST, "events", _) => self.event(asked),
-            (_, "events", _) => answer::object(&json!({"metadata": {}})),
+            (&Method::POST, "events", _) => self.event(asked.body.clone()),
+            (&Method::PATCH, "events", Some(name)) => self.event_again(name),
             (&Method::POST, resource, _) => {
                 let name = asked.body["metadata"]["name"].as_str().unwrap_or_default().to_owned();
                 done(self.api.create(resource, &name, asked.body.clone()))
@@ -211,8 +211,8 @@ impl Server {
         Ok(object)
     }
 
-    fn event(&self, asked: &Asked) -> Answer {
-        let text = |path: &str| asked.body.pointer(path).and_then(Value::as_str).unwrap_or_default().to_owned();
+    fn event(&self, event: Value) -> Answer {
+        let text = |path: &str| event.pointer(path).and_then(Value::as_str).unwrap_or_default().to_owned();
         self.api.journal.note(Note::Event {
             entry: text("/regarding/name"),
             uid: text("/regarding/uid"),
@@ -220,7 +220,17 @@ impl Server {
             over: text("/reason") == "Recovered",
             text: text("/note"),
         });
-        answer::object(&asked.body)
+        self.api.lock().told.insert(text("/metadata/name"), event.clone());
+        answer::object(&event)
+    }
+
+    /// An Event that is said once more, as a series.
+    fn event_again(&self, name: &str) -> Answer {
+        let known = self.api.lock().told.get(name).cloned();
+        match known {
+            Some(event) => self.event(event),
+            None => answer::refusal((404, format!("events \"{name}\" not found"))),
+        }
     }
 }
 
