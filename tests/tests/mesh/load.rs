@@ -52,6 +52,11 @@ impl Load {
         self.answers.lock().unwrap()[position..].to_vec()
     }
 
+    /// The reasons of all requests that failed so far.
+    pub(crate) fn failures(&self) -> Vec<String> {
+        self.since(0).into_iter().filter_map(Result::err).collect()
+    }
+
     /// Waits until a backend has answered, after a position.
     pub(crate) async fn answered_by(&self, name: &str, position: usize) {
         wait_for(&format!("{name} answers"), SOON, || async {
