@@ -193,6 +193,20 @@ fn the_guard_has_its_say() {
     );
 }
 
+/// An instance that a parameter leaves out goes on purpose, here as in the controller.
+#[test]
+fn what_a_parameter_leaves_out_is_not_held() {
+    let excluded = Offline::new(|entry, answer| {
+        let endpoint = |address: &str| serde_json::json!({"address": address, "ports": {"http": 8080}, "weight": 100});
+        entry["spec"]["endpoints"] = serde_json::json!([endpoint("10.0.0.9"), endpoint("10.0.0.10")]);
+        answer["instances"][1]["metadata"] = serde_json::json!({"from": "here"});
+    });
+    let (entry, answer) = (excluded.path("entry.yaml"), excluded.path("answer.json"));
+    let arguments = ["explain", "--entry", &entry, "--answer", &answer, "--module-param", "exclude-metadata=from=here"];
+    let said = check(&arguments, 0, &["instance-excluded"], &[]);
+    assert!(!said.contains("of the entry are held"), "{said}");
+}
+
 #[test]
 fn a_missing_service_is_called_that() {
     let missing = Offline::new(|_, answer| {

@@ -52,6 +52,8 @@ pub(super) struct Offline {
     /// The service as the module is given it.
     pub(super) service: Arc<Service>,
     pub(super) outcome: Outcome,
+    /// The metadata of instances that the module leaves out by a parameter.
+    excluded: Vec<(String, String)>,
     /// The remarks on a running controller, which hold whatever the module says.
     pub(super) remarks: Vec<Remark>,
 }
@@ -77,22 +79,24 @@ impl OfflineArgs {
         };
         let view = document.entry.view()?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no async runtime")?;
-        let mut outcome = runtime.block_on(self.module.load())?.call(&service, &view, None)?;
+        let module = runtime.block_on(self.module.load())?;
+        let mut outcome = module.call(&service, &view, None)?;
         if heard.is_missing() {
             tell_missing(&mut outcome, &answer.service);
         }
         let remarks = remarks(&document.entry, &self.namespace);
-        Ok(Offline { document, heard, service, outcome, remarks })
+        let excluded = module.identity().excluded_metadata();
+        Ok(Offline { document, heard, service, outcome, excluded, remarks })
     }
 
     /// The apply that an update leads to, after the host's own checks and the guard.
     pub(super) fn apply(&self, offline: &Offline, update: Update) -> anyhow::Result<Written> {
-        let Offline { service, heard, .. } = offline;
+        let Offline { service, heard, excluded, .. } = offline;
         let origins = Origins::of(&update, service);
         let mut desired = Desired::of(update, service);
         let live = &offline.document.entry;
         check(&desired, live, &self.module.addresses())?;
-        let holds = guard(&mut desired, live, heard, origins, &self.module.addresses());
+        let holds = guard(&mut desired, live, heard, origins, (excluded, &self.module.addresses()));
         if heard.is_missing() {
             desired.revision = live.annotation(REVISION).unwrap_or_default().to_owned();
             if desired.endpoints.is_empty() && live.spec.endpoints.is_empty() {

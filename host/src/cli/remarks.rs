@@ -73,7 +73,7 @@ pub(super) fn guard(
     live: &ServiceEntry,
     content: &Content,
     origins: Origins,
-    addresses: &AddressRule,
+    (excluded, addresses): (&[(String, String)], &AddressRule),
 ) -> Vec<Remark> {
     let (settings, now) = (Settings::default().of_entry(live).0, Instant::now());
     let service = desired.annotations.get(crate::annotation::SOURCE).cloned().unwrap_or_default();
@@ -85,7 +85,7 @@ pub(super) fn guard(
         answers: 1,
         is_answered: true,
         settings,
-        excluded: &[],
+        excluded,
         addresses,
         release: None,
         promotions: 0,
