@@ -44,6 +44,8 @@ pub struct Guard {
     pub(super) origins: Origins,
     /// Where the registry last listed each instance, by its id.
     pub(super) listed: HashMap<String, EndpointPort>,
+    /// Those present that were unhealthy from the first, while no instance is healthy.
+    pub(super) newcomers: HashSet<EndpointPort>,
     /// What somebody isolated lately.
     pub(super) isolated: Isolated,
     /// What is known from before this process, until the first decision.
@@ -131,11 +133,12 @@ impl Guard {
         let Gone { out_of_service, moved, not_asked_for, unhealthy, vanished, dropped } = gone;
         let (unasked, mut held) = self.not_asked_for(not_asked_for, present.is_empty(), input);
         let taken_out = out_of_service.len() + unasked;
+        let counted = self.count_present(&present, endpoint_ports, input);
         let counts = Counts {
             endpoint_ports: endpoint_ports.len(),
             taken_out,
             unhealthy: self.fresh(&unhealthy),
-            there: present.len() + dropped.len() + held.len(),
+            there: counted + dropped.len() + held.len(),
         };
         self.note_isolated(out_of_service.len(), counts.there, input, fleet);
         let loss = self.count(&counts, input, fleet);

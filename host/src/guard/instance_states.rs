@@ -33,23 +33,48 @@ pub(super) fn listed_at(content: &Content) -> HashMap<&str, EndpointPort> {
     content.instances().iter().map(|instance| (instance.id.as_str(), place(instance))).collect()
 }
 
+/// How an entry judges instances.
+struct Judge<'a> {
+    /// The protocol that its annotation asks for.
+    asked: &'a str,
+    excluded: &'a [(String, String)],
+}
+
+impl<'a> Judge<'a> {
+    fn new(entry: &'a ServiceEntry, excluded: &'a [(String, String)]) -> Self {
+        Self { asked: entry.annotation(PROTOCOL).unwrap_or_default(), excluded }
+    }
+
+    fn is_out_of_service(&self, instance: &Instance) -> bool {
+        let is_excluded = instance.metadata.iter().any(|pair| self.excluded.contains(pair));
+        instance.isolated || instance.weight == 0 || is_excluded
+    }
+
+    fn is_asked_for(&self, instance: &Instance) -> bool {
+        protocol::matches(self.asked, &instance.protocol)
+    }
+
+    fn any_healthy(&self, content: &Content) -> bool {
+        let is_served = |instance: &&Instance| !self.is_out_of_service(instance) && self.is_asked_for(instance);
+        content.instances().iter().filter(is_served).any(|instance| instance.healthy)
+    }
+}
+
+/// Whether an instance in service is healthy. If none is, all count as healthy, as in the default rules.
+pub(super) fn any_healthy(content: &Content, entry: &ServiceEntry, excluded: &[(String, String)]) -> bool {
+    Judge::new(entry, excluded).any_healthy(content)
+}
+
 impl InstanceStates {
     /// Judges all instances for an entry, in the default rules' order: first whether they are in service at all, then health.
     pub(super) fn of_content(content: &Content, entry: &ServiceEntry, excluded: &[(String, String)]) -> Self {
-        let asked = entry.annotation(PROTOCOL).unwrap_or_default();
-        let asked_for = |instance: &Instance| protocol::matches(asked, &instance.protocol);
-        let out_of_service = |instance: &Instance| {
-            let is_excluded = instance.metadata.iter().any(|pair| excluded.contains(pair));
-            instance.isolated || instance.weight == 0 || is_excluded
-        };
-        let in_service = |instance: &Instance| !out_of_service(instance) && asked_for(instance);
-        // If none is healthy, all count as healthy, as in the default rules.
-        let any_healthy = content.instances().iter().any(|instance| instance.healthy && in_service(instance));
+        let judge = Judge::new(entry, excluded);
+        let any_healthy = judge.any_healthy(content);
         let mut states: HashMap<_, Vec<_>> = HashMap::new();
         for instance in content.instances() {
             let state = match instance {
-                _ if out_of_service(instance) => InstanceState::OutOfService,
-                _ if !asked_for(instance) => InstanceState::NotAskedFor,
+                _ if judge.is_out_of_service(instance) => InstanceState::OutOfService,
+                _ if !judge.is_asked_for(instance) => InstanceState::NotAskedFor,
                 _ if any_healthy && !instance.healthy => InstanceState::Unhealthy,
                 _ => InstanceState::Fit,
             };

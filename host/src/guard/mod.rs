@@ -17,6 +17,7 @@ mod instance_states;
 mod loss;
 mod merge;
 mod most;
+mod newcomers;
 mod notice;
 mod operator_fingerprint;
 mod origin;

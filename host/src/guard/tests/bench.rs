@@ -230,9 +230,14 @@ fn service(letters: &str) -> Service {
     Service { namespace: "ns".into(), name: "s".into(), revision: String::new(), metadata: vec![], instances }
 }
 
-/// The module's answer.
+/// The module's answer: the fit ones or, if there is none, the unhealthy ones.
 fn desired(listed: &str, drops: &str, source: &str) -> Desired {
-    let fit = listed.chars().filter(|letter| letter.is_ascii_lowercase() && !drops.contains(*letter));
+    let any_healthy = listed.contains(|letter: char| letter.is_ascii_lowercase());
+    let served = |letter: char| match letter.to_digit(10) {
+        Some(digit) if !any_healthy => Some(char::from(b'a' + digit as u8)),
+        _ => Some(letter).filter(char::is_ascii_lowercase),
+    };
+    let fit = listed.chars().filter_map(served).filter(|letter| !drops.contains(*letter));
     let endpoint = |host: char| serde_json::from_value(json!({"address": host.to_string()})).unwrap();
     Desired {
         resolution: None,

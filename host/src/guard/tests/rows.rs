@@ -44,6 +44,27 @@ fn an_empty_service_is_held_and_then_cleared() {
 }
 
 #[test]
+fn what_was_never_healthy_replaces_nothing() {
+    // A registry that is restored from an old backup lists what is long gone; those that serve register again later.
+    check("ab", vec![at(0, "ab", "ab", &[]), at(1, "23", "abcd", &[Removal]), at(2, "23ab", "ab", &[])]);
+    check(
+        "ab",
+        vec![
+            at(0, "ab", "ab", &[]),
+            at(1, "23", "abcd", &[Removal]),
+            at(100, "23", "abcd", &[Removal]),
+            at(301, "23", "cd", &[]),
+        ],
+    );
+    // One that becomes healthy does replace.
+    check("ab", vec![at(0, "ab", "ab", &[]), at(1, "23", "abcd", &[Removal]), at(2, "cd", "cd", &[])]);
+    // Nobody reports the health of this service.
+    check("", vec![at(0, "0123", "abcd", &[]), at(1, "4567", "efgh", &[]), at(2, "4", "e", &[])]);
+    // The health checker failed for those that were known, which count as before.
+    check("abcd", vec![at(0, "abcd", "abcd", &[]), at(1, "0123", "abcd", &[]), at(2, "012", "abc", &[])]);
+}
+
+#[test]
 fn no_hold_ends_while_the_registry_is_silent() {
     check(
         "ab",
