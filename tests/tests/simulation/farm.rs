@@ -25,6 +25,8 @@ pub(crate) fn run(from: u64, count: u64, within: Option<Duration>) -> ExitCode {
                     }
                     lived.fetch_add(1, Ordering::Relaxed);
                     if let Some(found) = find(seed, None) {
+                        // At once, for who ends a long run; shrunk below.
+                        println!("seed {seed}: {}", found.lines().next().unwrap_or_default());
                         failed.lock().unwrap().push((seed, found));
                     }
                 }

@@ -123,7 +123,10 @@ impl Write<'_> {
         let recent = self.truth.recent(&self.after.service, self.at);
         let about = recent.iter().filter(|(.., places)| vanished.iter().all(|place| !places.contains_key(place)));
         let left = about.map(|(.., places)| fit(places).count()).max().unwrap_or(0);
+        // What is replaced is no loss, however much was lost before.
+        let is_net = |place: &Place| left < self.truth.listed_beside(&self.after.service, place, self.at);
         let needed = match left {
+            _ if !vanished.iter().any(is_net) => return None,
             0 => EMPTY_HOLD,
             left if best >= MASS && left * 2 < best => REMOVAL_HOLD,
             _ => return None,

@@ -24,8 +24,17 @@ fn untold(notes: &Notes) -> Vec<Found> {
     let mut leader: Option<(Duration, usize, Vec<Told>)> = None;
     // Since when each is wrong without a word, and when that was seen last.
     let mut silent = BTreeMap::<&str, (Duration, Duration)>::new();
+    // A module that a person promoted is right whatever it gives.
+    let mut promoted = false;
     for (at, note) in notes {
         match note {
+            Note::Did(event) if event == "Promote" => {
+                promoted = true;
+                silent.clear();
+            }
+            Note::Did(event) if event == "RollBack" => promoted = false,
+            Note::Sound => promoted = false,
+            Note::Wrong { .. } if promoted => {}
             Note::Status { replica, leads: true, excused: false, entries, .. } => {
                 leader = Some((*at, *replica, entries.clone()));
             }

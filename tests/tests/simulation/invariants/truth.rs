@@ -75,6 +75,13 @@ impl Truth {
         self.listings.get(service).into_iter().flatten().map(|(_, places)| fit(places).count()).max().unwrap_or(0)
     }
 
+    /// How many fit ones were listed when a place was listed last.
+    pub(super) fn listed_beside(&self, service: &str, place: &Place, at: Duration) -> usize {
+        let all = self.listings.get(service).map(Vec::as_slice).unwrap_or_default();
+        let until = all.iter().rev().skip_while(|(begins, _)| *begins > at);
+        until.map(|(_, places)| places).find(|places| places.contains_key(place)).map_or(0, |places| fit(places).count())
+    }
+
     /// For how long a place was away without a break, at its longest within what a write may be about.
     pub(super) fn away(&self, service: &str, place: &Place, at: Duration) -> Duration {
         let all = self.listings.get(service).map(Vec::as_slice).unwrap_or_default();
