@@ -27,8 +27,8 @@ pub struct GuardArgs {
     /// Where the module drops more of an entry's endpoints that the registry lists as fit, they are held; `100%` never
     #[arg(long, env = "POLARIS2ISTIO_MODULE_REMOVAL_LIMIT", value_name = "SHARE", default_value = "10%")]
     module_removal_limit: Percent,
-    /// Writes a second, of all entries together
-    #[arg(long, env = "POLARIS2ISTIO_WRITE_RATE", value_name = "N", default_value = "100")]
+    /// Writes a second at most, of all entries together; it begins with 100, and adapts to what the API server takes
+    #[arg(long, env = "POLARIS2ISTIO_WRITE_RATE", value_name = "N", default_value = "400")]
     pub(super) write_rate: NonZeroU32,
     /// Show what would be written, and whether the API server and its webhooks would take it; write nothing
     #[arg(long, env = "POLARIS2ISTIO_DRY_RUN")]

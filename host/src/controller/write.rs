@@ -51,7 +51,7 @@ impl Reconciliation<'_> {
         if !wait.is_zero() {
             return Break(Action::requeue(wait));
         }
-        let Some(_turn) = self.context.turns.take(self.key, lane) else {
+        let Some(turn) = self.context.turns.take(self.key, lane) else {
             // It is reconciled again when its turn comes, and decides anew.
             self.awaits_write = true;
             if self.state.report.status.is_none() {
@@ -65,6 +65,7 @@ impl Reconciliation<'_> {
             return Break(Action::requeue(Duration::ZERO));
         }
         let result = self.send(apply).await;
+        turn.note(begun.elapsed(), !matches!(result, Err(ApplyError::Unavailable { .. })));
         self.context.observers.metrics.count_write(result.as_ref().err(), begun.elapsed(), &apply.change);
         match result {
             Ok(entry) => {

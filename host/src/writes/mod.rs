@@ -1,6 +1,7 @@
 //! Decides whether, when and how fast entries may be written: one gate for the process, one rate and an order for all
 //! entries, spacing for each.
 
+mod adaptive_rate;
 mod flap_damper;
 mod gate;
 mod outage;

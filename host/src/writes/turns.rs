@@ -8,10 +8,11 @@ use std::collections::{BTreeMap, HashMap};
 use std::hash::Hash;
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
-use governor::clock::Clock;
-use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use tokio::sync::Notify;
+
+use super::adaptive_rate::AdaptiveRate;
 
 /// How urgent a write is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -31,7 +32,7 @@ const LAST_FIRST: u64 = 8;
 
 /// The turns of all entries, each known by its key.
 pub struct Turns<K> {
-    limiter: DefaultDirectRateLimiter,
+    rate: AdaptiveRate,
     state: Mutex<State<K>>,
     /// Rings when a turn may have come.
     bell: Notify,
@@ -56,7 +57,7 @@ pub struct Turn<K: Clone + Eq + Hash> {
 }
 
 impl<K: Clone + Eq + Hash> Turns<K> {
-    /// Turns at so many a second; as many may come at once after a pause.
+    /// Turns at a rate that adapts, at most so many a second.
     pub fn new(rate: NonZeroU32) -> Self {
         let state = State {
             waiting: Default::default(),
@@ -67,7 +68,7 @@ impl<K: Clone + Eq + Hash> Turns<K> {
             turns: 0,
             is_closed: false,
         };
-        Self { limiter: RateLimiter::direct(Quota::per_second(rate)), state: Mutex::new(state), bell: Notify::new() }
+        Self { rate: AdaptiveRate::new(rate), state: Mutex::new(state), bell: Notify::new() }
     }
 
     /// Takes a turn, if it has come. If not, the key is rung when it has; one that asks again keeps its place, or gets a better
@@ -81,7 +82,7 @@ impl<K: Clone + Eq + Hash> Turns<K> {
         if state.is_closed {
             return None;
         }
-        if state.is_free(lane) && self.limiter.check().is_ok() {
+        if state.is_free(lane) && self.rate.check().is_ok() {
             state.leave(key);
             state.under_way[lane as usize] += 1;
             return Some(turn(lane));
@@ -105,9 +106,8 @@ impl<K: Clone + Eq + Hash> Turns<K> {
 
     /// Waits for the rate alone, out of turn.
     pub async fn pace(&self) {
-        // The library's own wait has a thread and a clock beside those of the runtime.
-        while let Err(early) = self.limiter.check() {
-            tokio::time::sleep(early.wait_time_from(self.limiter.clock().now())).await;
+        while let Err(wait) = self.rate.check() {
+            tokio::time::sleep(wait).await;
         }
     }
 
@@ -152,6 +152,13 @@ impl<K: Clone + Eq + Hash> Turns<K> {
 
     fn lock(&self) -> MutexGuard<'_, State<K>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<K: Clone + Eq + Hash> Turn<K> {
+    /// Notes how long its write took, or that the server did not want it now; the rate of all turns follows.
+    pub fn note(&self, took: Duration, is_wanted: bool) {
+        self.turns.rate.note(took, is_wanted, Instant::now());
     }
 }
 
@@ -212,8 +219,6 @@ impl<K: Clone + Eq + Hash> Drop for Turn<K> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use futures::FutureExt;
 
     use super::*;
