@@ -28,13 +28,16 @@ const NAME_LIMIT: usize = 1_024;
 /// The server limits how often one of its APIs may be called.
 const API_LIMITED: u32 = 403_003;
 
+/// The type of answers about the services of a namespace, by number.
+pub(super) const SERVICES_TYPE: u64 = 6;
+
 /// The types of answers that are about something else than one service's instances, by name and number.
 const OTHER_TYPES: [(&str, u64); 7] = [
     ("CLUSTER", 2),
     ("ROUTING", 3),
     ("RATE_LIMIT", 4),
     ("CIRCUIT_BREAKER", 5),
-    ("SERVICES", 6),
+    ("SERVICES", SERVICES_TYPE),
     ("NAMESPACES", 12),
     ("FAULT_DETECTOR", 13),
 ];

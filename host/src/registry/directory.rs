@@ -51,7 +51,7 @@ impl DirectoryRegistry {
 }
 
 /// Whether a file counts, by its name. Those that begin with a dot are editors' and kubelet's own.
-fn is_answer(name: &str) -> bool {
+pub(super) fn is_answer(name: &str) -> bool {
     name.ends_with(".json") && !name.starts_with('.')
 }
 

@@ -218,6 +218,14 @@ pub enum RegistryError {
         /// The thing that it is instead.
         problem: String,
     },
+    /// An answer says nothing of a namespace's services.
+    #[error("{origin}: {problem}; a whole answer of Polaris of type SERVICES is needed here")]
+    NotServices {
+        /// Where the answer came from.
+        origin: String,
+        /// The thing that it is instead.
+        problem: String,
+    },
     /// An answer is about another service than asked for.
     #[error(
         "{origin}: asked for service {asked}, answered for {answered}; a proxy or cache may mix answers up: ask Polaris directly"
@@ -288,6 +296,7 @@ impl RegistryError {
             Self::NotMessage { .. } => "not-message",
             Self::Field { .. } => "field",
             Self::NotInstances { .. } => "not-instances",
+            Self::NotServices { .. } => "not-services",
             Self::WrongService { .. } => "wrong-service",
             Self::Directory { .. } => "directory",
             Self::File { .. } => "file",

@@ -6,9 +6,11 @@
 //! subscribe, a [`ReportQueue`] to follow with. Two kinds exist, [`PolarisRegistry`] and [`DirectoryRegistry`]; they share one
 //! decoder.
 
+mod catalogue;
 mod content;
 mod decode;
 mod directory;
+mod directory_catalogue;
 mod error;
 mod pairs;
 mod polaris;
@@ -27,13 +29,15 @@ mod wire_instance;
 use std::future::Future;
 use std::sync::Arc;
 
+pub use self::catalogue::{Catalogue, CatalogueSource, Listing};
 pub use self::content::Content;
 pub use self::decode::{Answer, Decoded, decode_answer};
 pub use self::directory::{DirectoryConfig, DirectoryRegistry};
+pub use self::directory_catalogue::DirectoryCatalogue;
 pub use self::error::RegistryError;
 pub use self::polaris::{
-    Address, Addresses, Ask, DoorbellConfig, GRPC_RATE, HTTP_RATE, PolarisConfig, PolarisRegistry, Question, TlsFiles,
-    TokenSource, decode_message,
+    Address, Addresses, Ask, DoorbellConfig, GRPC_RATE, HTTP_RATE, PolarisCatalogue, PolarisConfig, PolarisRegistry,
+    Question, TlsFiles, TokenSource, decode_message,
 };
 pub use self::poll_mode::PollMode;
 pub use self::poll_stats::{PollFigures, PollStats};

@@ -30,6 +30,7 @@ struct DiscoverRequest<'a> {
 #[derive(Serialize)]
 struct RequestedService<'a> {
     namespace: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
     name: &'a str,
     #[serde(skip_serializing_if = "str::is_empty")]
     revision: &'a str,
@@ -37,10 +38,17 @@ struct RequestedService<'a> {
 
 /// Writes the request for a service's instances; with an empty revision the server answers in full.
 pub(super) fn request_body(service: &ServiceKey, revision: &str) -> Vec<u8> {
-    let request = DiscoverRequest {
-        kind: "INSTANCE",
-        service: RequestedService { namespace: &service.namespace, name: &service.name, revision },
-    };
+    body("INSTANCE", RequestedService { namespace: &service.namespace, name: &service.name, revision })
+}
+
+/// Writes the request for a namespace's services. A server that gets one without a namespace comes to a standstill, so there
+/// is none without.
+pub(super) fn services_body(namespace: &str, revision: &str) -> Vec<u8> {
+    body("SERVICES", RequestedService { namespace, name: "", revision })
+}
+
+fn body(kind: &'static str, service: RequestedService<'_>) -> Vec<u8> {
+    let request = DiscoverRequest { kind, service };
     // Strings alone cannot fail to be written as JSON; an empty body would be answered with 400001, which is reported.
     serde_json::to_vec(&request).unwrap_or_default()
 }

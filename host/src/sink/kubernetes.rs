@@ -53,7 +53,8 @@ impl KubernetesSink {
     }
 }
 
-fn classify(error: &kube::Error) -> ApplyError {
+/// The meaning of a refusal for the next try.
+pub(crate) fn classify(error: &kube::Error) -> ApplyError {
     match error {
         kube::Error::Api(status) => by_status(status),
         error => ApplyError::Unavailable { detail: format!("{error}") },

@@ -5,6 +5,7 @@ mod kubernetes;
 use std::sync::Arc;
 
 pub use kubernetes::KubernetesSink;
+pub(crate) use kubernetes::classify;
 
 use crate::entries::DirectoryBackend;
 use crate::istio::ServiceEntry;

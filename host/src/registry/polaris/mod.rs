@@ -5,6 +5,7 @@
 //! formatted for an answer that says "unchanged".
 
 mod address;
+mod catalogue;
 mod config;
 mod doorbell;
 mod follower;
@@ -23,6 +24,7 @@ mod transport;
 use std::sync::Arc;
 
 pub use self::address::{Address, Addresses};
+pub use self::catalogue::PolarisCatalogue;
 pub use self::config::{GRPC_RATE, HTTP_RATE, PolarisConfig};
 pub use self::doorbell::DoorbellConfig;
 use self::doorbell::{Console, Doorbell};

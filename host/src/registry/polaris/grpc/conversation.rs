@@ -242,7 +242,7 @@ impl Conversation {
             && concerns(status) == Concerns::All
         {
             for (job, _) in std::mem::take(&mut self.waiting) {
-                let error = status::meaning(status, &job, self.config.body_limit);
+                let error = status::meaning(status, &job.question, self.config.body_limit);
                 self.tell(Done::new(job, Err(error)));
             }
             return;
@@ -252,7 +252,7 @@ impl Conversation {
                 Broken::Server(error) => error,
                 Broken::First(error) => self.suspects.suspect(&job, error),
                 Broken::Status(status) => {
-                    self.suspects.suspect(&job, status::meaning(&status, &job, self.config.body_limit))
+                    self.suspects.suspect(&job, status::meaning(&status, &job.question, self.config.body_limit))
                 }
             };
             self.tell(Done::new(job, Err(error)));

@@ -79,10 +79,10 @@ fn count(answer: &[u8]) -> Result<Within<()>, DecodeError> {
     })
 }
 
-const PAIRS_IN_ONE_PLACE: Excess = Excess { what: "pairs of metadata in one place", limit: PAIRS_OF_ONE };
+pub(super) const PAIRS_IN_ONE_PLACE: Excess = Excess { what: "pairs of metadata in one place", limit: PAIRS_OF_ONE };
 
 /// How often a field stands in a message.
-fn count_of(message: &[u8], tag: u32) -> Result<usize, DecodeError> {
+pub(super) fn count_of(message: &[u8], tag: u32) -> Result<usize, DecodeError> {
     let mut count = 0;
     let _ = each_field(message, |found, _| {
         count += usize::from(found == tag);
@@ -92,7 +92,7 @@ fn count_of(message: &[u8], tag: u32) -> Result<usize, DecodeError> {
 }
 
 /// Goes through the fields of a message that have a length; ends at the first excess.
-fn each_field<'a>(
+pub(super) fn each_field<'a>(
     mut message: &'a [u8],
     mut each: impl FnMut(u32, &'a [u8]) -> Result<Within<()>, DecodeError>,
 ) -> Result<Within<()>, DecodeError> {
@@ -149,6 +149,6 @@ fn instance(instance: Instance) -> WireInstance {
     }
 }
 
-fn pairs(metadata: BTreeMap<String, String>) -> Pairs {
+pub(super) fn pairs(metadata: BTreeMap<String, String>) -> Pairs {
     Pairs(Ok(metadata.into_iter().map(|(key, value)| (key, Some(value))).collect::<Metadata>()))
 }

@@ -12,6 +12,12 @@ use prost::Message;
 /// `DiscoverRequestType.INSTANCE`, and the same of `DiscoverResponseType`.
 pub(super) const INSTANCE: i32 = 1;
 
+/// `DiscoverRequestType.SERVICES`, and the same of `DiscoverResponseType`.
+pub(super) const SERVICES: i32 = 6;
+
+/// The tag of `ServicesResponse.services`.
+pub(super) const RESPONSE_SERVICES: u32 = 9;
+
 /// The tag of `DiscoverResponse.service`.
 pub(super) const RESPONSE_SERVICE: u32 = 4;
 
@@ -44,6 +50,21 @@ pub(super) struct DiscoverResponse {
     pub(super) service: Option<Service>,
     #[prost(message, repeated, tag = "5")]
     pub(super) instances: Vec<Instance>,
+}
+
+/// A `DiscoverResponse` about the services of a namespace.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct ServicesResponse {
+    #[prost(message, optional, tag = "1")]
+    pub(super) code: Option<u32>,
+    #[prost(message, optional, tag = "2")]
+    pub(super) info: Option<String>,
+    #[prost(int32, tag = "3")]
+    pub(super) kind: i32,
+    #[prost(message, optional, tag = "4")]
+    pub(super) service: Option<Service>,
+    #[prost(message, repeated, tag = "9")]
+    pub(super) services: Vec<Service>,
 }
 
 #[derive(Clone, PartialEq, Message)]

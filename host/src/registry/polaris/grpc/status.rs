@@ -6,7 +6,7 @@ use tonic::{Code, Status};
 
 use crate::registry::RegistryError;
 use crate::registry::decode;
-use crate::registry::polaris::job::Job;
+use crate::registry::polaris::job::Question;
 use crate::{http, text};
 
 /// The part of a status's own words that is repeated, in characters.
@@ -30,8 +30,8 @@ pub(super) fn concerns(status: &Status) -> Concerns {
 }
 
 /// The meaning for a service.
-pub(super) fn meaning(status: &Status, job: &Job, limit: usize) -> RegistryError {
-    let origin = job.question.origin();
+pub(super) fn meaning(status: &Status, question: &Question, limit: usize) -> RegistryError {
+    let origin = question.origin();
     let words: String = status.message().chars().take(WORDS).map(text::printable).collect();
     match status.code() {
         Code::Unauthenticated => decode::trouble(401, &words, &origin),
@@ -42,14 +42,14 @@ pub(super) fn meaning(status: &Status, job: &Job, limit: usize) -> RegistryError
         }
         // The protocol's own word for a message beyond the limit.
         Code::OutOfRange => RegistryError::TooLarge { origin, limit },
-        _ if status.source().is_some() => dropped(job, &cut(status)),
+        _ if status.source().is_some() => dropped(question, &cut(status)),
         _ => decode::trouble(500, &words, &origin),
     }
 }
 
 /// The connection or the stream ended before its time.
-pub(super) fn dropped(job: &Job, problem: &str) -> RegistryError {
-    let (service, address) = ((*job.question.service).clone(), job.question.address.to_string());
+pub(super) fn dropped(question: &Question, problem: &str) -> RegistryError {
+    let (service, address) = ((*question.service).clone(), question.address.to_string());
     RegistryError::Dropped { service, address, problem: problem.chars().take(WORDS).map(text::printable).collect() }
 }
 

@@ -91,13 +91,13 @@ async fn exchange_alone(
     headers: &Headers,
     large: &Large,
 ) -> Result<crate::registry::decode::Decoded, RegistryError> {
-    let meaning = |status: Status| status::meaning(&status, job, config.body_limit);
+    let meaning = |status: Status| status::meaning(&status, &job.question, config.body_limit);
     let connection = Connection::open(&job.question.address, config).await?;
     let question = request(job);
     let requests = once(async { question });
     let opened = exchange::open(connection, &job.question.address, headers.token(), config.body_limit, requests).await;
     match opened.map_err(meaning)?.message().await.map_err(meaning)? {
         Some(answer) => decode_for(job, answer, large).await.0,
-        None => Err(dropped(job, "the server ended the stream without an answer")),
+        None => Err(dropped(&job.question, "the server ended the stream without an answer")),
     }
 }

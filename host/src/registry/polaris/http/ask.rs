@@ -9,18 +9,28 @@ use tokio::time::{Instant, timeout_at};
 
 use super::client::Client;
 use crate::http::{self, Body, BodyError, NameError};
-use crate::registry::RegistryError;
+use crate::registry::catalogue::decode_listing;
 use crate::registry::decode::{self, Decoded};
 use crate::registry::polaris::PolarisConfig;
 use crate::registry::polaris::job::{Ask, Question};
 use crate::registry::polaris::large::{DECODE_APART, LARGE, Large, Leave};
 use crate::registry::polaris::token::{Headers, TOKEN_HEADER};
+use crate::registry::wire::services_body;
+use crate::registry::{Listing, RegistryError};
 
 /// The header in which the server repeats every code but 200000.
 const CODE_HEADER: &str = "x-polaris-code";
 
 /// An "unchanged" body is 839 bytes. It is read only so that the connection can be used again, and not for ever.
 const DRAIN_LIMIT: u64 = 64 << 10;
+
+/// A request as it goes out, and how its answer is read.
+struct Form<T> {
+    body: Vec<u8>,
+    read: fn(&[u8], &str) -> Result<T, RegistryError>,
+    /// What an answer without content means.
+    unchanged: fn() -> T,
+}
 
 /// Makes requests over HTTP; cheap to clone.
 #[derive(Debug, Clone)]
@@ -49,22 +59,51 @@ impl Asker {
         })
     }
 
-    async fn exchange(
+    /// Asks for the services of the question's namespace.
+    pub(in crate::registry::polaris) async fn list(&self, question: &Question) -> Result<Listing, RegistryError> {
+        let body = services_body(&question.service.namespace, &question.revision);
+        self.persist(question, &Form { body, read: decode_listing, unchanged: || Listing::Unchanged }).await
+    }
+
+    /// Asks once more where the token, or a file for TLS, has changed since.
+    async fn persist<T: Send + 'static>(&self, question: &Question, form: &Form<T>) -> Result<T, RegistryError> {
+        let headers = self.headers.get();
+        let (client, built) = self.client.get();
+        let mut result = self.exchange(question, form, &client, headers.clone()).await;
+        if matches!(result, Err(RegistryError::Tls { .. })) {
+            match self.client.renew(built).await {
+                Ok(true) => result = self.exchange(question, form, &self.client.get().0, headers.clone()).await,
+                Ok(false) => {}
+                Err(error) => result = Err(error),
+            }
+        }
+        if matches!(result, Err(RegistryError::Denied { .. })) {
+            match self.headers.renew(headers.get(TOKEN_HEADER)).await {
+                Ok(true) => result = self.exchange(question, form, &self.client.get().0, self.headers.get()).await,
+                Ok(false) => {}
+                Err(error) => result = Err(error),
+            }
+        }
+        result
+    }
+
+    async fn exchange<T: Send + 'static>(
         &self,
         question: &Question,
+        form: &Form<T>,
         client: &reqwest::Client,
         headers: HeaderMap,
-    ) -> Result<Decoded, RegistryError> {
+    ) -> Result<T, RegistryError> {
         let deadline = Instant::now() + self.total_timeout;
         let mut request = Request::new(Method::POST, question.address.discover_url().clone());
         *request.headers_mut() = headers;
-        *request.body_mut() = Some(question.body().into());
+        *request.body_mut() = Some(form.body.clone().into());
         let mut response = client.execute(request).await.map_err(|error| self.trouble(question, error))?;
         let code = code(&response);
         if code == Some(200_001) {
             // A body that does not end costs the connection, no more.
             let _ = http::read(&mut response, DRAIN_LIMIT).await;
-            return Ok(Decoded::Unchanged);
+            return Ok((form.unchanged)());
         }
         let origin = question.origin();
         let status = response.status();
@@ -74,7 +113,7 @@ impl Asker {
             return Err(RegistryError::NotPolaris { origin, problem });
         }
         let (body, leave) = self.read(question, &origin, &mut response, deadline).await?;
-        let decoded = self.decode_apart(body, leave, &origin).await;
+        let decoded = self.decode_apart(form.read, body, leave, &origin).await;
         let mut result = decoded.map_err(|error| foreign(error, status, code, &origin));
         if let Err(RegistryError::Limited { wait, .. }) = &mut result {
             *wait = asked_wait(&response);
@@ -105,15 +144,21 @@ impl Asker {
     }
 
     /// Decodes a body; a long one off the async threads.
-    async fn decode_apart(&self, body: Vec<u8>, leave: Leave, origin: &str) -> Result<Decoded, RegistryError> {
+    async fn decode_apart<T: Send + 'static>(
+        &self,
+        read: fn(&[u8], &str) -> Result<T, RegistryError>,
+        body: Vec<u8>,
+        leave: Leave,
+        origin: &str,
+    ) -> Result<T, RegistryError> {
         if body.len() < DECODE_APART {
-            return decode::decode(&body, origin);
+            return read(&body, origin);
         }
         let leave = (leave, self.large.decoding().await);
         let name = origin.to_owned();
         // The task keeps the leave, as it goes on where nobody waits for it any more.
         let task = tokio::task::spawn_blocking(move || {
-            let decoded = decode::decode(&body, &name);
+            let decoded = read(&body, &name);
             drop((body, leave));
             decoded
         });
@@ -156,26 +201,9 @@ impl Asker {
 }
 
 impl Ask for Asker {
-    /// Asks once more where the token, or a file for TLS, has changed since.
     async fn ask(&self, question: &Question) -> Result<Decoded, RegistryError> {
-        let headers = self.headers.get();
-        let (client, built) = self.client.get();
-        let mut result = self.exchange(question, &client, headers.clone()).await;
-        if matches!(result, Err(RegistryError::Tls { .. })) {
-            match self.client.renew(built).await {
-                Ok(true) => result = self.exchange(question, &self.client.get().0, headers.clone()).await,
-                Ok(false) => {}
-                Err(error) => result = Err(error),
-            }
-        }
-        if matches!(result, Err(RegistryError::Denied { .. })) {
-            match self.headers.renew(headers.get(TOKEN_HEADER)).await {
-                Ok(true) => result = self.exchange(question, &self.client.get().0, self.headers.get()).await,
-                Ok(false) => {}
-                Err(error) => result = Err(error),
-            }
-        }
-        result
+        let form = Form { body: question.body(), read: decode::decode, unchanged: || Decoded::Unchanged };
+        self.persist(question, &form).await
     }
 }
 
