@@ -33,6 +33,10 @@ pub const SOURCE: &str = "polaris2istio.aeraki.net/source";
 pub const MOST: &str = "polaris2istio.aeraki.net/most";
 /// The ports that this program derived, in an output file: files have no field managers.
 pub const DERIVED_PORTS: &str = "polaris2istio.aeraki.net/derived-ports";
+/// The policy that an entry is of. Whoever takes it away takes the entry over.
+pub const POLICY: &str = "polaris2istio.aeraki.net/policy";
+/// Since when the service of a policy's entry is gone from the registry.
+pub const GONE_SINCE: &str = "polaris2istio.aeraki.net/gone-since";
 /// The release and namespaces of the leader, on the Lease.
 pub const SERVES: &str = "polaris2istio.aeraki.net/serves";
 
@@ -51,7 +55,7 @@ pub enum Audience {
 }
 
 /// Annotations of a ServiceEntry by whom they are for; those that an operator writes for the rules come first.
-pub const ALL: [(&str, Audience); 17] = [
+pub const ALL: [(&str, Audience); 19] = [
     (NAMESPACE, Audience::Rules),
     (SERVICE, Audience::Rules),
     (EXTERNAL, Audience::Rules),
@@ -69,6 +73,8 @@ pub const ALL: [(&str, Audience); 17] = [
     (SOURCE, Audience::Written),
     (MOST, Audience::Written),
     (DERIVED_PORTS, Audience::Written),
+    (POLICY, Audience::Written),
+    (GONE_SINCE, Audience::Written),
 ];
 
 /// Whether a module may convert by this annotation: all but those that are for the host alone, or written by it.

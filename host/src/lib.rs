@@ -37,6 +37,7 @@ pub mod guard;
 pub mod rollout;
 
 pub mod dns;
+pub mod policy;
 pub mod sink;
 
 pub mod controller;

@@ -31,7 +31,7 @@ const LAYERS: [&[&str]; 11] = [
     &["plan", "state", "binding"],
     &["converter", "writes", "telemetry"],
     &["entries", "guard", "rollout", "election"],
-    &["sink", "dns"],
+    &["sink", "dns", "policy"],
     &["controller"],
     &["observe", "cases"],
     &["control"],

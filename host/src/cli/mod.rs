@@ -4,6 +4,7 @@ mod cluster_args;
 mod convert;
 mod election_args;
 mod explain;
+mod generate;
 mod guard_args;
 mod module;
 mod module_args;
@@ -11,6 +12,7 @@ mod observe_args;
 mod offline;
 mod output;
 mod pause;
+mod registry_args;
 mod remarks;
 mod rollout_args;
 mod run_args;
@@ -53,6 +55,9 @@ Examples:
     polaris2istio convert --entry entry.yaml --answer answer.json
     polaris2istio explain --entry entry.yaml --answer answer.json
 
+  Entries for a whole namespace of the registry, to keep in git:
+    polaris2istio generate --polaris-address polaris:8091 --polaris-namespace default --host {service}.polaris
+
   Rules of one's own: try a module on golden cases, and see what it would change:
     polaris2istio module test mine.wasm cases/
     polaris2istio module diff embedded mine.wasm --cases cases/
@@ -76,6 +81,8 @@ enum Command {
     Convert(convert::ConvertArgs),
     /// Print the fate of every instance, with the reasons, offline
     Explain(explain::ExplainArgs),
+    /// Print the entries that a policy would make, for git or for review
+    Generate(generate::GenerateArgs),
     /// Inspect, test and compare conversion modules, offline
     #[command(subcommand)]
     Module(module::ModuleCommand),
@@ -119,6 +126,7 @@ impl Cli {
         match self.command {
             Some(Command::Convert(args)) => convert::convert(&args),
             Some(Command::Explain(args)) => explain::explain(&args),
+            Some(Command::Generate(args)) => generate::generate(&args),
             Some(Command::Module(command)) => command.execute(),
             Some(Command::Status(args)) => status::status(&args),
             Some(Command::Pause(args)) => pause::pause(args),

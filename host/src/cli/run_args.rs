@@ -9,12 +9,13 @@ use anyhow::Context;
 use clap::{Args, ValueEnum};
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::registry_args::{RegistryArgs, interval};
 use super::{ClusterArgs, ElectionArgs, GuardArgs, LogFormat, ModuleArgs, ObserveArgs, RolloutArgs};
 use crate::controller::SyncStatus;
 use crate::dns::{Mode, Settings};
 use crate::registry::{
     Addresses, AnyRegistry, DirectoryConfig, DirectoryRegistry, DoorbellConfig, PolarisConfig, PolarisRegistry,
-    TlsFiles, TokenSource,
+    TokenSource,
 };
 use crate::run::{Config, Target, run};
 use crate::watch_dir::WatchOptions;
@@ -25,26 +26,8 @@ const SILENT: Duration = Duration::from_secs(30);
 /// Flags of the controller.
 #[derive(Debug, Args)]
 pub struct RunArgs {
-    /// Polaris servers; what speaks there is found out, or said by grpc://, grpcs://, http:// or https:// before it; the others
-    /// take over when the first fails
-    #[arg(
-        long,
-        alias = "polarisAddress",
-        env = "POLARIS2ISTIO_POLARIS_ADDRESS",
-        value_name = "HOST:PORT,...",
-        required_unless_present = "answers",
-        help_heading = "Registry"
-    )]
-    polaris_address: Option<String>,
-    /// A directory of Polaris answers (*.json) in place of a server
-    #[arg(
-        long,
-        env = "POLARIS2ISTIO_ANSWERS",
-        value_name = "DIR",
-        conflicts_with = "polaris_address",
-        help_heading = "Registry"
-    )]
-    answers: Option<PathBuf>,
+    #[command(flatten)]
+    registry: RegistryArgs,
     /// How often each service is asked for, unless there are too many for --poll-rate; more often for a minute after it changed
     #[arg(long, env = "POLARIS2ISTIO_POLL_INTERVAL", value_name = "TIME", default_value = "500ms", value_parser = interval, help_heading = "Registry")]
     poll_interval: Duration,
@@ -79,42 +62,6 @@ pub struct RunArgs {
         help_heading = "Registry"
     )]
     doorbell_token_file: Option<PathBuf>,
-    /// How long a request to Polaris may take
-    #[arg(long, env = "POLARIS2ISTIO_POLARIS_TIMEOUT", value_name = "TIME", default_value = "10s", value_parser = interval, help_heading = "Registry")]
-    polaris_timeout: Duration,
-    /// A file with the token for Polaris, read again when the server denies access
-    #[arg(
-        long,
-        env = "POLARIS2ISTIO_POLARIS_TOKEN_FILE",
-        value_name = "FILE",
-        conflicts_with = "polaris_token",
-        help_heading = "Registry"
-    )]
-    polaris_token_file: Option<PathBuf>,
-    /// The token itself; better set by the environment, where `ps` does not show it
-    #[arg(long, env = "POLARIS2ISTIO_POLARIS_TOKEN", value_name = "TOKEN", help_heading = "Registry")]
-    polaris_token: Option<String>,
-    /// Certificates (PEM) of authorities to trust beside the system's, for Polaris over TLS
-    #[arg(long, env = "POLARIS2ISTIO_POLARIS_CA_FILE", value_name = "FILE", help_heading = "Registry")]
-    polaris_ca_file: Option<PathBuf>,
-    /// The certificate (PEM) to show to a Polaris that asks for one; read again when TLS fails
-    #[arg(
-        long,
-        env = "POLARIS2ISTIO_POLARIS_CERT_FILE",
-        value_name = "FILE",
-        requires = "polaris_key_file",
-        help_heading = "Registry"
-    )]
-    polaris_cert_file: Option<PathBuf>,
-    /// Its key (PEM)
-    #[arg(
-        long,
-        env = "POLARIS2ISTIO_POLARIS_KEY_FILE",
-        value_name = "FILE",
-        requires = "polaris_cert_file",
-        help_heading = "Registry"
-    )]
-    polaris_key_file: Option<PathBuf>,
 
     /// The namespace whose ServiceEntries are served
     #[arg(
@@ -132,6 +79,11 @@ pub struct RunArgs {
     /// Where the entries of --entries are written, one file each
     #[arg(long, env = "POLARIS2ISTIO_OUTPUT", value_name = "DIR", requires = "entries", help_heading = "Entries")]
     output: Option<PathBuf>,
+
+    /// Carry out the policies (PolarisImport) of the namespace: make entries for services that they select, and delete them after
+    /// the services
+    #[arg(long, env = "POLARIS2ISTIO_POLICIES", conflicts_with_all = ["entries", "once"], help_heading = "Entries")]
+    policies: bool,
 
     #[command(flatten)]
     pub(super) cluster: ClusterArgs,
@@ -213,6 +165,7 @@ impl RunArgs {
         };
         Ok(Config {
             registry: self.registry()?,
+            policies: if self.policies { Some(self.registry.catalogue()?) } else { None },
             cluster: self.cluster.cluster(),
             namespace: self.namespace.clone(),
             state: self.rollout.state(&target, &self.namespace),
@@ -224,7 +177,7 @@ impl RunArgs {
             probes: self.observe.probes(self.once),
             status_token: self.observe.status_token(),
             metrics_per_entry: self.observe.per_entry(),
-            silent_after: self.answers.is_none().then(|| SILENT + self.poll_interval * 15),
+            silent_after: self.registry.answers().is_none().then(|| SILENT + self.poll_interval * 15),
             target,
             client: None,
             addresses: self.module.addresses(),
@@ -238,25 +191,16 @@ impl RunArgs {
     }
 
     fn registry(&self) -> anyhow::Result<AnyRegistry> {
-        if let Some(path) = &self.answers {
-            let config = DirectoryConfig { path: path.clone(), options: WatchOptions::default() };
+        if let Some(path) = self.registry.answers() {
+            let config = DirectoryConfig { path: path.to_owned(), options: WatchOptions::default() };
             return Ok(AnyRegistry::Directory(DirectoryRegistry::new(config)?));
         }
-        let addresses: Addresses = self.polaris_address.as_deref().unwrap_or_default().parse()?;
-        let token = match (&self.polaris_token_file, &self.polaris_token) {
-            (Some(file), _) => TokenSource::File(file.clone()),
-            (None, Some(token)) => TokenSource::Value(token.clone()),
-            (None, None) => TokenSource::None,
-        };
-        let identity = self.polaris_cert_file.clone().zip(self.polaris_key_file.clone());
+        let polaris = self.registry.polaris()?;
         let config = PolarisConfig {
-            doorbell: self.doorbell(&addresses, &token)?,
-            token,
-            tls: TlsFiles { authority: self.polaris_ca_file.clone(), identity },
+            doorbell: self.doorbell(&polaris.addresses, &polaris.token)?,
             interval: self.poll_interval,
             rate: self.poll_rate,
-            total_timeout: self.polaris_timeout,
-            ..PolarisConfig::new(addresses)
+            ..polaris
         };
         Ok(AnyRegistry::Polaris(PolarisRegistry::new(config)?))
     }
@@ -277,12 +221,6 @@ impl RunArgs {
 enum DoorbellKind {
     /// The console's list of instances, newest change first.
     Console,
-}
-
-/// Reads a time that is not zero: polling without a pause would be an attack on the registry.
-fn interval(text: &str) -> Result<Duration, String> {
-    let time = humantime::parse_duration(text).map_err(|error| error.to_string())?;
-    if time < Duration::from_millis(50) { Err("at least 50ms".into()) } else { Ok(time) }
 }
 
 fn filter(text: &str) -> Result<String, String> {

@@ -11,6 +11,7 @@ use crate::clock;
 use crate::controller::{EntryReport, Handle, Pending};
 use crate::guard::Holds;
 use crate::istio::ServiceEntry;
+use crate::policy::PolicyReports;
 use crate::registry::{PollFigures, PollStats, ServiceKey, Trouble};
 use crate::rollout::{ActiveModules, SharedState};
 use crate::telemetry::Condition;
@@ -39,6 +40,8 @@ pub struct View {
     pub state: watch::Receiver<Arc<SharedState>>,
     /// The modules in use.
     pub modules: Arc<ActiveModules>,
+    /// What became of policies; `None` if there are none.
+    pub policies: Option<Arc<PolicyReports>>,
 }
 
 /// An entry with its service, and the report of its last reconciliation.

@@ -13,7 +13,7 @@ use polaris2istio_core::parameters::Parameters;
 use polaris2istio_core::protocol::IstioProtocol;
 
 use super::Desired;
-use crate::annotation::{MODULE_PREFIX, REVISION};
+use crate::annotation::{GONE_SINCE, MODULE_PREFIX, POLICY, REVISION};
 use crate::istio::{Endpoint, Port, Resolution, ServiceEntry};
 
 /// The addresses that endpoints may have. The default rules are given the same as parameters.
@@ -239,8 +239,14 @@ fn check_address(address: &str, resolution: Resolution, rule: &AddressRule) -> R
     }
 }
 
+/// Annotations that a module may not set: by these the host knows what it may write and delete.
+const NOT_OF_MODULES: [&str; 3] = [REVISION, POLICY, GONE_SINCE];
+
 fn check_annotations(desired: &Desired) -> Result<(), Violation> {
-    let foreign = desired.annotations.keys().find(|key| !key.starts_with(MODULE_PREFIX) || *key == REVISION);
+    let foreign = desired
+        .annotations
+        .keys()
+        .find(|key| !key.starts_with(MODULE_PREFIX) || NOT_OF_MODULES.contains(&key.as_str()));
     if let Some(key) = foreign {
         return Err(violation(
             format!("metadata.annotations[{key}]"),

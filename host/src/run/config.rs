@@ -9,7 +9,7 @@ use crate::dns;
 use crate::election::ElectionConfig;
 use crate::guard::Settings as GuardSettings;
 use crate::plan::AddressRule;
-use crate::registry::AnyRegistry;
+use crate::registry::{AnyRegistry, CatalogueSource};
 use crate::rollout::Setup;
 
 /// All that a run depends on.
@@ -50,6 +50,8 @@ pub struct Config<R = AnyRegistry> {
     pub write_rate: NonZeroU32,
     /// Names that are published in the cluster's DNS.
     pub names: dns::Settings,
+    /// Where policies look for the services of a namespace; `None` if there are no policies.
+    pub policies: Option<CatalogueSource>,
     /// Whether istiod is made to allocate again what it gave up.
     pub repair_vip: bool,
     /// Stop when every entry was reconciled.

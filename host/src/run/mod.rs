@@ -32,8 +32,8 @@ pub async fn run<R: Registry>(config: Config<R>, shutdown: impl Future<Output = 
 }
 
 /// Binds, opens and starts all. It may wait long for a cluster.
-pub async fn begin<R: Registry>(config: Config<R>) -> Result<Running<R>, RunError> {
+pub async fn begin<R: Registry>(mut config: Config<R>) -> Result<Running<R>, RunError> {
     let bound = bind(&config).await?;
-    let opened = open(&config).await?;
+    let opened = open(&mut config).await?;
     Ok(start(config, bound, opened))
 }

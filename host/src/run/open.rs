@@ -14,6 +14,8 @@ use crate::dns;
 use crate::election::LeaderElector;
 use crate::entries::{DirectoryBackend, DirectoryEntries, EntryEvents, KubernetesEntries, served_version};
 use crate::istio::{ServiceEntry, VERSIONS};
+use crate::policy::{self, Importer, PolicyReports};
+use crate::registry::CatalogueSource;
 use crate::rollout::{ActiveModules, Request, RolloutController, SharedState};
 use crate::sink::{KubernetesSink, Sink};
 use crate::state::{ConfigMapStore, FileStore, Keeper, Store};
@@ -50,16 +52,19 @@ pub(super) struct Backend {
     pub(super) client: Option<kube::Client>,
     /// Keeps the names, if there is a cluster.
     pub(super) names: Option<BoxFuture<'static, ()>>,
+    /// Carries policies out, where there are any, and what became of them.
+    pub(super) policies: Option<(BoxFuture<'static, ()>, Arc<PolicyReports>)>,
 }
 
 /// Opens all; it may wait long for a cluster.
-pub(super) async fn open<R>(config: &Config<R>) -> Result<Opened, RunError> {
+pub(super) async fn open<R>(config: &mut Config<R>) -> Result<Opened, RunError> {
     let gate = Arc::new(Gate::default());
     if config.dry_run {
         gate.block(BlockReason::DryRun);
     }
     let leadership = open_leadership(config, &gate).await?;
-    let backend = open_backend(config, &gate).await?;
+    let policies = config.policies.take();
+    let backend = open_backend(config, &gate, policies).await?;
     // What others share is not for a dry run to change; it begins with the modules of its own flags.
     let place = if config.dry_run { &StatePlace::Nowhere } else { &config.state };
     let keeper = Arc::new(open_state(config, place).await?);
@@ -98,7 +103,11 @@ async fn open_state<R>(config: &Config<R>, place: &StatePlace) -> Result<Keeper<
     Ok(if config.once { Keeper::open_once(store).await? } else { Keeper::open(store).await? })
 }
 
-async fn open_backend<R>(config: &Config<R>, gate: &Arc<Gate>) -> Result<Backend, RunError> {
+async fn open_backend<R>(
+    config: &Config<R>,
+    gate: &Arc<Gate>,
+    policies: Option<CatalogueSource>,
+) -> Result<Backend, RunError> {
     let namespace = config.namespace.clone();
     match &config.target {
         Target::Kubernetes => {
@@ -107,17 +116,40 @@ async fn open_backend<R>(config: &Config<R>, gate: &Arc<Gate>) -> Result<Backend
             info!(namespace, version = resource.version, "serving the ServiceEntries of a cluster");
             let events = KubernetesEntries::new(client.clone(), resource.clone(), namespace).events();
             let (events, names) = keep_names(config, gate, &client, &resource, events);
+            let policies = policies.map(|source| carry_out(config, gate, &client, &resource, source));
             let sink = Sink::Kubernetes(Box::new(KubernetesSink::new(client.clone(), resource.clone())));
-            Ok(Backend { events, resource, sink, client: Some(client), names })
+            Ok(Backend { events, resource, sink, client: Some(client), names, policies })
         }
         Target::Directory { entries, output } => {
             let backend = Arc::new(DirectoryBackend::new(entries, output, Arc::clone(gate))?);
             info!(namespace, entries = %entries.display(), output = %output.display(), "serving the ServiceEntries of a directory");
             let events = DirectoryEntries::new(entries, Arc::clone(&backend), namespace)?.events();
             let resource = ServiceEntry::resource(VERSIONS[0]);
-            Ok(Backend { events, resource, sink: Sink::Directory(backend), client: None, names: None })
+            Ok(Backend { events, resource, sink: Sink::Directory(backend), client: None, names: None, policies: None })
         }
     }
+}
+
+/// Makes what carries policies out, beside the controller.
+fn carry_out<R>(
+    config: &Config<R>,
+    gate: &Arc<Gate>,
+    client: &kube::Client,
+    resource: &ApiResource,
+    source: CatalogueSource,
+) -> (BoxFuture<'static, ()>, Arc<PolicyReports>) {
+    let reports = Arc::new(PolicyReports::default());
+    let options = policy::Options {
+        namespace: config.namespace.clone(),
+        entry: resource.clone(),
+        source,
+        gate: Arc::clone(gate),
+        fleet_limit: config.guard.fleet_limit,
+        write_rate: config.write_rate,
+        swap_rate: config.swap_rate,
+        reports: Arc::clone(&reports),
+    };
+    (Box::pin(Importer::new(client.clone(), options).run()), reports)
 }
 
 /// Makes what keeps names and tells of lost virtual IPs, beside the controller and from the same watch.

@@ -156,6 +156,7 @@ mod tests {
             election: None,
             state,
             modules,
+            policies: None,
         };
         let mut tasks = Tasks::new(Pulse::default());
         tasks.spawn("beside", task);

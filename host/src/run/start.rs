@@ -25,7 +25,8 @@ pub(super) fn start<R: Registry>(config: Config<R>, bound: Bound, opened: Opened
     let holds = Arc::new(Holds::new(config.guard.fleet_limit));
     let metrics = Arc::new(Metrics::default());
     let events = start_events(&config, &backend, &mut tasks);
-    let Backend { events: entries, resource, sink, names, .. } = backend;
+    let Backend { events: entries, resource, sink, names, policies, .. } = backend;
+    let (policies, policy_reports) = policies.unzip();
     let stats = config.registry.stats();
     let controller = Controller::new(Parts {
         registry: config.registry,
@@ -55,6 +56,7 @@ pub(super) fn start<R: Registry>(config: Config<R>, bound: Bound, opened: Opened
         election: elector.as_ref().map(|elector| (elector.holder(), elector.identity().to_owned())),
         state: keeper.document(),
         modules,
+        policies: policy_reports,
     };
     site.open(view.clone(), &metrics, config.metrics_per_entry);
     let engine = EngineHandle { controller: handle.clone(), gate: Arc::clone(&gate), holds: Arc::clone(&holds) };
@@ -70,6 +72,9 @@ pub(super) fn start<R: Registry>(config: Config<R>, bound: Bound, opened: Opened
     tasks.spawn("modules", rollout.run(Arc::new(engine)));
     if let Some(names) = names {
         tasks.spawn("names", names);
+    }
+    if let Some(policies) = policies {
+        tasks.spawn("policies", policies);
     }
     tasks.spawn("pause", pause(Arc::clone(&keeper), gate));
     let followed = Arc::clone(&keeper);

@@ -117,6 +117,7 @@ spec:
             write_rate: NonZeroU32::MAX,
             names: polaris2istio::dns::Settings { mode: Default::default(), cluster_domain: "cluster.local".into() },
             repair_vip: false,
+            policies: None,
             http: polaris2istio::run::HttpPlace::Nowhere,
             probes: polaris2istio::run::HttpPlace::Nowhere,
             status_token: None,

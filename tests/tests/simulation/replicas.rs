@@ -157,6 +157,7 @@ fn config(number: usize, means: &Means, line: &Line) -> Config<PolarisRegistry<A
         write_rate: NonZeroU32::new(100).expect("a rate"),
         names: dns::Settings { mode: Default::default(), cluster_domain: "cluster.local".into() },
         repair_vip: false,
+        policies: None,
         once: false,
         dry_run: false,
     }

@@ -1,0 +1,457 @@
+//! What is to be done so that every selected service has its entry, and no other entry is touched. Pure: the time is passed in.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::claims::Claims;
+use super::fields::{Field, Fields, body, difference, fields, port_names};
+use super::head::Head;
+use super::import::PolarisImportSpec;
+use super::report::{Report, Trouble};
+use super::status::{ImportStatus, RefusedService};
+use super::template::Made;
+use super::vanish::Vanished;
+use crate::annotation::{GONE_SINCE, POLICY};
+use crate::percent::Percent;
+use crate::registry::{Catalogue, ServiceKey};
+
+/// A policy as it is.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Policy {
+    pub name: String,
+    pub generation: i64,
+    pub created: Option<Timestamp>,
+    pub spec: PolarisImportSpec,
+    pub status: ImportStatus,
+}
+
+/// What is known of a namespace of the registry.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Known {
+    /// The last sound answer.
+    pub catalogue: Option<Arc<Catalogue>>,
+    /// What became of the question since then; `None` if it was answered.
+    pub trouble: Option<String>,
+}
+
+/// A write that the API server did not take.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Denied {
+    pub words: String,
+    /// It is tried again.
+    pub again: bool,
+}
+
+/// All that is looked at.
+pub struct World<'a> {
+    pub policies: &'a BTreeMap<String, Policy>,
+    /// By namespace of the registry.
+    pub catalogues: &'a BTreeMap<String, Known>,
+    /// All entries of the namespace, by name.
+    pub entries: &'a BTreeMap<String, Head>,
+    /// Entries that the API server did not take.
+    pub denied: &'a BTreeMap<String, Denied>,
+    pub fleet_limit: Percent,
+    pub now: Timestamp,
+}
+
+/// One write.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Step {
+    pub policy: String,
+    /// The entry.
+    pub name: String,
+    pub action: Action,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Action {
+    /// An apply that makes an entry.
+    Create(Value),
+    /// An apply to an entry.
+    Change(Value),
+    /// The same, which only notes that the service is gone.
+    Mark(Value),
+    Delete {
+        uid: String,
+        resource_version: String,
+    },
+}
+
+/// What is to be done, and what there is to say.
+#[derive(Debug, Default)]
+pub struct Plan {
+    pub steps: Vec<Step>,
+    pub reports: BTreeMap<String, Report>,
+    /// When time alone makes another plan.
+    pub again: Option<Duration>,
+}
+
+/// Plans for all policies, the oldest first: it has the first claim on names and hosts.
+pub fn plan(world: &World<'_>) -> Plan {
+    let mut policies: Vec<_> = world.policies.values().collect();
+    policies.sort_by(|a, b| (a.created, &a.name).cmp(&(b.created, &b.name)));
+    let mut plan = Plan::default();
+    let mut claims = Claims::new(world.entries.values());
+    for policy in policies {
+        let report = plan.add(world, policy, &mut claims);
+        plan.reports.insert(policy.name.clone(), report);
+    }
+    plan
+}
+
+impl Plan {
+    fn add(&mut self, world: &World<'_>, policy: &Policy, claims: &mut Claims) -> Report {
+        let own: Vec<_> = world.entries.values().filter(|head| head.policy.as_deref() == Some(&*policy.name)).collect();
+        let mut report = Report { entries: own.len(), ..Report::default() };
+        if let Some(problem) = policy.spec.problem() {
+            report.trouble = Some(Trouble::Invalid(problem));
+            return report;
+        }
+        let known = world.catalogues.get(&policy.spec.polaris_namespace);
+        let Some((known, catalogue)) = known.and_then(|known| Some((known, known.catalogue.as_deref()?))) else {
+            let trouble = known.and_then(|known| known.trouble.clone());
+            report.trouble = Some(trouble.map_or(Trouble::Waiting, Trouble::Registry));
+            return report;
+        };
+        let wanted = self.wanted(world, policy, catalogue, claims, &mut report);
+        let gone = own.into_iter().filter(|head| !wanted.contains(&head.name)).collect();
+        self.prune(world, policy, gone, known, &mut report);
+        report
+    }
+
+    /// Makes and changes the entries of the selected services. Returns their names, of refused ones too.
+    fn wanted(
+        &mut self,
+        world: &World<'_>,
+        policy: &Policy,
+        catalogue: &Catalogue,
+        claims: &mut Claims,
+        report: &mut Report,
+    ) -> BTreeSet<String> {
+        let spec = &policy.spec;
+        let mut names = BTreeSet::new();
+        let selected = catalogue.services.iter().filter(|(name, metadata)| spec.select.selects(name, metadata));
+        for (service, _) in selected {
+            report.services += 1;
+            let mut refuse = |reason: String| report.refused.push(RefusedService { service: service.clone(), reason });
+            let made = match spec.template.make(&spec.polaris_namespace, service) {
+                Ok(made) => made,
+                Err(reason) => {
+                    refuse(reason);
+                    continue;
+                }
+            };
+            let key = ServiceKey::new(&*spec.polaris_namespace, &**service);
+            let there = world.entries.get(&made.name);
+            if let Err(reason) = claims.claim(&policy.name, &key, &made, there) {
+                report.conflicts += 1;
+                refuse(reason);
+                // One that is there already stays as it is.
+                names.extend(claims.is_own(&made.name, &policy.name, &key).then_some(made.name));
+                continue;
+            }
+            names.insert(made.name.clone());
+            let denied = world.denied.get(&made.name);
+            match denied {
+                Some(Denied { words, .. }) => {
+                    refuse(format!("the API server does not take ServiceEntry {}: {words}", made.name));
+                }
+                None => report.missing += usize::from(there.is_none()),
+            }
+            self.steps.extend(step(policy, &made, there).filter(|_| denied.is_none_or(|denied| denied.again)));
+        }
+        names
+    }
+
+    fn prune(&mut self, world: &World<'_>, policy: &Policy, gone: Vec<&Head>, known: &Known, report: &mut Report) {
+        report.gone = gone.len();
+        if let Some(trouble) = &known.trouble {
+            report.trouble = Some(Trouble::Registry(trouble.clone()));
+            return;
+        }
+        let listed = |head: &Head| {
+            let of = head.service.as_ref().filter(|service| service.namespace == policy.spec.polaris_namespace);
+            of.is_some_and(|service| {
+                known.catalogue.as_ref().is_some_and(|all| all.services.contains_key(&service.name))
+            })
+        };
+        let vanished = Vanished {
+            entries: gone,
+            of: report.entries,
+            selected: report.services,
+            after: Some(policy.spec.prune_after()),
+            limit: Some(policy.spec.prune_limit(world.fleet_limit)),
+        };
+        let next = vanished.next_due(world.now);
+        self.again = self.again.into_iter().chain(next).min();
+        let verdict = vanished.judge(world.now);
+        report.trouble = verdict.held.map(Trouble::Held);
+        self.steps.extend(verdict.marked.into_iter().map(|head| mark(policy, head, world.now)));
+        // Endpoints of a service that is gone are there because the guard holds them, and its word counts.
+        let due = verdict.due.into_iter().filter(|head| !head.has_endpoints || listed(head));
+        self.steps.extend(due.map(|head| delete(policy, head)));
+    }
+}
+
+/// The write that brings an entry in line with its template, if one is needed.
+fn step(policy: &Policy, made: &Made, there: Option<&Head>) -> Option<Step> {
+    let mut annotations = made.annotations.clone();
+    annotations.insert(POLICY.into(), json!(policy.name));
+    let wanted = fields(&made.labels, &annotations, &made.spec);
+    let order = port_names(&made.spec);
+    let action = match there {
+        None => Action::Create(with_identity(body(&wanted, &order), &made.name, None)),
+        Some(head) => {
+            let apply = difference(&wanted, &head.fields, &head.owners)?;
+            Action::Change(with_identity(body(&apply, &order), &made.name, Some(head)))
+        }
+    };
+    Some(Step { policy: policy.name.clone(), name: made.name.clone(), action })
+}
+
+fn mark(policy: &Policy, head: &Head, now: Timestamp) -> Step {
+    let ours = head.fields.iter().filter(|(field, _)| head.owners.ours.contains(field));
+    let mut fields: Fields = ours.map(|(field, value)| (field.clone(), value.clone())).collect();
+    fields.insert(Field::Annotation(GONE_SINCE.into()), json!(now.strftime("%FT%TZ").to_string()));
+    let body = with_identity(body(&fields, &head.ports), &head.name, Some(head));
+    Step { policy: policy.name.clone(), name: head.name.clone(), action: Action::Mark(body) }
+}
+
+fn delete(policy: &Policy, head: &Head) -> Step {
+    let action = Action::Delete { uid: head.uid.clone(), resource_version: head.resource_version.clone() };
+    Step { policy: policy.name.clone(), name: head.name.clone(), action }
+}
+
+/// An apply to a new entry carries a version that no entry has: if there is one by now, that is a conflict, and it stays as it
+/// is. One to an entry that is there carries its own, so that nothing is written over what was not seen.
+fn with_identity(mut body: Value, name: &str, there: Option<&Head>) -> Value {
+    body["metadata"]["name"] = json!(name);
+    match there {
+        Some(head) => {
+            body["metadata"]["uid"] = json!(head.uid);
+            body["metadata"]["resourceVersion"] = json!(head.resource_version);
+        }
+        None => body["metadata"]["resourceVersion"] = json!("1"),
+    }
+    body
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A small world that is planned for until nothing is left to do.
+    struct Bench {
+        policies: BTreeMap<String, Policy>,
+        catalogues: BTreeMap<String, Known>,
+        entries: BTreeMap<String, Head>,
+        denied: BTreeMap<String, Denied>,
+        now: Timestamp,
+    }
+
+    fn policy(name: &str, day: u8, spec: Value) -> Policy {
+        let created = Some(format!("2026-01-0{day}T00:00:00Z").parse().unwrap());
+        let spec = serde_json::from_value(spec).unwrap();
+        Policy { name: name.into(), generation: 1, created, spec, status: ImportStatus::default() }
+    }
+
+    fn spec() -> Value {
+        json!({"polarisNamespace": "default", "template": {"hosts": ["{service}.polaris"]}, "prune": {"after": "1h"}})
+    }
+
+    fn entry(name: &str, hosts: &[&str], policy: Option<&str>) -> Head {
+        let hosts = hosts.iter().map(|host| (*host).to_owned()).collect();
+        Head { name: name.into(), hosts, policy: policy.map(str::to_owned), uid: name.into(), ..Head::default() }
+    }
+
+    impl Bench {
+        fn new(policies: Vec<Policy>, services: &[&str]) -> Self {
+            let policies = policies.into_iter().map(|policy| (policy.name.clone(), policy)).collect();
+            let (entries, denied) = (BTreeMap::new(), BTreeMap::new());
+            let now = "2026-02-01T00:00:00Z".parse().unwrap();
+            let mut bench = Self { policies, catalogues: BTreeMap::new(), entries, denied, now };
+            bench.list(services);
+            bench
+        }
+
+        fn list(&mut self, services: &[&str]) {
+            let services = services.iter().map(|name| ((*name).to_owned(), BTreeMap::new())).collect();
+            let catalogue = Some(Arc::new(Catalogue { revision: "r".into(), services }));
+            self.catalogues.insert("default".into(), Known { catalogue, trouble: None });
+        }
+
+        fn plan(&self) -> Plan {
+            plan(&World {
+                policies: &self.policies,
+                catalogues: &self.catalogues,
+                entries: &self.entries,
+                denied: &self.denied,
+                fleet_limit: Percent::new(20),
+                now: self.now,
+            })
+        }
+
+        /// Carries a plan out, as an API server would. Returns what was done.
+        fn settle(&mut self) -> Vec<String> {
+            let mut done = Vec::new();
+            for step in self.plan().steps {
+                let word = match step.action {
+                    Action::Create(body) => {
+                        let head = self.put(&step.name, &body);
+                        assert_eq!(self.entries.insert(step.name.clone(), head), None);
+                        "create"
+                    }
+                    Action::Change(body) => {
+                        let head = self.put(&step.name, &body);
+                        self.entries.insert(step.name.clone(), head);
+                        "change"
+                    }
+                    Action::Mark(body) => {
+                        let head = self.put(&step.name, &body);
+                        self.entries.insert(step.name.clone(), head);
+                        "mark"
+                    }
+                    Action::Delete { .. } => {
+                        self.entries.remove(&step.name).unwrap();
+                        "delete"
+                    }
+                };
+                done.push(format!("{word} {}", step.name));
+            }
+            done
+        }
+
+        fn put(&self, name: &str, body: &Value) -> Head {
+            let mut object = body.clone();
+            object["metadata"]["creationTimestamp"] = json!("2026-01-20T00:00:00Z");
+            let keys = |value: &Value| -> Value {
+                value
+                    .as_object()
+                    .into_iter()
+                    .flatten()
+                    .map(|(key, _)| (format!("f:{key}"), json!({})))
+                    .collect::<serde_json::Map<_, _>>()
+                    .into()
+            };
+            let (labels, annotations) = (keys(&body["metadata"]["labels"]), keys(&body["metadata"]["annotations"]));
+            let fields = json!({"f:metadata": {"f:labels": labels, "f:annotations": annotations}, "f:spec": keys(&body["spec"])});
+            object["metadata"]["managedFields"] =
+                json!([{"manager": super::super::POLICY_MANAGER, "operation": "Apply", "fieldsV1": fields}]);
+            let head = Head::new(&serde_json::from_value(object).unwrap());
+            Head { has_endpoints: self.entries.get(name).is_some_and(|old| old.has_endpoints), ..head }
+        }
+
+        fn pass(&mut self, seconds: i64) {
+            self.now += jiff::SignedDuration::from_secs(seconds);
+        }
+    }
+
+    #[test]
+    fn entries_are_made_once() {
+        let mut bench = Bench::new(vec![policy("shop", 1, spec())], &["cart", "Orders"]);
+        assert_eq!(bench.plan().reports["shop"].missing, 2);
+        let made = bench.settle();
+        assert_eq!((made.len(), made[1].as_str()), (2, "create cart"), "{made:?}");
+        assert_eq!(bench.settle(), [""; 0]);
+        assert!(bench.plan().reports["shop"].is_ready());
+        assert_eq!(bench.entries["cart"].service, Some(ServiceKey::new("default", "cart")));
+    }
+
+    #[test]
+    fn what_is_not_the_policys_is_never_touched() {
+        let mut bench = Bench::new(vec![policy("shop", 1, spec())], &["cart", "orders"]);
+        bench.entries.insert("cart".into(), entry("cart", &["cart.polaris"], None));
+        bench.entries.insert("other".into(), entry("other", &["orders.polaris"], None));
+        assert_eq!(bench.settle(), [""; 0]);
+        let report = &bench.plan().reports["shop"];
+        assert_eq!((report.conflicts, report.refused.len(), report.is_ready()), (2, 2, false));
+        assert!(report.refused[0].reason.contains("exists and is of no policy"), "{report:?}");
+        assert!(report.refused[1].reason.contains("host orders.polaris is of ServiceEntry other"), "{report:?}");
+        bench.list(&[]);
+        assert_eq!(bench.settle(), [""; 0]);
+    }
+
+    #[test]
+    fn of_two_policies_the_older_has_it() {
+        let policies = vec![policy("b-older", 1, spec()), policy("a-younger", 2, spec())];
+        let mut bench = Bench::new(policies, &["cart"]);
+        assert_eq!(bench.settle(), ["create cart"]);
+        let reports = bench.plan().reports;
+        assert!(reports["b-older"].is_ready());
+        assert!(reports["a-younger"].refused[0].reason.contains("is of policy b-older"), "{reports:?}");
+    }
+
+    #[test]
+    fn a_service_that_goes_has_its_entry_for_a_while() {
+        let names: Vec<_> = (0..10).map(|number| format!("s{number}")).collect();
+        let all: Vec<_> = names.iter().map(String::as_str).collect();
+        let mut bench = Bench::new(vec![policy("shop", 1, spec())], &all);
+        assert_eq!(bench.settle().len(), 10);
+        bench.list(&all[1..]);
+        assert_eq!(bench.settle(), ["mark s0"]);
+        assert_eq!(bench.plan().again, Some(Duration::from_secs(3_600)));
+        bench.pass(3_599);
+        assert_eq!(bench.settle(), [""; 0]);
+        bench.list(&all);
+        assert_eq!(bench.settle(), ["change s0"], "it is back, and not gone any more");
+        assert_eq!(bench.entries["s0"].gone_since, None);
+        bench.list(&all[1..]);
+        assert_eq!(bench.settle(), ["mark s0"]);
+        bench.entries.get_mut("s0").unwrap().has_endpoints = true;
+        bench.pass(3_600);
+        assert_eq!(bench.settle(), [""; 0], "the guard holds its endpoints");
+        bench.entries.get_mut("s0").unwrap().has_endpoints = false;
+        assert_eq!(bench.settle(), ["delete s0"]);
+    }
+
+    #[test]
+    fn no_accident_prunes() {
+        let mut bench = Bench::new(vec![policy("shop", 1, spec())], &["a", "b", "c"]);
+        assert_eq!(bench.settle().len(), 3);
+        // A selector that is mistyped.
+        bench.policies.get_mut("shop").unwrap().spec.select.names = Some(vec!["x*".into()]);
+        assert_eq!(bench.settle(), [""; 0]);
+        assert_eq!(bench.plan().reports["shop"].words().1, "PruningHeld");
+        bench.policies.get_mut("shop").unwrap().spec.select.names = None;
+        // A registry that lost everything, or fails.
+        bench.list(&[]);
+        assert_eq!(bench.settle(), [""; 0]);
+        bench.list(&["b", "c"]);
+        bench.catalogues.get_mut("default").unwrap().trouble = Some("down".into());
+        assert_eq!(bench.settle(), [""; 0]);
+        assert_eq!(bench.plan().reports["shop"].words().1, "Registry");
+        bench.catalogues.clear();
+        assert_eq!(bench.settle(), [""; 0]);
+        assert_eq!(bench.plan().reports["shop"].words().1, "Waiting");
+        // A policy that is gone.
+        bench.list(&[]);
+        bench.policies.clear();
+        assert_eq!(bench.settle(), [""; 0]);
+        assert_eq!(bench.entries.len(), 3);
+    }
+
+    #[test]
+    fn what_the_server_does_not_take_is_refused() {
+        let mut bench = Bench::new(vec![policy("shop", 1, spec())], &["cart"]);
+        bench.denied.insert("cart".into(), Denied { words: "no".into(), again: false });
+        assert_eq!(bench.settle(), [""; 0]);
+        assert_eq!(bench.plan().reports["shop"].words().1, "Refused");
+        bench.denied.insert("cart".into(), Denied { words: "no".into(), again: true });
+        assert_eq!(bench.plan().reports["shop"].words().1, "Refused", "until it is taken");
+        assert_eq!(bench.settle(), ["create cart"]);
+    }
+
+    #[test]
+    fn a_changed_template_changes_all() {
+        let mut bench = Bench::new(vec![policy("shop", 1, spec())], &["a", "b"]);
+        bench.settle();
+        bench.policies.get_mut("shop").unwrap().spec.template.labels.insert("team".into(), "x".into());
+        assert_eq!(bench.settle(), ["change a", "change b"]);
+        assert_eq!(bench.settle(), [""; 0]);
+    }
+}
