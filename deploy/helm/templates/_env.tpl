@@ -31,6 +31,9 @@ POLARIS2ISTIO_POLARIS_KEY_FILE: /etc/polaris2istio/tls/tls.key
 {{- with include "polaris2istio.dns" . }}
 POLARIS2ISTIO_DNS: {{ . | quote }}
 {{- end }}
+{{- if .Values.policies.enabled }}
+POLARIS2ISTIO_POLICIES: "true"
+{{- end }}
 {{- if .Values.names.repairVip }}
 POLARIS2ISTIO_REPAIR_VIP: "true"
 {{- end }}

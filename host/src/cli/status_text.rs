@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use jiff::Timestamp;
 
-use crate::observe::{EntryStatus, Held, Status};
+use crate::observe::{EntryStatus, Held, PolicyStatus, Status};
 
 const HEADS: [&str; 8] = ["ENTRY", "SERVICE", "STATE", "ENDPOINTS", "LISTED", "LEFT OUT", "LAST NEWS", "LAST WRITE"];
 
@@ -27,6 +27,9 @@ fn text(status: &Status, now: Timestamp, namespace: Option<&str>) -> String {
     line("module", &status.module);
     for server in &status.registry {
         line("registry", &format!("{}, answered {} ago", server.address, ago(server.last_answer, now)));
+    }
+    for policy in &status.policies {
+        line("policy", &policy_line(policy));
     }
     if let Some(paused) = &status.paused {
         line("PAUSED", &paused.to_string());
@@ -53,6 +56,12 @@ fn text(status: &Status, now: Timestamp, namespace: Option<&str>) -> String {
         rows(&mut text, &status.entries, now);
     }
     text
+}
+
+fn policy_line(policy: &PolicyStatus) -> String {
+    let PolicyStatus { policy, services, entries, ready, reason, message, .. } = policy;
+    let state = if *ready { "ready".into() } else { format!("{reason}: {message}") };
+    format!("{policy}: {services} services, {entries} entries, {state}")
 }
 
 fn role(status: &Status) -> String {
@@ -164,6 +173,7 @@ mod tests {
             "version": "1.2.3", "identity": "a_1", "leads": false, "leader": "b_2", "unready": [], "fleetHolds": 0, "writesBlocked": ["paused", "standby"],
             "paused": {"since": "2026-01-01T00:00:00Z", "reason": "restore"}, "polls": {}, "module": "default 0.1.0 sha256:1",
             "registry": [{"address": "polaris:8090", "lastAnswer": "2026-01-01T00:01:00Z"}],
+            "policies": [{"policy": "all", "services": 9, "entries": 8, "refused": 1, "gone": 0, "ready": false, "reason": "Refused", "message": "1 of 9"}],
             "entriesByState": {"synced": 1, "held": 1},
             "entries": [entry("polaris/cart", "synced", json!([]), json!([])), entry("polaris/a-long-name", "held", holds, problem)],
         }))
@@ -174,6 +184,7 @@ unknown   holds, problems and last writes: only the leader knows them
 ask it    kubectl exec -n mesh b -- polaris2istio status
 module    default 0.1.0 sha256:1
 registry  polaris:8090, answered 3s ago
+policy    all: 9 services, 8 entries, Refused: 1 of 9
 PAUSED    all writes are paused since 2026-01-01T00:00:00Z: restore
 entries   1 held, 1 synced
 

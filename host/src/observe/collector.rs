@@ -16,6 +16,7 @@ use super::view::{Reported, View};
 use super::words::{BLOCK_REASONS, STATES, state};
 use crate::controller::SyncStatus;
 use crate::guard::NoticeKind;
+use crate::policy::{PolicyReports, Report};
 use crate::telemetry::Condition;
 
 /// Kinds of holds, each a series from the start.
@@ -109,6 +110,23 @@ impl Collected {
         if self.per_entry { self.each(encoder, entries, leads) } else { Ok(()) }
     }
 
+    fn policies(&self, encoder: &mut DescriptorEncoder) -> fmt::Result {
+        let policies = self.view.policies.as_deref();
+        let count = |of: fn(&PolicyReports) -> u64| [(vec![], policies.map_or(0, of))].into();
+        counter(encoder, "imported", "Entries that policies made", count(PolicyReports::imported))?;
+        counter(encoder, "pruned", "Entries that policies deleted after their services", count(PolicyReports::pruned))?;
+        let reports = policies.map(PolicyReports::all).unwrap_or_default();
+        let each = |value: fn(&Report) -> i64| {
+            reports.iter().map(|(name, report)| (vec![("policy", name.clone())], value(report))).collect()
+        };
+        let ready = each(|report| i64::from(report.is_ready()));
+        gauge(encoder, "policy_ready", "Whether the policy is carried out wholly", ready)?;
+        let entries = each(|report| i64::try_from(report.entries).unwrap_or(i64::MAX));
+        gauge(encoder, "policy_entries", "Entries that are the policy's", entries)?;
+        let refused = each(|report| i64::try_from(report.refused.len()).unwrap_or(i64::MAX));
+        gauge(encoder, "refused", "Services that the policy selects and that have no entry", refused)
+    }
+
     fn each(&self, encoder: &mut DescriptorEncoder, entries: &[Reported], leads: bool) -> fmt::Result {
         let each =
             entries.iter().map(|(entry, _, _)| (vec![("entry", entry.title())], entry.spec.endpoints.len() as i64));
@@ -125,6 +143,7 @@ impl Collector for Collected {
     fn encode(&self, mut encoder: DescriptorEncoder) -> fmt::Result {
         self.process(&mut encoder)?;
         self.registry(&mut encoder)?;
+        self.policies(&mut encoder)?;
         self.entries(&mut encoder, &self.view.entries())
     }
 }

@@ -17,5 +17,5 @@ mod words;
 pub use collector::Collected;
 pub use server::{HttpError, HttpServer, Purpose};
 pub use site::Site;
-pub use status::{EntryStatus, Held, Instances, LastWrite, Problem, Server, Status};
+pub use status::{EntryStatus, Held, Instances, LastWrite, PolicyStatus, Problem, Server, Status};
 pub use view::View;

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::view::{Reported, View};
 use super::words::{block_reason, moment, state};
 use crate::guard::Hold;
+use crate::policy::{PolicyReports, Report};
 use crate::rollout::Paused;
 use crate::telemetry::Condition;
 
@@ -41,6 +42,9 @@ pub struct Status {
     pub polls: BTreeMap<String, u64>,
     /// The active module: name, version and digest.
     pub module: String,
+    /// Every policy, by name.
+    #[serde(default)]
+    pub policies: Vec<PolicyStatus>,
     /// How many entries there are, by their state.
     pub entries_by_state: BTreeMap<String, usize>,
     /// Every entry, by name.
@@ -55,6 +59,28 @@ pub struct Server {
     pub address: String,
     /// When it last answered.
     pub last_answer: Timestamp,
+}
+
+/// One policy.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PolicyStatus {
+    /// Its name.
+    pub policy: String,
+    /// Services that it selects.
+    pub services: usize,
+    /// Entries that are its own.
+    pub entries: usize,
+    /// Services without an entry.
+    pub refused: usize,
+    /// Entries whose service is gone.
+    pub gone: usize,
+    /// Whether it is carried out wholly.
+    pub ready: bool,
+    /// One word on that.
+    pub reason: String,
+    /// A sentence, with what to do.
+    pub message: String,
 }
 
 /// One entry.
@@ -164,10 +190,20 @@ impl Status {
             registry: counts.answered.iter().map(server).collect(),
             polls: counts.results.iter().map(|(result, count)| ((*result).into(), *count)).collect(),
             module: format!("{} {} {}", active.info().name, active.info().version, active.identity().module),
+            policies: view.policies.as_deref().map(policies).unwrap_or_default(),
             entries_by_state: by_state,
             entries,
         }
     }
+}
+
+fn policies(reports: &PolicyReports) -> Vec<PolicyStatus> {
+    let status = |(policy, report): (String, Report)| {
+        let (ready, reason, message) = report.words();
+        let Report { services, entries, gone, refused, .. } = report;
+        PolicyStatus { policy, services, entries, refused: refused.len(), gone, ready, reason: reason.into(), message }
+    };
+    reports.all().into_iter().map(status).collect()
 }
 
 impl EntryStatus {

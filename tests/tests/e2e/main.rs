@@ -22,6 +22,7 @@ mod modules;
 mod no_op;
 mod observed;
 mod ownership;
+mod policies;
 mod proxy;
 mod rebinding;
 mod replicas;
