@@ -151,7 +151,9 @@ pub struct Template {
     #[schemars(length(max = 32))]
     pub ports: Vec<TemplatePort>,
     /// Inside or outside of the mesh; istiod takes it for outside where nothing is said.
+    // Else the schema would have `null` among its words, which kubectl refuses.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "TemplateLocation")]
     pub location: Option<TemplateLocation>,
     /// Whether instances have IP addresses (`STATIC`) or names (`DNS`).
     #[serde(default)]

@@ -35,6 +35,8 @@ const GATHER: Duration = Duration::from_millis(100);
 const RETRY: Duration = Duration::from_secs(2);
 /// The wait between two tries at what the API server does not take.
 const DENIED_RETRY: Duration = Duration::from_secs(30);
+/// What was not taken and is not tried any more is forgotten after this.
+const FORGOTTEN: Duration = Duration::from_secs(600);
 /// The time within which the watch shows a write.
 const ECHO: Duration = Duration::from_secs(5);
 /// Between two writes of one policy's status.
@@ -194,6 +196,8 @@ impl Importer {
         }
         let now = Instant::now();
         self.resting.retain(|_, until| *until > now);
+        // What is still wanted was tried again since.
+        self.denied.retain(|_, (_, until)| *until + FORGOTTEN > now);
         let Plan { mut steps, reports, again } = self.plan(now);
         self.reports.replace(reports.clone());
         self.log.reports(&reports);

@@ -99,7 +99,11 @@ async fn entries_are_made_for_all_and_fill() {
     wait_for("all entries are filled", SOON, || async {
         let entries = policies.entries().await;
         let filled = entries.values().filter(|entry| is_filled(entry)).count();
-        if (entries.len(), filled) == (50, 50) { Ok(()) } else { Err((entries.len(), filled)) }
+        if (entries.len(), filled) == (50, 50) {
+            Ok(())
+        } else {
+            Err(format!("{} entries, {filled} filled", entries.len()))
+        }
     })
     .await;
     let (name, entry) = policies.entries().await.pop_first().unwrap();
