@@ -118,7 +118,11 @@ async fn entries_are_made_for_all_and_fill() {
     world.endpoints("late", &["10.2.0.1"]).await;
     // Three seconds, and what the other tests beside this one take.
     assert!(took < Duration::from_secs(10), "{took:?}");
-    policies.until("Synced").await;
+    wait_for("the status counts it", SOON, || async {
+        let status = policies.until("Synced").await;
+        if status["entries"] == 51 { Ok(()) } else { Err(status) }
+    })
+    .await;
     let (_, metrics) = controller.get("/metrics").await;
     for line in [
         "polaris2istio_imported_total 51",
