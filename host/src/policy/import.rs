@@ -26,32 +26,12 @@ macro_rules! pattern {
     status = "ImportStatus",
     derive = "PartialEq",
     doc = "Makes a ServiceEntry for every service of a namespace of the Polaris registry that it selects, in its own Kubernetes namespace, and keeps them true to its template. Entries that it did not make are never touched.",
-    printcolumn(
-        name = "Registry",
-        type_ = "string",
-        json_path = ".spec.polarisNamespace",
-        description = "The namespace of the registry"
-    ),
-    printcolumn(
-        name = "Services",
-        type_ = "integer",
-        json_path = ".status.services",
-        description = "Services that are selected"
-    ),
-    printcolumn(
-        name = "Entries",
-        type_ = "integer",
-        json_path = ".status.entries",
-        description = "Entries that are the policy's"
-    ),
-    printcolumn(
-        name = "Refused",
-        type_ = "integer",
-        json_path = ".status.refused",
-        description = "Services that have no entry, with a reason"
-    ),
-    printcolumn(name = "Ready", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].status"#),
-    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
+    printcolumn = r#"{"name": "Registry", "type": "string", "jsonPath": ".spec.polarisNamespace", "description": "The namespace of the registry"}"#,
+    printcolumn = r#"{"name": "Services", "type": "integer", "jsonPath": ".status.services", "description": "Services that are selected"}"#,
+    printcolumn = r#"{"name": "Entries", "type": "integer", "jsonPath": ".status.entries", "description": "Entries that are the policy's"}"#,
+    printcolumn = r#"{"name": "Refused", "type": "integer", "jsonPath": ".status.refused", "description": "Services that have no entry, with a reason"}"#,
+    printcolumn = r#"{"name": "Ready", "type": "string", "jsonPath": ".status.conditions[?(@.type==\"Ready\")].status"}"#,
+    printcolumn = r#"{"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"}"#
 )]
 #[x_kube(
     validation = Rule::new("self.polarisNamespace == oldSelf.polarisNamespace").message(

@@ -90,22 +90,27 @@ fn is_filled(entry: &DynamicObject) -> bool {
 async fn entries_are_made_for_all_and_fill() {
     let Some(policies) = Policies::new("policy-all").await else { return };
     let world = &policies.world;
-    let instances: Vec<_> = (0..50).map(|n| world.instance(&format!("Svc_{n}"), &format!("10.1.0.{n}"))).collect();
+    // More where somebody wants to know how long they take.
+    let count = std::env::var("POLARIS2ISTIO_SERVICES").map_or(50, |count| count.parse().unwrap());
+    let address = |n: usize| format!("10.1.{}.{}", n / 250, n % 250);
+    let instances: Vec<_> = (0..count).map(|n| world.instance(&format!("Svc_{n}"), &address(n))).collect();
     world.admin.register_all(&instances).await;
     let controller = policies.start();
+    let begin = Instant::now();
     policies.create(json!({})).await;
     let status = policies.until("Synced").await;
-    assert_eq!((status["services"].clone(), status["entries"].clone()), (json!(50), json!(50)), "{status}");
+    assert_eq!((status["services"].clone(), status["entries"].clone()), (json!(count), json!(count)), "{status}");
     wait_for("all entries are filled", SOON, || async {
         let entries = policies.entries().await;
         let filled = entries.values().filter(|entry| is_filled(entry)).count();
-        if (entries.len(), filled) == (50, 50) {
+        if (entries.len(), filled) == (count, count) {
             Ok(())
         } else {
             Err(format!("{} entries, {filled} filled", entries.len()))
         }
     })
     .await;
+    println!("{count} entries were made and filled within {:?}", begin.elapsed());
     let (name, entry) = policies.entries().await.pop_first().unwrap();
     assert!(name.starts_with("svc-0-"), "{name}");
     assert_eq!(entry.data["spec"]["hosts"], json!([format!("{name}.polaris")]));
@@ -120,19 +125,19 @@ async fn entries_are_made_for_all_and_fill() {
     assert!(took < Duration::from_secs(10), "{took:?}");
     wait_for("the status counts it", SOON, || async {
         let status = policies.until("Synced").await;
-        if status["entries"] == 51 { Ok(()) } else { Err(status) }
+        if status["entries"] == count + 1 { Ok(()) } else { Err(status) }
     })
     .await;
     let (_, metrics) = controller.get("/metrics").await;
     for line in [
-        "polaris2istio_imported_total 51",
+        &*format!("polaris2istio_imported_total {}", count + 1),
         "polaris2istio_policy_ready{policy=\"all\"} 1",
         "polaris2istio_pruned_total 0",
     ] {
         assert!(metrics.contains(line), "{line}: {metrics}");
     }
     let told = controller.verb(&["status"]);
-    assert!(told.contains("policy    all: 51 services, 51 entries, ready"), "{told}");
+    assert!(told.contains(&format!("policy    all: {0} services, {0} entries, ready", count + 1)), "{told}");
     // Nothing is written for nothing.
     let written = world.get("late").await.unwrap()["metadata"]["resourceVersion"].clone();
     policies.patch(json!({"prune": {"after": "12h"}})).await;
