@@ -105,7 +105,11 @@ impl Follower {
         self.failures += 1;
         self.full = None;
         self.wait = self.backoff.next();
-        if self.failures >= FAILURES && self.log.is_news("catalogue", &problem) {
+        self.known.doubted = true;
+        if self.failures < FAILURES {
+            return;
+        }
+        if self.log.is_news("catalogue", &problem) {
             warn!(namespace = self.namespace, "policies: {problem}; entries stay as they are");
         }
         self.known.trouble = Some(problem);
@@ -116,7 +120,7 @@ impl Follower {
         self.backoff = Backoff::new(WAITS);
         let idle = self.gate.check(clock::now()).is_err();
         self.wait = if idle { EVERY_IDLE } else { EVERY };
-        self.known.trouble = None;
+        (self.known.doubted, self.known.trouble) = (false, None);
         if self.log.clear() {
             info!(namespace = self.namespace, "policies: the registry lists the namespace again");
         }

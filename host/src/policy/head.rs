@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::{Map, Value, json};
 
-use super::fields::{Fields, Owners, fields, port_names};
+use super::fields::{Field, Fields, Owners, fields, port_names};
 use crate::annotation::{GONE_SINCE, NAMESPACE, POLICY, SERVICE};
 use crate::registry::ServiceKey;
 
@@ -90,17 +90,15 @@ impl Head {
 
     /// Whether anything that policies look at differs.
     pub fn differs(&self, other: &Self) -> bool {
-        let plain = |head: &Self| Self {
-            resource_version: String::new(),
-            fields: Fields::new(),
-            ports: Vec::new(),
-            ..head.clone()
-        };
-        let ours = |head: &Self| -> Vec<_> {
-            let all = head.fields.iter().filter(|(field, _)| head.owners.ours.contains(field));
-            all.map(|(field, value)| (field.clone(), value.clone())).collect()
-        };
-        plain(self) != plain(other) || ours(self) != ours(other)
+        let changed = |field: &Field| self.fields.get(field) != other.fields.get(field);
+        self.uid != other.uid
+            || self.policy != other.policy
+            || self.gone_since != other.gone_since
+            || self.has_endpoints != other.has_endpoints
+            || self.service != other.service
+            || self.hosts != other.hosts
+            || self.owners != other.owners
+            || self.owners.ours.iter().any(changed)
     }
 }
 

@@ -34,7 +34,9 @@ pub struct Policy {
 pub struct Known {
     /// The last sound answer.
     pub catalogue: Option<Arc<Catalogue>>,
-    /// What became of the question since then; `None` if it was answered.
+    /// The question was not answered since then, so nothing is pruned.
+    pub doubted: bool,
+    /// The same, when it lasts, in words.
     pub trouble: Option<String>,
 }
 
@@ -170,8 +172,8 @@ impl Plan {
 
     fn prune(&mut self, world: &World<'_>, policy: &Policy, gone: Vec<&Head>, known: &Known, report: &mut Report) {
         report.gone = gone.len();
-        if let Some(trouble) = &known.trouble {
-            report.trouble = Some(Trouble::Registry(trouble.clone()));
+        report.trouble = known.trouble.clone().map(Trouble::Registry);
+        if known.doubted {
             return;
         }
         let listed = |head: &Head| {
@@ -282,7 +284,7 @@ mod tests {
         fn list(&mut self, services: &[&str]) {
             let services = services.iter().map(|name| ((*name).to_owned(), BTreeMap::new())).collect();
             let catalogue = Some(Arc::new(Catalogue { revision: "r".into(), services }));
-            self.catalogues.insert("default".into(), Known { catalogue, trouble: None });
+            self.catalogues.insert("default".into(), Known { catalogue, ..Known::default() });
         }
 
         fn plan(&self) -> Plan {
@@ -422,6 +424,9 @@ mod tests {
         bench.list(&[]);
         assert_eq!(bench.settle(), [""; 0]);
         bench.list(&["b", "c"]);
+        bench.catalogues.get_mut("default").unwrap().doubted = true;
+        assert_eq!(bench.settle(), [""; 0]);
+        assert_eq!(bench.plan().reports["shop"].words().1, "Synced", "a hiccup");
         bench.catalogues.get_mut("default").unwrap().trouble = Some("down".into());
         assert_eq!(bench.settle(), [""; 0]);
         assert_eq!(bench.plan().reports["shop"].words().1, "Registry");
