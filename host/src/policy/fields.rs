@@ -81,12 +81,9 @@ pub fn body(fields: &Fields, order: &[String]) -> Value {
 /// What is to be applied so that an entry has the wanted fields, but for those that others declared otherwise; `None` if it has
 /// them, and policies declared no others.
 pub fn difference(wanted: &Fields, live: &Fields, owners: &Owners) -> Option<Fields> {
-    let is_others = |field: &Field| {
-        owners.others.contains(field) || matches!(field, Field::Port(_)) && owners.others.contains(&Field::Ports)
-    };
     let apply: Fields = wanted
         .iter()
-        .filter(|(field, value)| !is_others(field) || live.get(field) == Some(value))
+        .filter(|(field, value)| !owners.are_others(field) || live.get(field) == Some(value))
         .map(|(field, value)| (field.clone(), value.clone()))
         .collect();
     let equal = apply.iter().all(|(field, value)| live.get(field) == Some(value));
@@ -98,6 +95,16 @@ pub fn difference(wanted: &Fields, live: &Fields, owners: &Owners) -> Option<Fie
 }
 
 impl Owners {
+    /// Whether policies declared a field.
+    pub fn are_ours(&self, field: &Field) -> bool {
+        self.ours.contains(field) || matches!(field, Field::Port(_)) && self.ours.contains(&Field::Ports)
+    }
+
+    /// Whether others did.
+    fn are_others(&self, field: &Field) -> bool {
+        self.others.contains(field) || matches!(field, Field::Port(_)) && self.others.contains(&Field::Ports)
+    }
+
     /// Reads `metadata.managedFields`; claims on the status are not of interest.
     pub fn read(managers: &[ManagedFieldsEntry]) -> Self {
         let mut owners = Self::default();

@@ -217,7 +217,7 @@ fn step(policy: &Policy, made: &Made, there: Option<&Head>) -> Option<Step> {
 }
 
 fn mark(policy: &Policy, head: &Head, now: Timestamp) -> Step {
-    let ours = head.fields.iter().filter(|(field, _)| head.owners.ours.contains(field));
+    let ours = head.fields.iter().filter(|(field, _)| head.owners.are_ours(field));
     let mut fields: Fields = ours.map(|(field, value)| (field.clone(), value.clone())).collect();
     fields.insert(Field::Annotation(GONE_SINCE.into()), json!(now.strftime("%FT%TZ").to_string()));
     let body = with_identity(body(&fields, &head.ports), &head.name, Some(head));
