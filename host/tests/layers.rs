@@ -92,7 +92,8 @@ fn breaches(room: &str, file: &Path, text: &str, ranks: &BTreeMap<&str, usize>) 
         match ranks.get(used.as_str()) {
             Some(other) if other <= rank => {}
             Some(_) => {
-                writeln!(breaches, "{}:{line}: `{room}` uses `{used}`, a room that comes after it", file.display()).unwrap()
+                writeln!(breaches, "{}:{line}: `{room}` uses `{used}`, a room that comes after it", file.display())
+                    .unwrap()
             }
             None => writeln!(breaches, "{}:{line}: `{used}` has no place in the order", file.display()).unwrap(),
         }

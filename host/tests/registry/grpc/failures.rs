@@ -120,6 +120,24 @@ async fn a_service_that_breaks_the_stream_does_not_stop_the_others() {
     }
 }
 
+/// A stream answers in order: one that is slow every time would have all others wait for it every time.
+#[tokio::test]
+async fn a_slow_service_does_not_delay_the_others() {
+    let slow = |asked: &Asked| match fine()(asked) {
+        Say::Answer(answer) if asked.name == "slow" => Say::Late(Duration::from_millis(1_500), answer),
+        say => say,
+    };
+    let fake = GrpcFake::start(slow).await;
+    let config = PolarisConfig { total_timeout: Duration::from_secs(10), ..config(&[&fake]) };
+    let _following = follow_polaris(config, &["a", "slow"]);
+    let times = |asked: &[Asked], name: &str| asked.iter().filter(|asked| asked.name == name).count();
+    fake.wait_for("the slow one is asked alone", |asked| times(asked, "slow") > 2).await;
+    let (before, slow) = (times(&fake.asked(), "a"), times(&fake.asked(), "slow"));
+    fake.wait_for("the slow one is asked again", |asked| times(asked, "slow") > slow + 1).await;
+    let between = times(&fake.asked(), "a") - before;
+    assert!(between > 5, "a second or more, and the other one was asked {between} times");
+}
+
 #[tokio::test]
 async fn answers_out_of_order_are_not_taken() {
     let fake = GrpcFake::start(fine()).await;

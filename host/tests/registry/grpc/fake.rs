@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use std::time::Instant;
 
 use bytes::{Buf, Bytes, BytesMut};
@@ -84,6 +85,8 @@ pub(crate) struct Asked {
 #[derive(Debug, Clone)]
 pub(crate) enum Say {
     Answer(Answer),
+    /// Answers after this time; the questions behind it wait.
+    Late(Duration, Answer),
     /// These bytes as a message.
     Message(Vec<u8>),
     /// These bytes, a part of a message, and then nothing.
@@ -260,6 +263,10 @@ async fn converse(
             };
             match say {
                 Say::Answer(answer) => data_frame(frames, framed(&answer.encode_to_vec())),
+                Say::Late(time, answer) => {
+                    tokio::time::sleep(time).await;
+                    data_frame(frames, framed(&answer.encode_to_vec()));
+                }
                 Say::Message(message) => data_frame(frames, framed(&message)),
                 Say::Bytes(bytes) => {
                     data_frame(frames, bytes);

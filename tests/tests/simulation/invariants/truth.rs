@@ -79,7 +79,10 @@ impl Truth {
     pub(super) fn listed_beside(&self, service: &str, place: &Place, at: Duration) -> usize {
         let all = self.listings.get(service).map(Vec::as_slice).unwrap_or_default();
         let until = all.iter().rev().skip_while(|(begins, _)| *begins > at);
-        until.map(|(_, places)| places).find(|places| places.contains_key(place)).map_or(0, |places| fit(places).count())
+        until
+            .map(|(_, places)| places)
+            .find(|places| places.contains_key(place))
+            .map_or(0, |places| fit(places).count())
     }
 
     /// For how long a place was away without a break, at its longest within what a write may be about.

@@ -195,10 +195,11 @@ impl Conversation {
 
     /// An answer came, to the question that waits longest; others may have come with it.
     async fn answered(&mut self, answer: Bytes, stream: &mut Stream) -> Result<(), Broken> {
-        stream.answered = Instant::now();
+        let before = std::mem::replace(&mut stream.answered, Instant::now());
         let Some((job, asked)) = self.waiting.pop_front() else {
             return Err(Broken::Status(Status::internal("it answers more than it was asked")));
         };
+        self.suspects.note_wait(&job, stream.answered - before.max(asked));
         let (mut result, misplaced) = decode_for(&job, answer, &self.large).await;
         if misplaced && let Err(error) = result {
             // Answers and questions do not go together any more.

@@ -1,11 +1,13 @@
-//! Services that may be the cause of a stream's end. Each is asked on a connection of its own, until that goes well.
+//! Services that may be the cause of a stream's end, and those whose answers are slow: a stream answers in order, so that all
+//! others would wait for them. Each is asked on a connection of its own, until that goes well.
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt, once};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tonic::Status;
 
 use super::connect::Connection;
@@ -23,11 +25,20 @@ const AT_ONCE: usize = 4;
 /// With more than these, it is not the services that are at fault.
 const MANY: usize = 64;
 
+/// The others on a stream wait no longer than this for one answer, but for the first of a service that is slow.
+const SLOW: Duration = Duration::from_secs(1);
+
 #[derive(Default)]
 pub(super) struct Suspects {
     services: HashSet<Arc<ServiceKey>>,
-    asked: FuturesUnordered<BoxFuture<'static, Done>>,
-    waiting: VecDeque<BoxFuture<'static, Done>>,
+    asked: FuturesUnordered<BoxFuture<'static, Alone>>,
+    waiting: VecDeque<BoxFuture<'static, Alone>>,
+}
+
+/// An answer to a question that was asked alone, and how long it took.
+struct Alone {
+    done: Done,
+    took: Duration,
 }
 
 impl Suspects {
@@ -38,11 +49,22 @@ impl Suspects {
 
     /// A service was waited for when the stream broke, for this reason.
     pub(super) fn suspect(&mut self, job: &Job, error: RegistryError) -> RegistryError {
+        self.set_apart(job);
+        error
+    }
+
+    /// The others on the stream waited so long for the answer of a service.
+    pub(super) fn note_wait(&mut self, job: &Job, waited: Duration) {
+        if waited > SLOW {
+            self.set_apart(job);
+        }
+    }
+
+    fn set_apart(&mut self, job: &Job) {
         if self.services.len() >= MANY {
             self.services.clear();
         }
         self.services.insert(Arc::clone(&job.question.service));
-        error
     }
 
     /// Whether one is being asked.
@@ -67,8 +89,8 @@ impl Suspects {
 
     /// The next answer; `None` if nothing is asked.
     pub(super) async fn next(&mut self) -> Option<Done> {
-        let done = self.asked.next().await?;
-        if matches!(done.result, Some(Ok(_))) {
+        let Alone { done, took } = self.asked.next().await?;
+        if took <= SLOW && matches!(done.result, Some(Ok(_))) {
             self.services.remove(&done.job.question.service);
         }
         self.fill();
@@ -76,13 +98,14 @@ impl Suspects {
     }
 }
 
-async fn alone(job: Job, config: Arc<PolarisConfig>, headers: Arc<Headers>, large: Large) -> Done {
+async fn alone(job: Job, config: Arc<PolarisConfig>, headers: Arc<Headers>, large: Large) -> Alone {
+    let begun = Instant::now();
     let answered = timeout(config.total_timeout, exchange_alone(&job, &config, &headers, &large)).await;
     let result = answered.unwrap_or_else(|_| {
         let (service, address) = ((*job.question.service).clone(), job.question.address.to_string());
         Err(RegistryError::TimedOut { service, address, after: config.total_timeout })
     });
-    Done::new(job, result)
+    Alone { done: Done::new(job, result), took: begun.elapsed() }
 }
 
 async fn exchange_alone(
