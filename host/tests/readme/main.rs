@@ -166,6 +166,25 @@ fn the_readmes_commands_are_those_of_the_documents() {
     }
 }
 
+/// Each alert has a runbook, which it names, and there is no other.
+#[test]
+fn every_alert_has_a_runbook() {
+    let rules = Document::read("deploy/prometheus/rules.yaml").text;
+    let alerts: Vec<_> = rules.lines().filter_map(|line| line.trim().strip_prefix("- alert: ")).collect();
+    let named: Vec<_> = rules.lines().filter_map(|line| line.trim().strip_prefix("runbook: ")).collect();
+    let path = |alert: &&str| format!("deploy/docs/runbooks/{alert}.md");
+    assert_eq!(named, alerts.iter().map(path).collect::<Vec<_>>());
+    let mut paths: Vec<_> = alerts.iter().map(path).collect();
+    paths.sort();
+    let runbooks = Document::runbooks();
+    assert_eq!(runbooks.iter().map(|runbook| runbook.path.clone()).collect::<Vec<_>>(), paths);
+    for runbook in runbooks {
+        for part in ["**In the mesh**", "## Look", "## Do"] {
+            assert!(runbook.text.contains(part), "{}: {part}", runbook.path);
+        }
+    }
+}
+
 #[test]
 fn the_readme_is_short() {
     let lines = Document::read("README.md").text.lines().count();

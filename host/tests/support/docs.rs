@@ -37,17 +37,26 @@ impl Document {
     /// Those for users: the README, and what it leads to.
     pub(crate) fn for_users() -> Vec<Self> {
         let directory = fs::read_dir(root().join("deploy/docs")).unwrap();
-        let mut names: Vec<_> = directory.map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
+        let files = directory.map(Result::unwrap).filter(|file| file.path().is_file());
+        let mut names: Vec<_> = files.map(|file| file.file_name().into_string().unwrap()).collect();
         names.sort();
         let paths = names.iter().map(|name| format!("deploy/docs/{name}"));
         [String::from("README.md")].into_iter().chain(paths).map(|path| Self::read(&path)).collect()
+    }
+
+    /// What to do on each alert.
+    pub(crate) fn runbooks() -> Vec<Self> {
+        let directory = fs::read_dir(root().join("deploy/docs/runbooks")).unwrap();
+        let mut names: Vec<_> = directory.map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names.iter().map(|name| Self::read(&format!("deploy/docs/runbooks/{name}"))).collect()
     }
 
     /// All of them.
     pub(crate) fn all() -> Vec<Self> {
         let others =
             ["wit/README.md", "host/README.md", "host/CHANGELOG.md", "tests/README.md", ".github/CONTRIBUTING.md"];
-        Self::for_users().into_iter().chain(others.map(Self::read)).collect()
+        Self::for_users().into_iter().chain(Self::runbooks()).chain(others.map(Self::read)).collect()
     }
 
     /// The text without its blocks of code, line by line.
