@@ -87,6 +87,22 @@ impl ActiveModules {
     }
 }
 
+impl ActiveModules {
+    /// Waits until a command that succeeds says this.
+    fn until_said(&self, arguments: &str, words: &str) {
+        let start = Instant::now();
+        loop {
+            let output = self.run(arguments);
+            let text = String::from_utf8_lossy(&output.stdout).into_owned();
+            if output.status.success() && text.contains(words) {
+                return;
+            }
+            assert!(start.elapsed() < SOON, "{arguments}: {text}{}", String::from_utf8_lossy(&output.stderr));
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
 impl Drop for ActiveModules {
     fn drop(&mut self) {
         // It may be gone.
@@ -142,4 +158,64 @@ fn a_refused_command_exits_with_one() {
     assert_eq!(output.status.code(), Some(1));
     let text = String::from_utf8_lossy(&output.stderr);
     assert!(text.contains("there is no candidate"), "{text}");
+}
+
+/// What an operator asks of a running controller, with the words that the answer must have.
+#[test]
+fn questions_are_answered() {
+    let live = ActiveModules::start();
+    live.until_said("history polaris/reviews", "write");
+    let check = |arguments: &str, parts: &[&str]| {
+        let said = live.text(arguments);
+        for part in parts {
+            assert!(said.contains(part), "{arguments} says `{part}`: {said}");
+        }
+        said
+    };
+    check(
+        "history",
+        &["leader", "this process writes", "polaris/reviews", "the registry's answer for default/reviews"],
+    );
+    let history: Value = serde_json::from_str(&live.text("history polaris/reviews -o json")).unwrap();
+    assert_eq!((&history[0]["kind"], &history[0]["entry"]), (&"write".into(), &"polaris/reviews".into()), "{history}");
+    let said = check(
+        "explain polaris/reviews",
+        &["polaris/reviews: synced", "registry", "becomes", "left out", "The last changes:"],
+    );
+    assert!(!said.contains("which is not published now"), "{said}");
+    let explained: Value = serde_json::from_str(&live.text("explain polaris/reviews -o json")).unwrap();
+    assert_eq!(explained["explanation"]["instances"][0]["published"], true, "{explained}");
+    check("status polaris/orders", &["polaris/orders"]);
+    assert!(!live.text("status polaris/orders").contains("polaris/reviews"));
+    assert!(live.text("status -o wide").contains("REVISION"));
+    assert_eq!(live.text("status -l registry=nacos -o name"), "");
+    check("status -l registry=polaris -o name", &["serviceentry.networking.istio.io/orders\n"]);
+    for (arguments, remedy) in [
+        ("status polaris/order", "did you mean polaris/orders?"),
+        ("explain polaris/review", "did you mean polaris/reviews?"),
+        ("history polaris/review", "did you mean polaris/reviews?"),
+        ("answer default/review", "did you mean default/reviews?"),
+    ] {
+        let output = live.run(arguments);
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.code() == Some(1) && text.contains(remedy), "{arguments}: {text}");
+    }
+    assert_eq!(live.run("explain").status.code(), Some(2), "neither an entry nor files");
+}
+
+/// An answer goes into `explain` offline, which says the same of it as the controller.
+#[test]
+fn a_recorded_answer_explains_the_same() {
+    let live = ActiveModules::start();
+    live.until_said("history polaris/reviews", "write");
+    let answer = live.directory.path().join("answer.json");
+    std::fs::write(&answer, live.text("answer default/reviews")).unwrap();
+    let entry = root().join("deploy/example/entries/reviews.yaml");
+    let offline = live.text(&format!("explain --entry {} --answer {}", entry.display(), answer.display()));
+    let asked = live.text("explain polaris/reviews");
+    let fates =
+        |text: &str| text.lines().filter(|line| line.starts_with("    ")).map(str::to_owned).collect::<Vec<_>>();
+    assert!(!fates(&offline).is_empty());
+    let (_, said) = asked.split_once("What the module says now:\n").unwrap();
+    assert_eq!(fates(said.split("\nThe last changes").next().unwrap()), fates(&offline));
 }

@@ -1,19 +1,21 @@
 //! `convert`: an entry as it would become.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
 use polaris2istio_core::model::Severity;
 
-use super::offline::{Format, OfflineArgs, Written, print, severity};
+use super::offline::{Format, OfflineArgs, Written, print};
 use crate::controller::line;
+use crate::observe::severity_word as severity;
 
 const EXAMPLES: &str = "\
 Examples:
   polaris2istio convert --entry entry.yaml --answer answer.json
   polaris2istio convert --entry entry.yaml --answer answer.json | diff entry.yaml -
 
-An answer comes from the registry:
+An answer comes from a running controller (`polaris2istio answer default/reviews > answer.json`), or the registry:
   curl -s polaris:8090/v1/Discover -H 'Content-Type: application/json' \\
     -d '{\"type\":\"INSTANCE\",\"service\":{\"namespace\":\"default\",\"name\":\"reviews\"}}' > answer.json
 
@@ -23,6 +25,12 @@ Warnings go to stderr. Exit code 1 where the rules reject the entry.";
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct ConvertArgs {
+    /// A file with one ServiceEntry (YAML or JSON); with its managedFields where it comes from a cluster
+    #[arg(long, value_name = "FILE")]
+    entry: PathBuf,
+    /// A file with a Polaris answer, as POST /v1/Discover gives it
+    #[arg(long, value_name = "FILE")]
+    answer: PathBuf,
     #[command(flatten)]
     offline: OfflineArgs,
     /// How the entry is printed
@@ -31,7 +39,7 @@ pub(super) struct ConvertArgs {
 }
 
 pub(super) fn convert(args: &ConvertArgs) -> anyhow::Result<ExitCode> {
-    let mut offline = args.offline.convert()?;
+    let mut offline = args.offline.convert(&args.entry, &args.answer)?;
     for diagnostic in &offline.outcome.diagnostics {
         eprintln!("{} {}: {}", severity(diagnostic.severity), diagnostic.code, line(diagnostic, &offline.service));
     }

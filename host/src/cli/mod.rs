@@ -1,11 +1,14 @@
 //! The command line: flags in kebab case are the documented form, the original tool's spelling works as well.
 
+mod answer;
 mod cluster_args;
 mod convert;
 mod election_args;
 mod explain;
 mod generate;
+mod explain_text;
 mod guard_args;
+mod history;
 mod module;
 mod module_args;
 mod observe_args;
@@ -17,6 +20,7 @@ mod remarks;
 mod rollout_args;
 mod run_args;
 mod sandbox_args;
+mod selector;
 mod status;
 mod status_text;
 
@@ -79,7 +83,7 @@ pub struct Cli {
 enum Command {
     /// Print a ServiceEntry as it would become, offline
     Convert(convert::ConvertArgs),
-    /// Print the fate of every instance, with the reasons, offline
+    /// Print the fate of every instance, with the reasons: of an entry in a running controller, or offline
     Explain(explain::ExplainArgs),
     /// Print the entries that a policy would make, for git or for review
     Generate(generate::GenerateArgs),
@@ -88,6 +92,10 @@ enum Command {
     Module(module::ModuleCommand),
     /// Print what a running controller knows of every entry
     Status(status::StatusArgs),
+    /// Print what happened last in a running controller, to all entries or to one
+    History(history::HistoryArgs),
+    /// Print the registry's last answer for a service, as a running controller heard it
+    Answer(answer::AnswerArgs),
     /// Stop every write of all replicas
     Pause(pause::PauseArgs),
     /// Let writes go again
@@ -129,6 +137,8 @@ impl Cli {
             Some(Command::Generate(args)) => generate::generate(&args),
             Some(Command::Module(command)) => command.execute(),
             Some(Command::Status(args)) => status::status(&args),
+            Some(Command::History(args)) => history::history(&args),
+            Some(Command::Answer(args)) => answer::answer(&args),
             Some(Command::Pause(args)) => pause::pause(args),
             Some(Command::Resume(args)) => pause::resume(&args),
             Some(Command::CompileModule { memory, seconds }) => Ok(serve_compiler(memory, seconds)),
@@ -161,8 +171,14 @@ fn start_logging(format: LogFormat, filter: &str) {
         .log_internal_errors(false);
     match format {
         LogFormat::Json => builder.json().with_span_list(false).init(),
-        LogFormat::Text => builder.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).init(),
+        LogFormat::Text => builder.with_ansi(is_coloured()).init(),
     }
+}
+
+/// Colours are for terminals, and for those who do not ask to have none: <https://no-color.org>.
+fn is_coloured() -> bool {
+    std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+        && std::io::IsTerminal::is_terminal(&std::io::stderr())
 }
 
 #[cfg(test)]

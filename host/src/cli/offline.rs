@@ -1,12 +1,12 @@
-//! The common part of `convert` and `explain`: one entry and one answer from files, through the module, the guard and the
+//! The common part of `convert` and of `explain` with files: one entry and one answer from files, through the module, the guard and the
 //! plan, with no server and no past.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context;
 use clap::{Args, ValueEnum};
-use polaris2istio_core::model::{Outcome, Service, Severity, Update, Verdict};
+use polaris2istio_core::model::{Outcome, Service, Update, Verdict};
 
 use super::ModuleArgs;
 use super::remarks::{Remark, guard, remarks};
@@ -19,15 +19,9 @@ use crate::plan::check;
 use crate::plan::{Apply, Desired, plan};
 use crate::registry::Content;
 
-/// Input of the offline verbs.
+/// How the offline verbs convert; which files, each says itself.
 #[derive(Debug, Args)]
 pub(super) struct OfflineArgs {
-    /// A file with one ServiceEntry (YAML or JSON); with its managedFields where it comes from a cluster
-    #[arg(long, value_name = "FILE")]
-    entry: PathBuf,
-    /// A file with a Polaris answer, as POST /v1/Discover gives it
-    #[arg(long, value_name = "FILE")]
-    answer: PathBuf,
     /// What the controller's --namespace is
     #[arg(long, value_name = "NAME", default_value = "polaris")]
     namespace: String,
@@ -66,12 +60,13 @@ pub(super) struct Written {
 }
 
 impl OfflineArgs {
-    pub(super) fn convert(&self) -> anyhow::Result<Offline> {
-        let mut document = files::entry(&self.entry)?;
+    /// Converts an entry with an answer, both from files.
+    pub(super) fn convert(&self, entry: &Path, answer: &Path) -> anyhow::Result<Offline> {
+        let mut document = files::entry(entry)?;
         if document.value.pointer("/metadata/namespace").is_none() {
             document.entry.metadata.namespace = Some(self.namespace.clone());
         }
-        let answer = files::answer(&self.answer, &document)?;
+        let answer = files::answer(answer, &document)?;
         let heard = answer.content;
         let service = match &heard {
             Content::Listed(service) => Arc::clone(service),
@@ -134,13 +129,4 @@ pub(super) fn print(value: &impl serde::Serialize, format: Format) -> anyhow::Re
         Format::Json => format!("{}\n", serde_json::to_string_pretty(value).context("JSON")?),
     };
     std::io::stdout().lock().write_all(text.as_bytes()).context("stdout")
-}
-
-/// A severity in words.
-pub(super) fn severity(severity: Severity) -> &'static str {
-    match severity {
-        Severity::Info => "info",
-        Severity::Warning => "warning",
-        Severity::Error => "error",
-    }
 }

@@ -6,15 +6,51 @@ use jiff::Timestamp;
 
 use crate::observe::{EntryStatus, Held, PolicyStatus, Status};
 
-const HEADS: [&str; 8] = ["ENTRY", "SERVICE", "STATE", "ENDPOINTS", "LISTED", "LEFT OUT", "LAST NEWS", "LAST WRITE"];
+/// As kubectl has them, in words without spaces. Those after the eighth are of `-o wide`.
+const HEADS: [&str; 11] = [
+    "ENTRY",
+    "SERVICE",
+    "STATE",
+    "ENDPOINTS",
+    "LISTED",
+    "LEFT-OUT",
+    "LAST-NEWS",
+    "LAST-WRITE",
+    "HELD",
+    "REVISION",
+    "MODULE",
+];
+
+/// Which columns are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Columns {
+    Usual,
+    /// All there are.
+    Wide,
+}
+
+impl Columns {
+    fn count(self) -> usize {
+        match self {
+            Self::Usual => 8,
+            Self::Wide => HEADS.len(),
+        }
+    }
+}
 
 /// The whole status: the process, then a line for each entry, with its problems below.
-pub(super) fn table(status: &Status) -> String {
-    text(status, Timestamp::now(), std::env::var("POD_NAMESPACE").ok().as_deref())
+pub(super) fn table(status: &Status, columns: Columns) -> String {
+    text(status, columns, Timestamp::now(), std::env::var("POD_NAMESPACE").ok().as_deref())
+}
+
+/// The names of the entries, one a line, as kubectl takes them.
+pub(super) fn names(status: &Status) -> String {
+    let name = |entry: &EntryStatus| entry.entry.rsplit_once('/').map_or(entry.entry.clone(), |(_, name)| name.into());
+    status.entries.iter().map(|entry| format!("serviceentry.networking.istio.io/{}\n", name(entry))).collect()
 }
 
 /// Shown by a pod of this namespace, if it is shown by one.
-fn text(status: &Status, now: Timestamp, namespace: Option<&str>) -> String {
+fn text(status: &Status, columns: Columns, now: Timestamp, namespace: Option<&str>) -> String {
     let mut text = format!("polaris2istio {}: {}\n", status.version, role(status));
     let mut line = |title: &str, what: &str| text.push_str(&format!("{title:<10}{what}\n"));
     if !status.leads {
@@ -26,7 +62,7 @@ fn text(status: &Status, now: Timestamp, namespace: Option<&str>) -> String {
     }
     line("module", &status.module);
     for server in &status.registry {
-        line("registry", &format!("{}, answered {} ago", server.address, ago(server.last_answer, now)));
+        line("registry", &format!("{}, answered {} ago", server.address, age(server.last_answer, now)));
     }
     for policy in &status.policies {
         line("policy", &policy_line(policy));
@@ -53,7 +89,7 @@ fn text(status: &Status, now: Timestamp, namespace: Option<&str>) -> String {
     line("entries", &if states.is_empty() { "none".into() } else { states.join(", ") });
     if !status.entries.is_empty() {
         text.push('\n');
-        rows(&mut text, &status.entries, now);
+        rows(&mut text, &status.entries, columns, now);
     }
     text
 }
@@ -78,18 +114,18 @@ fn pod(identity: &str) -> Option<&str> {
     identity.rsplit_once('_').map(|(pod, _)| pod)
 }
 
-fn rows(text: &mut String, entries: &[EntryStatus], now: Timestamp) {
+fn rows(text: &mut String, entries: &[EntryStatus], columns: Columns, now: Timestamp) {
     let cells: Vec<_> = entries.iter().map(|entry| row(entry, now)).collect();
     let width = |column: usize| {
         let cells = cells.iter().map(|row| row[column].chars().count());
         cells.chain([HEADS[column].len()]).max().unwrap_or_default()
     };
-    let widths: Vec<_> = (0..HEADS.len()).map(width).collect();
+    let widths: Vec<_> = (0..columns.count()).map(width).collect();
     let mut line = |cells: &[String]| {
         let mut line = String::new();
         for (cell, width) in cells.iter().zip(&widths) {
             // Writing to a String does not fail.
-            let _ = write!(line, "{cell:<width$}  ");
+            let _ = write!(line, "{cell:<width$}   ");
         }
         text.push_str(line.trim_end());
         text.push('\n');
@@ -108,7 +144,7 @@ fn rows(text: &mut String, entries: &[EntryStatus], now: Timestamp) {
 }
 
 /// The end of a hold: with the date if it is on another day, and always in UTC, as in the log.
-fn end(hold: &Held, now: Timestamp) -> String {
+pub(super) fn end(hold: &Held, now: Timestamp) -> String {
     let Some(until) = hold.until else { return "without end".into() };
     let day = |moment: Timestamp| moment.strftime("%F").to_string();
     let format = if day(until) == day(now) { "%T" } else { "%F %T" };
@@ -116,7 +152,7 @@ fn end(hold: &Held, now: Timestamp) -> String {
 }
 
 fn row(entry: &EntryStatus, now: Timestamp) -> [String; HEADS.len()] {
-    let or_none = |moment: Option<Timestamp>| moment.map_or("-".into(), |moment| ago(moment, now));
+    let or_none = |moment: Option<Timestamp>| moment.map_or("-".into(), |moment| age(moment, now));
     let left_out: usize = entry.instances.left_out.values().sum();
     [
         entry.entry.clone(),
@@ -127,11 +163,14 @@ fn row(entry: &EntryStatus, now: Timestamp) -> [String; HEADS.len()] {
         left_out.to_string(),
         or_none(entry.last_answer),
         or_none(entry.last_write.as_ref().map(|write| write.at)),
+        entry.holds.iter().map(|hold| hold.endpoints).sum::<usize>().to_string(),
+        if entry.revision.is_empty() { "-".into() } else { entry.revision.chars().take(12).collect() },
+        if entry.module.is_empty() { "-".into() } else { entry.module.chars().take(19).collect() },
     ]
 }
 
 /// The age of a time, in one unit.
-fn ago(moment: Timestamp, now: Timestamp) -> String {
+pub(super) fn age(moment: Timestamp, now: Timestamp) -> String {
     let seconds = now.duration_since(moment).as_secs().max(0);
     match seconds {
         0..120 => format!("{seconds}s"),
@@ -188,14 +227,22 @@ policy    all: 9 services, 8 entries, Refused: 1 of 9
 PAUSED    all writes are paused since 2026-01-01T00:00:00Z: restore
 entries   1 held, 1 synced
 
-ENTRY                SERVICE    STATE   ENDPOINTS  LISTED  LEFT OUT  LAST NEWS  LAST WRITE
-polaris/cart         shop/cart  synced  12         14      2         63s        -
-polaris/a-long-name  shop/cart  held    12         14      2         63s        -
+ENTRY                 SERVICE     STATE    ENDPOINTS   LISTED   LEFT-OUT   LAST-NEWS   LAST-WRITE
+polaris/cart          shop/cart   synced   12          14       2          63s         -
+polaris/a-long-name   shop/cart   held     12          14       2          63s         -
   held until 00:01:13 UTC: 3 endpoints, 3 of 4 vanished
   held until 2026-01-02 00:00:00 UTC: 3 endpoints, the service lists no instance any more
   held without end: 3 endpoints, the module drops 3 of 4
   registry: no sound answer for service shop/cart
 ";
-        assert_eq!(text(&status, "2026-01-01T00:01:03Z".parse().unwrap(), Some("mesh")), expected);
+        let now = "2026-01-01T00:01:03Z".parse().unwrap();
+        assert_eq!(text(&status, Columns::Usual, now, Some("mesh")), expected);
+        let wide = text(&status, Columns::Wide, now, None);
+        assert!(wide.contains("LAST-WRITE   HELD   REVISION   MODULE\n"), "{wide}");
+        assert!(wide.contains("-            9      r          m\n"), "{wide}");
+        assert_eq!(
+            names(&status),
+            "serviceentry.networking.istio.io/cart\nserviceentry.networking.istio.io/a-long-name\n"
+        );
     }
 }

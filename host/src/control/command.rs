@@ -13,6 +13,8 @@ pub enum Command {
     ModuleStatus,
     /// Show the history of modules.
     ModuleHistory,
+    /// Show the registry's last answer for a service, given as `namespace/name`.
+    Answer(String),
     /// Stop every write of all replicas, for a reason.
     Pause(String),
     /// Let writes go on.

@@ -9,12 +9,15 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::Command;
 use crate::guard::Holds;
-use crate::observe::{Status, View};
-use crate::rollout::{self, CommandRequest, CommandResponse, Forwarded, Paused, Reply, SharedState};
+use crate::observe::{LiveExplanation, Status, View};
+use crate::rollout::{self, CommandRequest, CommandResponse, Forwarded, Paused, Question, Reply, SharedState};
 use crate::state::Keeper;
 
 /// The longest wait for the leader: a comparison of ten thousand entries is done in it.
 const LEADER_WITHIN: Duration = Duration::from_secs(60);
+
+/// The longest answer that goes to another replica, as text.
+const FORWARDED_LIMIT: usize = 256 << 10;
 
 pub struct Router {
     keeper: Arc<Keeper<SharedState>>,
@@ -45,6 +48,7 @@ impl Router {
                 Ok(json!(rollout::ModuleState { history: Default::default(), ..state.module.clone() }))
             }
             Command::ModuleHistory => Ok(json!(state.module.history)),
+            Command::Answer(service) => self.view.answer(&service),
             Command::Pause(reason) => self.pause(Some(reason)).await,
             Command::Resume => self.pause(None).await,
             Command::Forwarded(command) if *self.leads.borrow() => self.carry_out(command).await,
@@ -81,6 +85,17 @@ impl Router {
         match command {
             Forwarded::Module(command) => self.change(command).await,
             Forwarded::Release(entry) => self.release(entry),
+            Forwarded::Ask(question) => self.explain(question).await,
+        }
+    }
+
+    async fn explain(&self, question: Question) -> Result<Value, String> {
+        match question {
+            Question::Explain(entry) => {
+                LiveExplanation::of(&self.view, &entry).await.map(|explanation| json!(explanation))
+            }
+            Question::History(None) => Ok(json!(self.view.history.recent())),
+            Question::History(Some(entry)) => self.view.history_of(&entry).map(|history| json!(history)),
         }
     }
 
@@ -118,7 +133,8 @@ impl Router {
             if *leads.borrow_and_update()
                 && let Some(CommandRequest { id, command }) = known.request.clone()
             {
-                let answer = CommandResponse { id, reply: self.carry_out(command).await.into() };
+                let reply = bounded(self.carry_out(command).await.into(), &self.view);
+                let answer = CommandResponse { id, reply };
                 let noted = self.keeper.update(|state, _| {
                     state.answer = Some(answer.clone());
                     if state.request.as_ref().is_some_and(|request| request.id == id) {
@@ -137,4 +153,18 @@ impl Router {
             }
         }
     }
+}
+
+/// A reply as it may go by the shared state, which others read as well and which holds a megabyte.
+fn bounded(reply: Reply, view: &View) -> Reply {
+    let length = serde_json::to_vec(&reply).map_or(usize::MAX, |text| text.len());
+    if length <= FORWARDED_LIMIT {
+        return reply;
+    }
+    let identity = view.election.as_ref().map(|(_, identity)| identity.as_str()).unwrap_or_default();
+    let pod = identity.rsplit_once('_').map_or(identity, |(pod, _)| pod);
+    Reply::Refused(format!(
+        "the answer has {} KiB, too many to go by another replica; ask the leader itself: kubectl exec {pod} -- polaris2istio ...",
+        length >> 10
+    ))
 }

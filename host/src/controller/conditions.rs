@@ -7,7 +7,7 @@ use tracing::{error, info, warn};
 
 use crate::istio::ServiceEntry;
 use crate::log_once::LogOnce;
-use crate::telemetry::{Condition, Events};
+use crate::telemetry::{Condition, Events, History, HistoryKind};
 
 /// The conditions of one entry.
 #[derive(Default)]
@@ -47,6 +47,7 @@ pub(super) enum Line {
 pub(super) struct Owner<'a> {
     pub(super) entry: &'a ServiceEntry,
     pub(super) events: &'a Events,
+    pub(super) history: &'a History,
     pub(super) term: u64,
     /// Whether this process is the one that writes, and so the one that tells.
     pub(super) is_told: bool,
@@ -70,6 +71,8 @@ impl Conditions {
         let told = (text.clone(), owner.term);
         if owner.is_told && self.told.get(&condition) != Some(&told) {
             owner.events.problem(owner.entry, condition, reason, &text);
+            let kind = if condition == Condition::Held { HistoryKind::Hold } else { HistoryKind::Problem };
+            owner.history.note(kind, &owner.entry.title(), &text, "");
             self.told.insert(condition, told);
         }
         self.note(condition, text);
@@ -90,6 +93,8 @@ impl Conditions {
             && let Some((text, _)) = self.told.remove(&condition)
         {
             owner.events.solved(owner.entry, condition, &text);
+            let kind = if condition == Condition::Held { HistoryKind::Release } else { HistoryKind::Solved };
+            owner.history.note(kind, &owner.entry.title(), &format!("over: {text}"), "");
         }
     }
 
@@ -148,8 +153,8 @@ mod tests {
 
     #[test]
     fn a_condition_stands_until_it_is_cleared() {
-        let (entry, events) = (ServiceEntry::default(), Events::default());
-        let owner = |is_told| Owner { entry: &entry, events: &events, term: 1, is_told };
+        let (entry, events, history) = (ServiceEntry::default(), Events::default(), History::default());
+        let owner = |is_told| Owner { entry: &entry, events: &events, history: &history, term: 1, is_told };
         let mut conditions = Conditions::default();
         conditions.set(Condition::Write, "refused".into(), &owner(true));
         conditions.set(Condition::Fight, "endpoints flap".into(), &owner(false));
@@ -163,8 +168,8 @@ mod tests {
 
     #[test]
     fn both_readers_of_annotations_are_heard() {
-        let (entry, events) = (ServiceEntry::default(), Events::default());
-        let owner = Owner { entry: &entry, events: &events, term: 1, is_told: true };
+        let (entry, events, history) = (ServiceEntry::default(), Events::default(), History::default());
+        let owner = Owner { entry: &entry, events: &events, history: &history, term: 1, is_told: true };
         let mut conditions = Conditions::default();
         let mut check = |reader, text: &str, expected: Option<&str>| {
             conditions.set_annotations(reader, text.into(), &owner);

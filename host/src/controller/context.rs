@@ -55,6 +55,7 @@ impl Context {
         self.entries.forget(entry);
         self.statuses.forget(entry);
         self.turns.leave(entry);
+        self.observers.history.forget(&title(entry));
     }
 
     /// Forgets an entry that went away while it was reconciled: what that left is nobody's, and would keep an alarm for ever.
@@ -62,6 +63,7 @@ impl Context {
         self.statuses.forget(entry);
         self.turns.leave(entry);
         self.holds.forget(&title(entry));
+        self.observers.history.forget(&title(entry));
         if let Some(service) = binding(last).filter(|service| self.services.get(service).is_none()) {
             self.holds.fleet().unfollow(&service.to_string());
         }

@@ -4,6 +4,7 @@ use polaris2istio_core::model::{Diagnostic, Outcome, Service, Severity, Subject}
 use tracing::{debug, error, info, warn};
 
 use crate::guard::AlarmNews;
+use crate::telemetry::{History, HistoryKind};
 use crate::title::title;
 
 /// Lines that one entry gets at a time; the rest is counted. `explain` prints them all.
@@ -63,6 +64,22 @@ pub(super) fn log_alarm(news: &[AlarmNews]) {
                 info!(parent: None, notice = kind.as_str(), "no longer so: {}", kind.words())
             }
         }
+    }
+}
+
+/// Notes the same among the last changes.
+pub(super) fn note_alarm(history: &History, news: &[AlarmNews]) {
+    for news in news {
+        let text = match news {
+            AlarmNews::Raised(alarm) => format!(
+                "{} of {} services lost half of their endpoints or more within a minute; all disappearances are held",
+                alarm.services, alarm.followed
+            ),
+            AlarmNews::Over => "disappearances are no longer held for all services".into(),
+            AlarmNews::Noticed(notice) => notice.to_string(),
+            AlarmNews::NoticeOver(kind) => format!("no longer so: {}", kind.words()),
+        };
+        history.note(HistoryKind::Fleet, "", &text, "");
     }
 }
 

@@ -8,12 +8,13 @@ use kube::runtime::reflector::{ObjectRef, Store};
 use polaris2istio_core::model::Service;
 
 use super::context::Context;
+use super::inputs::title;
 use super::report::EntryReport;
 use crate::binding::{binding, empty_service};
 use crate::guard::GuardRecord;
 use crate::istio::ServiceEntry;
 use crate::plan::AddressRule;
-use crate::registry::{Content, PollMode, ServiceKey, Trouble};
+use crate::registry::{Content, PollMode, ServiceKey, ServiceState, Trouble};
 
 /// A controller's handle; it does not keep it running.
 #[derive(Clone)]
@@ -62,6 +63,30 @@ impl Handle {
         let mut reports: Vec<_> = self.store.state().into_iter().map(reported).collect();
         reports.sort_by_key(|(entry, ..)| entry.title());
         reports
+    }
+
+    /// The same of one entry, given as `namespace/name`; `None` if it is not served.
+    pub fn report(&self, title: &str) -> Option<(Arc<ServiceEntry>, Option<ServiceKey>, Arc<EntryReport>)> {
+        let (namespace, name) = title.split_once('/')?;
+        let key = ObjectRef::new_with(name, self.context.resource.clone()).within(namespace);
+        let entry = self.store.get(&key)?;
+        let service = binding(&entry);
+        Some((entry, service, self.context.statuses.get(&key)))
+    }
+
+    /// The version of all reports: another one when one was made, or an entry went.
+    pub fn reports_version(&self) -> u64 {
+        self.context.statuses.version()
+    }
+
+    /// The entries, as `namespace/name`, that have another report since a version, or are gone; `None` if that is not known.
+    pub fn reports_since(&self, version: u64) -> Option<Vec<String>> {
+        Some(self.context.statuses.since(version)?.iter().map(title).collect())
+    }
+
+    /// What was heard of a service; `None` if no entry names it.
+    pub fn heard(&self, service: &ServiceKey) -> Option<ServiceState> {
+        self.context.services.get(service)
     }
 
     /// Whether all entries are known.

@@ -88,6 +88,7 @@ impl Reconciliation<'_> {
     fn tell_fleet(&mut self) {
         let news = self.context.holds.alarm_news();
         diagnostics::log_alarm(&news);
+        diagnostics::note_alarm(&self.context.observers.history, &news);
         for news in news {
             if let AlarmNews::Noticed(notice) = news {
                 let reason = match notice.kind {

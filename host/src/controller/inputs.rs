@@ -101,7 +101,9 @@ impl Inputs {
         self.unfollow(left);
         self.context.forget(key);
         self.context.holds.forget(&title(key));
-        diagnostics::log_alarm(&self.context.holds.alarm_news());
+        let news = self.context.holds.alarm_news();
+        diagnostics::log_alarm(&news);
+        diagnostics::note_alarm(&self.context.observers.history, &news);
     }
 
     fn unfollow(&self, left: Option<Left>) {

@@ -20,7 +20,7 @@ use crate::istio::ServiceEntry;
 use crate::plan::{Apply, Desired};
 use crate::registry::{Content, ServiceKey};
 use crate::rollout::RolloutPhase;
-use crate::telemetry::Condition;
+use crate::telemetry::{Condition, Observers};
 use crate::writes::BlockReason;
 
 /// When an entry whose turn to be changed by another module has not come is reconciled again, at least and at most.
@@ -105,7 +105,8 @@ impl<'a> Reconciliation<'a> {
 
     pub(super) fn owner(&self) -> Owner<'a> {
         let is_told = !self.context.gate.reasons(clock::now()).contains(&BlockReason::Standby);
-        Owner { entry: self.live, events: &self.context.observers.events, term: self.term, is_told }
+        let Observers { events, history, .. } = &self.context.observers;
+        Owner { entry: self.live, events, history, term: self.term, is_told }
     }
 
     /// The reason for which this entry may not be written now.

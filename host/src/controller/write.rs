@@ -13,7 +13,7 @@ use super::sync_status::SyncStatus;
 use crate::clock;
 use crate::istio::ServiceEntry;
 use crate::plan::{Apply, ApplyError, Desired};
-use crate::telemetry::Condition;
+use crate::telemetry::{Condition, HistoryKind};
 
 /// How often an entry is too old to be written before somebody is told: the watch is late, or another one writes all the time.
 const STALE_TOLD: u32 = 6;
@@ -79,6 +79,7 @@ impl Reconciliation<'_> {
     fn note_written(&mut self, entry: ServiceEntry, apply: &Apply, checked: &Checked, begun: Instant) {
         let Checked { answer, desired, .. } = checked;
         let change = &apply.change;
+        self.note_history(apply, checked);
         self.measure_propagation(answer.received);
         self.clear_write_conditions();
         self.state.report.written = Some(WriteReport { at: Instant::now(), change: change.clone() });
@@ -96,6 +97,20 @@ impl Reconciliation<'_> {
             "entry written"
         );
         self.tell_flapping();
+    }
+
+    /// Notes the write among the last changes, with what caused it.
+    fn note_history(&self, apply: &Apply, checked: &Checked) {
+        let Checked { answer, by, desired, .. } = checked;
+        let module = self.state.publications.by.as_ref().filter(|before| *before != by);
+        let cause = match (module, self.state.writes.measured) {
+            (Some(before), _) => format!("module {} instead of {}", by.module, before.module),
+            (None, Some(measured)) if measured < answer.received || self.state.report.written.is_none() => {
+                format!("the registry's answer for {}, revision {}", answer.service, desired.revision)
+            }
+            _ => "the entry did not hold what it should: it was changed, or a hold ended".into(),
+        };
+        self.context.observers.history.note(HistoryKind::Write, self.title, &apply.change.to_string(), &cause);
     }
 
     /// A reconciliation that began before this process led is about answers that do not count any more.

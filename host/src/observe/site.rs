@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::State;
+use axum::extract::{RawQuery, State};
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, WWW_AUTHENTICATE};
 use axum::http::{Response, StatusCode};
 use axum::routing::get;
@@ -15,15 +15,19 @@ use prometheus_client::registry::Registry;
 use tower_http::timeout::TimeoutLayer;
 
 use super::formats::{OPEN_METRICS, PROMETHEUS, wants_open_metrics};
+use super::page;
 use super::process::Process;
 use super::shared_body::SharedBody;
 use super::token;
+use super::viewer::{Viewer, asset};
 use super::{Collected, Status, View};
 use crate::tasks::Pulse;
 use crate::telemetry::Metrics;
 
 /// How long an answer may take to be made.
 const MADE_WITHIN: Duration = Duration::from_secs(10);
+/// How a browser is asked for the token: as a password, of whatever user.
+const BASIC: &str = "Basic realm=\"polaris2istio: any user, and the token as password\", charset=\"UTF-8\"";
 
 /// What is answered from, when that is there. Until then the process is alive, and not ready.
 #[derive(Clone)]
@@ -36,6 +40,7 @@ pub struct Site {
 
 struct Content {
     view: View,
+    viewer: Arc<Viewer>,
     registry: Registry,
     status: SharedBody,
     open_metrics: SharedBody,
@@ -56,6 +61,7 @@ impl Site {
         metrics.register(own);
         own.register_collector(Box::new(Collected::new(view.clone(), per_entry)));
         let content = Content {
+            viewer: Arc::new(Viewer::new(view.clone())),
             view,
             registry,
             status: SharedBody::default(),
@@ -74,9 +80,21 @@ impl Site {
 
     /// All that is served: the probes as well, for whoever asks by hand.
     pub(super) fn pages(&self) -> Router {
-        let index = get(|| async { text(StatusCode::OK, "/metrics\n/status\n/livez\n/readyz\n") });
-        let router = Router::new().route("/livez", get(livez)).route("/readyz", get(readyz));
-        self.finish(router.route("/", index).route("/metrics", get(metrics)).route("/status", get(status)))
+        let file = |kind, body: &'static str| get(async move || asset(kind, body));
+        let router = Router::new()
+            .route("/livez", get(livez))
+            .route("/readyz", get(readyz))
+            .route("/metrics", get(metrics))
+            .route("/status", get(status))
+            .route("/history", get(history))
+            .route("/explain", get(explain))
+            .route("/events", get(events))
+            .route("/", get(index))
+            // Nothing of the controller is in these.
+            .route("/page.css", file("text/css; charset=utf-8", page::CSS))
+            .route("/page.js", file("text/javascript; charset=utf-8", page::JS))
+            .route("/icon.svg", file("image/svg+xml", page::ICON));
+        self.finish(router)
     }
 
     fn finish(&self, router: Router<Self>) -> Router {
@@ -85,6 +103,14 @@ impl Site {
             .method_not_allowed_fallback(|| async { text(StatusCode::METHOD_NOT_ALLOWED, "GET only\n") })
             .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, MADE_WITHIN))
             .with_state(self.clone())
+    }
+
+    /// The content for one who may read it, and else the way to say that one may.
+    async fn admit(&self, headers: &HeaderMap, way: &'static str) -> Result<Arc<Content>, Response<Body>> {
+        if let Some(file) = &self.token {
+            token::check(file, headers.get(AUTHORIZATION)).await.map_err(|error| refusal(error, way))?;
+        }
+        Ok(self.content()?)
     }
 
     fn content(&self) -> Result<Arc<Content>, Starting> {
@@ -129,13 +155,40 @@ async fn metrics(State(site): State<Site>, headers: HeaderMap) -> Result<Respons
 }
 
 async fn status(State(site): State<Site>, headers: HeaderMap) -> Result<Response<Body>, Response<Body>> {
-    if let Some(file) = &site.token {
-        token::check(file, headers.get(AUTHORIZATION)).await.map_err(refusal)?;
-    }
-    let content = site.content()?;
+    let content = site.admit(&headers, "Bearer").await?;
     let made = Arc::clone(&content);
     let body = content.status.get(move || made.status().map_err(|error| error.to_string())).await;
     Ok(typed(text(StatusCode::OK, body.map_err(unmade)?), "application/json"))
+}
+
+/// The page. A browser asks its user for the token, which is then sent as a password.
+async fn index(
+    State(site): State<Site>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Result<Response<Body>, Response<Body>> {
+    let content = site.admit(&headers, BASIC).await?;
+    content.viewer.page(&query.unwrap_or_default()).await.map_err(unmade)
+}
+
+async fn events(State(site): State<Site>, headers: HeaderMap) -> Result<Response<Body>, Response<Body>> {
+    Ok(site.admit(&headers, "Bearer").await?.viewer.events())
+}
+
+async fn explain(
+    State(site): State<Site>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Result<Response<Body>, Response<Body>> {
+    Ok(site.admit(&headers, "Bearer").await?.viewer.explain(&query.unwrap_or_default()).await)
+}
+
+async fn history(
+    State(site): State<Site>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Result<Response<Body>, Response<Body>> {
+    Ok(site.admit(&headers, "Bearer").await?.viewer.history(&query.unwrap_or_default()))
 }
 
 impl Content {
@@ -156,7 +209,7 @@ impl Content {
     }
 }
 
-fn refusal(error: token::TokenError) -> Response<Body> {
+fn refusal(error: token::TokenError, way: &'static str) -> Response<Body> {
     let mut response = text(
         match &error {
             token::TokenError::Unreadable(..) => StatusCode::SERVICE_UNAVAILABLE,
@@ -164,7 +217,7 @@ fn refusal(error: token::TokenError) -> Response<Body> {
         },
         format!("{error}\n"),
     );
-    response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static(way));
     response
 }
 

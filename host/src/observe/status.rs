@@ -10,6 +10,7 @@ use super::view::{Reported, View};
 use super::words::{block_reason, moment, state};
 use crate::guard::Hold;
 use crate::policy::{PolicyReports, Report};
+use crate::registry::PollFigures;
 use crate::rollout::Paused;
 use crate::telemetry::Condition;
 
@@ -89,6 +90,9 @@ pub struct PolicyStatus {
 pub struct EntryStatus {
     /// `namespace/name`.
     pub entry: String,
+    /// Its labels.
+    #[serde(default)]
+    pub labels: BTreeMap<String, String>,
     /// `namespace/name` in the registry; empty if the entry names none.
     pub service: String,
     /// `synced`, `paused` if a write waits for the operator, `held`, `failed`, or `pending` until there is a first answer of the
@@ -166,7 +170,6 @@ impl Status {
     /// The status that a view shows now.
     pub fn of(view: &View) -> Self {
         let counts = view.stats.figures();
-        let active = view.modules.active();
         let entries: Vec<_> = view.entries().iter().map(|reported| EntryStatus::of(view, reported)).collect();
         let mut by_state = BTreeMap::new();
         for entry in &entries {
@@ -176,7 +179,6 @@ impl Status {
             Some((holder, identity)) => (holder.borrow().clone(), identity.clone()),
             None => Default::default(),
         };
-        let server = |(address, at): (&String, &Instant)| Server { address: address.clone(), last_answer: moment(*at) };
         Self {
             version: env!("CARGO_PKG_VERSION").into(),
             identity,
@@ -187,10 +189,10 @@ impl Status {
             paused: view.state.borrow().paused.clone(),
             fleet_holds: view.holds.alarm().map_or(0, |alarm| alarm.holding),
             fleet_notices: view.holds.notices().iter().map(ToString::to_string).collect(),
-            registry: counts.answered.iter().map(server).collect(),
+            registry: Server::of(&counts),
             polls: counts.results.iter().map(|(result, count)| ((*result).into(), *count)).collect(),
-            module: format!("{} {} {}", active.info().name, active.info().version, active.identity().module),
             policies: view.policies.as_deref().map(policies).unwrap_or_default(),
+            module: view.module(),
             entries_by_state: by_state,
             entries,
         }
@@ -206,8 +208,20 @@ fn policies(reports: &PolicyReports) -> Vec<PolicyStatus> {
     reports.all().into_iter().map(status).collect()
 }
 
+impl Server {
+    /// All sources that answered, now.
+    pub(super) fn all(view: &View) -> Vec<Self> {
+        Self::of(&view.stats.figures())
+    }
+
+    fn of(counts: &PollFigures) -> Vec<Self> {
+        let server = |(address, at): (&String, &Instant)| Self { address: address.clone(), last_answer: moment(*at) };
+        counts.answered.iter().map(server).collect()
+    }
+}
+
 impl EntryStatus {
-    fn of(view: &View, (entry, service, report): &Reported) -> Self {
+    pub(super) fn of(view: &View, (entry, service, report): &Reported) -> Self {
         let hold = |hold: &Hold| Held {
             kind: hold.kind.as_str().into(),
             reason: hold.reason.to_string(),
@@ -227,6 +241,7 @@ impl EntryStatus {
         };
         Self {
             entry: entry.title(),
+            labels: entry.metadata.labels.clone().unwrap_or_default(),
             service: service.as_ref().map(ToString::to_string).unwrap_or_default(),
             state: state(report.status, *view.leads.borrow()).into(),
             endpoints: entry.spec.endpoints.len(),

@@ -3,6 +3,8 @@
 use std::path::Path;
 
 use axum::http::HeaderValue;
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD as STANDARD;
 use tokio::fs::File;
 use tokio::io::AsyncReadExt;
 
@@ -34,12 +36,22 @@ pub(super) async fn check(file: &Path, given: Option<&HeaderValue>) -> Result<()
         return Err(TokenError::Unreadable("the file is empty".into()));
     }
     let given = given.and_then(|value| value.to_str().ok()).and_then(|value| value.split_once(' '));
-    let given = given.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).map(|(_, token)| token.trim());
+    let given = given.and_then(|(scheme, rest)| sent(scheme, rest.trim()));
     // By their digests, so that the time it takes tells nothing of the token.
     match given.is_some_and(|given| Digest::of(given.as_bytes()) == Digest::of(token.as_bytes())) {
         true => Ok(()),
         false => Err(TokenError::Refused),
     }
+}
+
+/// The token that a header brings: as such, or as the password of any user, which is how browsers send one.
+fn sent(scheme: &str, rest: &str) -> Option<String> {
+    if scheme.eq_ignore_ascii_case("bearer") {
+        return Some(rest.to_owned());
+    }
+    let decoded = STANDARD.decode(rest).ok().filter(|_| scheme.eq_ignore_ascii_case("basic"))?;
+    let (_, password) = std::str::from_utf8(&decoded).ok()?.split_once(':')?;
+    Some(password.trim().to_owned())
 }
 
 async fn read(file: &Path) -> std::io::Result<String> {
@@ -66,7 +78,9 @@ mod tests {
         for given in [None, Some("Bearer other"), Some("Bearer"), Some("Basic secret"), Some("secret")] {
             assert!(check(given).await.unwrap_err().contains("needs a token"), "{given:?}");
         }
-        for given in ["Bearer secret", "bearer  secret"] {
+        // `any:secret`, `:secret`, and `secret` without a user.
+        assert!(check(Some("Basic c2VjcmV0")).await.is_err());
+        for given in ["Bearer secret", "bearer  secret", "Basic YW55OnNlY3JldA==", "basic OnNlY3JldA=="] {
             assert_eq!(check(Some(given)).await, Ok(()));
         }
         std::fs::write(&file, "new").unwrap();

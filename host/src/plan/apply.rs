@@ -85,6 +85,13 @@ impl Change {
     }
 }
 
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} endpoints added, {} removed, {} changed", self.added, self.removed, self.changed)?;
+        if self.fields.is_empty() { Ok(()) } else { write!(f, "; {}", self.fields.join(", ")) }
+    }
+}
+
 impl fmt::Display for Contested {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} is held by the field manager `{}`", self.field, self.manager)

@@ -11,6 +11,7 @@ mod content;
 mod decode;
 mod directory;
 mod directory_catalogue;
+mod encode;
 mod error;
 mod pairs;
 mod polaris;
@@ -34,6 +35,7 @@ pub use self::content::Content;
 pub use self::decode::{Answer, Decoded, decode_answer};
 pub use self::directory::{DirectoryConfig, DirectoryRegistry};
 pub use self::directory_catalogue::DirectoryCatalogue;
+pub use self::encode::encode_answer;
 pub use self::error::RegistryError;
 pub use self::polaris::{
     Address, Addresses, Ask, DoorbellConfig, GRPC_RATE, HTTP_RATE, PolarisCatalogue, PolarisConfig, PolarisRegistry,

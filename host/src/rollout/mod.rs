@@ -32,5 +32,5 @@ pub use module_state::{Canary, ModuleEvent, ModuleEventKind, ModuleRecord, Modul
 pub use policy::{Decision, Policy};
 pub use report::{EntryChange, Report};
 pub use shadow::{Engine, EntrySnapshot, EntrySnapshots};
-pub use shared_state::{CommandRequest, CommandResponse, Forwarded, Paused, Reply, SharedState};
+pub use shared_state::{CommandRequest, CommandResponse, Forwarded, Paused, Question, Reply, SharedState};
 pub use start::{Setup, StartError};

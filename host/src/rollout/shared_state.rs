@@ -68,6 +68,18 @@ pub enum Forwarded {
     Module(Command),
     /// Release the holds of one entry, given as `namespace/name`, or of all.
     Release(Option<String>),
+    /// Answer a question, and change nothing.
+    Ask(Question),
+}
+
+/// A question that only the leader can answer: another replica does not know what is held or wrong.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Question {
+    /// Why is an entry, given as `namespace/name`, as it is?
+    Explain(String),
+    /// What happened last, to one entry or to all?
+    History(Option<String>),
 }
 
 /// The result of a command.

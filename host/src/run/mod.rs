@@ -1,6 +1,7 @@
 //! Puts the parts together for a configuration, and runs them.
 
 mod bind;
+mod chronicle;
 mod config;
 mod connect;
 mod engine;

@@ -157,6 +157,7 @@ mod tests {
             state,
             modules,
             policies: None,
+            history: Arc::default(),
         };
         let mut tasks = Tasks::new(Pulse::default());
         tasks.spawn("beside", task);

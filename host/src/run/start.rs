@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::bind::Bound;
+use super::chronicle::chronicle;
 use super::engine::{EngineHandle, Leadable};
 use super::guard_record::{restore, write_record};
 use super::open::{Backend, Leadership, Opened};
@@ -15,7 +16,7 @@ use crate::guard::Holds;
 use crate::observe::View;
 use crate::registry::Registry;
 use crate::tasks::Tasks;
-use crate::telemetry::{Events, Metrics, Observers};
+use crate::telemetry::{Events, History, Metrics, Observers};
 
 /// Starts all; the controller itself runs with [`Running`].
 pub(super) fn start<R: Registry>(config: Config<R>, bound: Bound, opened: Opened) -> Running<R> {
@@ -23,7 +24,7 @@ pub(super) fn start<R: Registry>(config: Config<R>, bound: Bound, opened: Opened
     let Opened { gate, leadership, keeper, backend, modules, rollout, commands } = opened;
     let Leadership { elector, leads, led } = leadership;
     let holds = Arc::new(Holds::new(config.guard.fleet_limit));
-    let metrics = Arc::new(Metrics::default());
+    let (metrics, history) = (Arc::new(Metrics::default()), Arc::new(History::default()));
     let events = start_events(&config, &backend, &mut tasks);
     let Backend { events: entries, resource, sink, names, policies, .. } = backend;
     let (policies, policy_reports) = policies.unzip();
@@ -43,7 +44,7 @@ pub(super) fn start<R: Registry>(config: Config<R>, bound: Bound, opened: Opened
         swap_rate: config.swap_rate,
         once: config.once,
         pulse: tasks.pulse(),
-        observers: Observers { metrics: Arc::clone(&metrics), events },
+        observers: Observers { metrics: Arc::clone(&metrics), events, history: Arc::clone(&history) },
     });
     let handle = controller.handle();
     let view = View {
@@ -57,6 +58,7 @@ pub(super) fn start<R: Registry>(config: Config<R>, bound: Bound, opened: Opened
         state: keeper.document(),
         modules,
         policies: policy_reports,
+        history,
     };
     site.open(view.clone(), &metrics, config.metrics_per_entry);
     let engine = EngineHandle { controller: handle.clone(), gate: Arc::clone(&gate), holds: Arc::clone(&holds) };
@@ -76,6 +78,7 @@ pub(super) fn start<R: Registry>(config: Config<R>, bound: Bound, opened: Opened
     if let Some(policies) = policies {
         tasks.spawn("policies", policies);
     }
+    tasks.spawn("history", chronicle(view.clone()));
     tasks.spawn("pause", pause(Arc::clone(&keeper), gate));
     let followed = Arc::clone(&keeper);
     tasks.spawn("shared state", async move { followed.follow().await });

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
-use super::controller::{Controller, DEADLINE, get};
+use super::controller::{Controller, DEADLINE, get, get_whole};
 
 /// As many clients as the fault was found with.
 const CLIENTS: usize = 130;
@@ -62,9 +62,16 @@ fn the_status_is_behind_a_token_if_asked_for() {
     while status("authorization: Bearer secret\r\n") != 200 {
         assert!(start.elapsed() < DEADLINE, "it starts");
     }
-    for path in ["/livez", "/metrics", "/"] {
+    for path in ["/livez", "/metrics", "/page.css"] {
         assert_eq!(get(controller.pages, path, "").0, 200, "{path}");
     }
+    for path in ["/", "/history", "/explain?entry=polaris/service-0", "/events"] {
+        assert_eq!(get(controller.pages, path, "").0, 401, "{path}");
+    }
+    // A browser asks for it, and sends it as a password: `any:secret`.
+    let (head, _) = get_whole(controller.pages, "/", "");
+    assert!(head.contains("www-authenticate: basic realm="), "{head}");
+    assert_eq!(get(controller.pages, "/", "authorization: Basic YW55OnNlY3JldA==\r\n").0, 200);
 }
 
 #[test]

@@ -14,7 +14,7 @@ pub const DEADLINE: Duration = Duration::from_secs(20);
 /// A controller at work; it ends with the value.
 pub struct Controller {
     child: Child,
-    _directory: tempfile::TempDir,
+    pub directory: tempfile::TempDir,
     pub pages: SocketAddr,
     pub probes: SocketAddr,
 }
@@ -22,10 +22,14 @@ pub struct Controller {
 impl Controller {
     /// With so many entries, none of which the registry answers for.
     pub fn start(entries: usize, flags: &[&str]) -> Self {
+        Self::start_with((0..entries).map(entry).collect(), flags)
+    }
+
+    /// With these entries.
+    pub fn start_with(list: Vec<Value>, flags: &[&str]) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let path = |name: &str| directory.path().join(name);
         ["answers", "entries", "out"].iter().for_each(|name| std::fs::create_dir(path(name)).unwrap());
-        let list: Vec<_> = (0..entries).map(entry).collect();
         std::fs::write(
             path("entries/all.json"),
             json!({"apiVersion": "v1", "kind": "List", "items": list}).to_string(),
@@ -51,7 +55,7 @@ impl Controller {
         // What it says further is read, so that it can say it.
         std::thread::spawn(move || log.count());
         let [pages, probes] = found.map(Option::unwrap);
-        Self { child, _directory: directory, pages, probes }
+        Self { child, directory, pages, probes }
     }
 
     /// The memory that it takes, in MiB.
@@ -72,16 +76,22 @@ impl Drop for Controller {
 
 /// Asks for a page. Returns the code and the text.
 pub fn get(address: SocketAddr, path: &str, header: &str) -> (u16, String) {
+    let (head, body) = get_whole(address, path, header);
+    (head.split(' ').nth(1).unwrap().parse().unwrap(), body)
+}
+
+/// The same with the whole head, in lower case.
+pub fn get_whole(address: SocketAddr, path: &str, header: &str) -> (String, String) {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(DEADLINE)).unwrap();
     write!(stream, "GET {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n{header}\r\n").unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer: {answer:?}"));
-    (head.split(' ').nth(1).unwrap().parse().unwrap(), body.into())
+    (head.to_lowercase(), body.into())
 }
 
-fn entry(number: usize) -> Value {
+pub fn entry(number: usize) -> Value {
     json!({
         "apiVersion": "networking.istio.io/v1", "kind": "ServiceEntry",
         "metadata": {"name": format!("service-{number}"), "namespace": "polaris",

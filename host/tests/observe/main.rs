@@ -1,5 +1,7 @@
 //! The HTTP side of a running controller against clients that mean no good, or are merely slow.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a panic is how a test fails")]
 
+mod browser;
 mod clients;
 mod controller;
+mod page;

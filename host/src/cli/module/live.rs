@@ -11,15 +11,29 @@ use serde_json::Value;
 use super::module_text;
 use crate::cli::offline::print;
 use crate::cli::output::Output;
-use crate::control::{Command, ask};
+use crate::control::{AskError, Command, ask};
 use crate::rollout::{self, Forwarded};
+
+/// Which controller is asked.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct SocketArgs {
+    /// The socket of the controller
+    #[arg(long, env = "POLARIS2ISTIO_SOCKET", value_name = "PATH", default_value = "/run/polaris2istio/socket")]
+    socket: PathBuf,
+}
+
+impl SocketArgs {
+    /// Sends a command, and returns the answer.
+    pub(in crate::cli) fn ask(&self, command: &Command) -> Result<Value, AskError> {
+        ask(&self.socket, command)
+    }
+}
 
 /// Which controller is asked, and how its answer is printed.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct LiveArgs {
-    /// The socket of the controller
-    #[arg(long, env = "POLARIS2ISTIO_SOCKET", value_name = "PATH", default_value = "/run/polaris2istio/socket")]
-    socket: PathBuf,
+    #[command(flatten)]
+    socket: SocketArgs,
     /// How it is printed
     #[arg(short, long, value_name = "FORMAT", default_value = "text")]
     pub(in crate::cli) output: Output,
@@ -45,7 +59,7 @@ impl LiveArgs {
         command: &Command,
         text: fn(&T) -> String,
     ) -> anyhow::Result<ExitCode> {
-        let value: Value = ask(&self.socket, command)?;
+        let value = self.socket.ask(command)?;
         match self.output.data() {
             Some(format) => print(&value, format)?,
             None => {

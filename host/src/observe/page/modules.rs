@@ -1,0 +1,45 @@
+//! The modules: which one converts, what waits for the operator and why, with the commands to type.
+
+use super::Page;
+use crate::observe::html::Html;
+use crate::rollout::ModuleRecord;
+
+impl Page<'_> {
+    pub(super) fn modules(&self, html: &mut Html) {
+        html.raw("<section id=\"modules\" aria-labelledby=\"h-modules\">\n<h2 id=\"h-modules\">Modules</h2>\n<dl>\n");
+        let state = self.modules;
+        for (role, record) in [("Active", &state.active), ("Before", &state.previous)] {
+            if let Some(record) = record {
+                module(html, role, record);
+            }
+        }
+        if let Some(canary) = &state.canary {
+            module(html, "Canary", &canary.module);
+            html.raw("<div><dt></dt><dd>on ").text(&canary.share.to_string()).raw(" of the entries until ");
+            html.text(&canary.until.to_string()).raw("</dd></div>\n");
+        }
+        if let Some(pending) = &state.candidate {
+            module(html, "Waits", &pending.module);
+            for objection in &pending.objections {
+                html.raw("<div><dt></dt><dd class=\"bad\">").text(objection).raw("</dd></div>\n");
+            }
+            html.raw("<div><dt></dt><dd>").text(&pending.report.to_string()).raw("</dd></div>\n");
+        }
+        html.raw("</dl>\n");
+        if state.candidate.is_some() {
+            html.raw("<p>To compare it, let it take over, or drop it: ");
+            for verb in ["module diff", "module promote", "module reject"] {
+                self.command(html, verb);
+                html.raw(" ");
+            }
+            html.raw("</p>\n");
+        }
+        html.raw("</section>\n");
+    }
+}
+
+fn module(html: &mut Html, role: &'static str, record: &ModuleRecord) {
+    html.raw("<div><dt>").raw(role).raw("</dt><dd>");
+    let ModuleRecord { identity, name, version, origin, since } = record;
+    html.text(&format!("{name} {version}, {identity}, from {origin}, since {since}")).raw("</dd></div>\n");
+}
