@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 const PREBUILT: &str = "POLARIS2ISTIO_DEFAULT_MODULE";
+/// Names the commit that is built.
+const COMMIT: &str = "POLARIS2ISTIO_COMMIT";
 const TARGET: &str = "wasm32-unknown-unknown";
 /// The component's stack, in bytes. The rules do not recurse; the linker's own megabyte would be wiped after every call, and
 /// push what a call does use beyond the memory that is kept from one to the next.
@@ -24,7 +26,19 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         None => encode(&build_core(&out)?)?,
     };
     std::fs::write(out.join("default.wasm"), component)?;
+    describe();
     Ok(())
+}
+
+/// What `version` tells beside the release. The commit is given by deploy/image: to ask git here would build the crate anew with
+/// every commit.
+fn describe() {
+    println!("cargo::rerun-if-env-changed={COMMIT}");
+    let commit = std::env::var(COMMIT).ok().filter(|commit| !commit.is_empty());
+    println!("cargo::rustc-env={COMMIT}={}", commit.as_deref().unwrap_or("not known"));
+    let said = std::env::var_os("RUSTC").and_then(|rustc| Command::new(rustc).arg("--version").output().ok());
+    let toolchain = said.and_then(|output| String::from_utf8(output.stdout).ok()).unwrap_or_default();
+    println!("cargo::rustc-env=POLARIS2ISTIO_TOOLCHAIN={}", toolchain.trim());
 }
 
 /// Compiles `core/` to a core module and returns its bytes.

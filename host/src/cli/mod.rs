@@ -1,7 +1,9 @@
 //! The command line: flags in kebab case are the documented form, the original tool's spelling works as well.
 
 mod answer;
+mod check;
 mod cluster_args;
+mod completions;
 mod convert;
 mod election_args;
 mod explain;
@@ -23,6 +25,7 @@ mod sandbox_args;
 mod selector;
 mod status;
 mod status_text;
+mod version;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -100,6 +103,14 @@ enum Command {
     Pause(pause::PauseArgs),
     /// Let writes go again
     Resume(module::live::LiveArgs),
+    /// Look whether all is there that a run with these flags needs: registry, rights, CRD, lease, clock
+    Check(Box<check::CheckArgs>),
+    /// Print what this binary is made of
+    Version(version::VersionArgs),
+    /// Print what a shell needs to complete commands
+    Completions(completions::CompletionsArgs),
+    /// Write man pages
+    Man(completions::ManArgs),
     /// Compile the component on standard input; started by the controller for itself
     #[command(name = COMPILE_VERB, hide = true)]
     CompileModule {
@@ -141,6 +152,10 @@ impl Cli {
             Some(Command::Answer(args)) => answer::answer(&args),
             Some(Command::Pause(args)) => pause::pause(args),
             Some(Command::Resume(args)) => pause::resume(&args),
+            Some(Command::Check(args)) => check::check(&args),
+            Some(Command::Version(args)) => version::version(&args),
+            Some(Command::Completions(args)) => completions::completions(&args, redact::help(Self::command())),
+            Some(Command::Man(args)) => completions::man(&args, redact::help(Self::command())),
             Some(Command::CompileModule { memory, seconds }) => Ok(serve_compiler(memory, seconds)),
             None => {
                 start_logging(self.run.log_format, &self.run.log);

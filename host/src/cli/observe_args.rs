@@ -12,13 +12,13 @@ use crate::run::HttpPlace;
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Observation")]
 pub struct ObserveArgs {
-    /// Where /metrics, /status, /livez and /readyz are served: `ADDRESS:PORT`, or `none`; by default [::]:8080, or nowhere if that is taken
+    /// Where the page, /metrics, /status, /livez and /readyz are served: `ADDRESS:PORT`, or `none`; by default [::]:8080, or nowhere if that is taken
     #[arg(long, env = "POLARIS2ISTIO_HTTP_ADDRESS", value_name = "ADDRESS")]
     http_address: Option<Place>,
     /// Where /livez and /readyz are served apart, for the kubelet: `ADDRESS:PORT`, or `none`; by default [::]:8081, or nowhere if that is taken or --http-address is `none`
     #[arg(long, env = "POLARIS2ISTIO_PROBE_ADDRESS", value_name = "ADDRESS")]
     probe_address: Option<Place>,
-    /// A file with a token, without which /status is refused; read again for every request
+    /// A file with a token, without which the page and /status are refused; read again for every request
     #[arg(long, env = "POLARIS2ISTIO_STATUS_TOKEN_FILE", value_name = "FILE")]
     status_token_file: Option<PathBuf>,
     /// Give every ServiceEntry metrics of its own, which are many where entries are

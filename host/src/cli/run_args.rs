@@ -158,7 +158,8 @@ impl RunArgs {
         })
     }
 
-    fn config(&self) -> anyhow::Result<Config> {
+    /// What a run depends on.
+    pub(super) fn config(&self) -> anyhow::Result<Config> {
         let target = match (&self.entries, &self.output) {
             (Some(entries), Some(output)) => Target::Directory { entries: entries.clone(), output: output.clone() },
             _ => Target::Kubernetes,

@@ -160,7 +160,8 @@ pub async fn served_version(client: &Client) -> ApiResource {
     }
 }
 
-async fn ask_version(client: &Client) -> Result<Option<ApiResource>, kube::Error> {
+/// A version of ServiceEntry that the API server has; `None` if Istio's CRD is missing.
+pub async fn ask_version(client: &Client) -> Result<Option<ApiResource>, kube::Error> {
     let discovery = Discovery::new(client.clone()).filter(&[GROUP]).run().await?;
     let Some(group) = discovery.get(GROUP) else { return Ok(None) };
     let served =

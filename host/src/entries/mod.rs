@@ -18,7 +18,7 @@ use kube::runtime::watcher;
 pub use backend::{DirectoryBackend, OutputError};
 pub use directory::DirectoryEntries;
 pub use document::{Contents, Document, DocumentError};
-pub use kubernetes::{KubernetesEntries, served_version};
+pub use kubernetes::{KubernetesEntries, ask_version, served_version};
 
 use crate::istio::ServiceEntry;
 

@@ -1,6 +1,7 @@
 //! Puts the parts together for a configuration, and runs them.
 
 mod bind;
+mod check;
 mod chronicle;
 mod config;
 mod connect;
@@ -12,6 +13,7 @@ mod pause;
 mod running;
 mod start;
 
+pub use check::{Finding, Verdict, check};
 pub use config::{Cluster, Config, HttpPlace, StatePlace, Target};
 pub use error::RunError;
 pub use running::Running;

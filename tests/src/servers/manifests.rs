@@ -27,11 +27,25 @@ impl Manifests {
     /// The rendering of the chart as the release `polaris2istio` in the namespace of that name, with a file of values.
     pub fn helm(binaries: &Binaries, values: Option<&Path>) -> Self {
         let mut command = Command::new(&binaries.helm);
-        command.args(["template", "polaris2istio", "--namespace", SHIPPED.0]).arg(deploy().join("helm"));
+        command
+            .args(["template", "polaris2istio", "--skip-tests", "--namespace", SHIPPED.0])
+            .arg(deploy().join("helm"));
         values.into_iter().for_each(|file| {
             command.arg("--values").arg(file);
         });
         Self::read(&run(&mut command))
+    }
+
+    /// The rendering of one of the chart's templates, or why there is none. Each setting is as `--set` takes it.
+    pub fn template(binaries: &Binaries, template: &str, settings: &[&str]) -> Result<Self, String> {
+        let mut command = Command::new(&binaries.helm);
+        command.args(["template", "polaris2istio", "--namespace", SHIPPED.0, "--show-only", template]);
+        settings.iter().for_each(|setting| {
+            command.args(["--set", setting]);
+        });
+        let output = command.arg(deploy().join("helm")).stdin(Stdio::null()).output().expect("helm can be started");
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        if output.status.success() { Ok(Self::read(&text(&output.stdout))) } else { Err(text(&output.stderr)) }
     }
 
     /// The output of `helm lint` for the chart.

@@ -12,6 +12,7 @@ mod dashboard;
 mod example;
 mod life;
 mod normal;
+mod options;
 mod readme;
 mod schema;
 mod selectors;

@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a panic is how a test fails")]
 mod bad_input;
 mod canned;
+mod check;
 #[allow(dead_code, reason = "the table of faults needs the rest of it")]
 mod controller;
 mod dashboard;
