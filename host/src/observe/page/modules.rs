@@ -1,4 +1,4 @@
-//! The modules: which one converts, what waits for the operator and why, with the commands to type.
+//! The modules: which one converts, what waits for the operator and why, with the commands to type; and the policies.
 
 use super::Page;
 use crate::observe::html::Html;
@@ -35,6 +35,25 @@ impl Page<'_> {
             html.raw("</p>\n");
         }
         html.raw("</section>\n");
+        self.policies(html);
+    }
+
+    /// The policies that make entries, if there are any.
+    fn policies(&self, html: &mut Html) {
+        if self.status.policies.is_empty() {
+            return;
+        }
+        html.raw(
+            "<section id=\"policies\" aria-labelledby=\"h-policies\">\n<h2 id=\"h-policies\">Policies</h2>\n<dl>\n",
+        );
+        for one in &self.status.policies {
+            let counts = format!(
+                "{} services, {} entries, {} refused, {} of services that are gone",
+                one.services, one.entries, one.refused, one.gone
+            );
+            html.raw("<div><dt>").text(&one.policy).raw("</dt><dd>").text(&counts).raw("</dd></div>\n");
+        }
+        html.raw("</dl>\n</section>\n");
     }
 }
 

@@ -176,7 +176,7 @@
         const answer = await fetch(location.pathname + location.search, { cache: "no-store" });
         if (!answer.ok) return;
         const next = new DOMParser().parseFromString(await answer.text(), "text/html");
-        for (const id of ["summary", "problems", "entry", "modules", "history"]) {
+        for (const id of ["summary", "problems", "entry", "modules", "policies", "history"]) {
           const [old, fresh] = [document.getElementById(id), next.getElementById(id)];
           if (old && fresh) old.replaceWith(document.adoptNode(fresh));
         }

@@ -79,6 +79,8 @@ impl Page<'_> {
             general.push((words, "module release --all"));
         }
         general.extend(status.fleet_notices.iter().map(|notice| (notice.clone(), "")));
+        let policies = status.policies.iter().filter(|policy| !policy.ready);
+        general.extend(policies.map(|one| (format!("policy {}: {}: {}", one.policy, one.reason, one.message), "")));
         general.extend(status.unready.iter().map(|reason| (format!("not ready: {reason}"), "")));
         general
     }

@@ -75,6 +75,13 @@ fn rights<R>(config: &Config<R>) -> Vec<Right> {
         rights.push(right(entries, "", "services", verbs));
         rights.push(right(entries, "discovery.k8s.io", "endpointslices", verbs));
     }
+    if config.policies.is_some() {
+        let group = "polaris2istio.aeraki.net";
+        rights.push(right(entries, group, "polarisimports", &["list", "watch"]));
+        let status = right(entries, group, "polarisimports", &["patch"]);
+        rights.push(Right { subresource: Some("status"), ..status });
+        rights.push(right(entries, "networking.istio.io", "serviceentries", &["create", "delete"]));
+    }
     if config.repair_vip {
         let status = right(entries, "networking.istio.io", "serviceentries", &["patch"]);
         rights.push(Right { subresource: Some("status"), ..status });
