@@ -99,8 +99,12 @@ pub(super) struct WireListed {
     pub(super) metadata: Option<Pairs>,
 }
 
-/// Reads an answer that came by HTTP; `origin` is what errors call it.
-pub(super) fn decode_listing(bytes: &[u8], origin: &str) -> Result<Listing, RegistryError> {
+/// Reads an answer about a namespace that came by HTTP; `origin` is what errors call it.
+///
+/// # Errors
+///
+/// It is none, goes over a limit, or is the registry's word that something went wrong.
+pub fn decode_listing(bytes: &[u8], origin: &str) -> Result<Listing, RegistryError> {
     let answer = serde_json::from_slice(text::without_mark(bytes))
         .map_err(|error| not_services(origin, &format!("it is no list of services: {error:.200}")))?;
     listing(answer, origin)

@@ -30,7 +30,7 @@ mod wire_instance;
 use std::future::Future;
 use std::sync::Arc;
 
-pub use self::catalogue::{Catalogue, CatalogueSource, Listing};
+pub use self::catalogue::{Catalogue, CatalogueSource, Listing, decode_listing};
 pub use self::content::Content;
 pub use self::decode::{Answer, Decoded, decode_answer};
 pub use self::directory::{DirectoryConfig, DirectoryRegistry};
@@ -39,7 +39,7 @@ pub use self::encode::encode_answer;
 pub use self::error::RegistryError;
 pub use self::polaris::{
     Address, Addresses, Ask, DoorbellConfig, GRPC_RATE, HTTP_RATE, PolarisCatalogue, PolarisConfig, PolarisRegistry,
-    Question, TlsFiles, TokenSource, decode_message,
+    Question, TlsFiles, TokenSource, decode_message, decode_services_message,
 };
 pub use self::poll_mode::PollMode;
 pub use self::poll_stats::{PollFigures, PollStats};

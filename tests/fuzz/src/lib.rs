@@ -8,6 +8,7 @@
 )]
 
 mod answer;
+mod catalogue;
 mod chain;
 mod entry;
 mod memory;
@@ -20,9 +21,11 @@ mod own;
 pub type Target = fn(&[u8]);
 
 /// All targets, by name.
-pub const TARGETS: [(&str, Target); 12] = [
+pub const TARGETS: [(&str, Target); 14] = [
     ("answer", answer::run),
     ("message", message::run),
+    ("listing", catalogue::listing),
+    ("services-message", catalogue::message),
     ("entry", entry::run),
     ("outcome", outcome::run),
     ("memory", memory::run),

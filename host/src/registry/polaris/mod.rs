@@ -29,7 +29,7 @@ pub use self::config::{GRPC_RATE, HTTP_RATE, PolarisConfig};
 pub use self::doorbell::DoorbellConfig;
 use self::doorbell::{Console, Doorbell};
 use self::follower::Follower;
-pub use self::grpc::decode_message;
+pub use self::grpc::{decode_message, decode_services_message};
 use self::http::Asker;
 pub use self::job::{Ask, Question};
 pub use self::tls::TlsFiles;

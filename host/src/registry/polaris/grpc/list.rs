@@ -64,7 +64,7 @@ impl Lister {
         let leave = large.decoding().await;
         let name = origin.clone();
         let task = tokio::task::spawn_blocking(move || {
-            let listing = decode(&answer, &name);
+            let listing = decode_services_message(&answer, &name);
             drop((answer, leave));
             listing
         });
@@ -100,7 +100,12 @@ fn request(question: &Question) -> DiscoverRequest {
     DiscoverRequest { kind: SERVICES, service: Some(service) }
 }
 
-fn decode(answer: &[u8], origin: &str) -> Result<Listing, RegistryError> {
+/// Reads an answer about a namespace that came by gRPC; `origin` is what errors call it.
+///
+/// # Errors
+///
+/// It is none, goes over a limit, or is the registry's word that something went wrong.
+pub fn decode_services_message(answer: &[u8], origin: &str) -> Result<Listing, RegistryError> {
     let broken = |error: DecodeError| not_services(origin, &format!("it is no such message: {error:.200}"));
     count(answer).map_err(broken)?.map_err(|excess| RegistryError::TooMany {
         origin: origin.to_owned(),
@@ -156,17 +161,25 @@ mod tests {
 
     #[test]
     fn reads_a_list_within_bounds() {
-        let found = decode(&answer(vec![service("b"), service("a")]).encode_to_vec(), "the test").unwrap();
+        let found =
+            decode_services_message(&answer(vec![service("b"), service("a")]).encode_to_vec(), "the test").unwrap();
         let Listing::Listed(catalogue) = found else { panic!("{found:?}") };
         assert_eq!(catalogue.revision, "r");
         assert_eq!(catalogue.services.keys().collect::<Vec<_>>(), ["a", "b"]);
         assert_eq!(catalogue.services["a"]["team"], "shop");
         let unchanged = ServicesResponse { code: Some(200_001), ..answer(Vec::new()) };
-        assert_eq!(decode(&unchanged.encode_to_vec(), "the test").unwrap(), Listing::Unchanged);
+        assert_eq!(decode_services_message(&unchanged.encode_to_vec(), "the test").unwrap(), Listing::Unchanged);
         let many = answer(vec![Service::default(); catalogue::SERVICES + 1]).encode_to_vec();
-        assert!(decode(&many, "the test").unwrap_err().to_string().contains("more than 100000 services"));
+        assert!(
+            decode_services_message(&many, "the test").unwrap_err().to_string().contains("more than 100000 services")
+        );
         let other = ServicesResponse { kind: 1, ..answer(Vec::new()) };
-        assert!(decode(&other.encode_to_vec(), "the test").unwrap_err().to_string().contains("is not SERVICES"));
-        assert!(decode(b"\xff\xff", "the test").is_err());
+        assert!(
+            decode_services_message(&other.encode_to_vec(), "the test")
+                .unwrap_err()
+                .to_string()
+                .contains("is not SERVICES")
+        );
+        assert!(decode_services_message(b"\xff\xff", "the test").is_err());
     }
 }

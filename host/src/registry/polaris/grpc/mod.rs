@@ -17,3 +17,4 @@ pub(super) use conversation::Conversation;
 pub use decode::decode_message;
 pub(super) use find::find;
 pub(super) use list::Lister;
+pub use list::decode_services_message;
