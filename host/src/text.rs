@@ -35,6 +35,15 @@ pub(crate) fn printable(character: char) -> char {
     if character.is_control() { char::REPLACEMENT_CHARACTER } else { character }
 }
 
+/// A foreign text as it may be shown: of at most so many characters, on one line.
+pub fn shown(text: &str, most: usize) -> String {
+    let mut cut: String = text.chars().take(most).map(printable).collect();
+    if text.len() > cut.len() && text.chars().nth(most).is_some() {
+        cut.push_str(&format!("... ({} bytes)", text.len()));
+    }
+    cut
+}
+
 /// What a parser says of YAML, with line and column; so many lines stand before what it was given.
 pub(crate) fn yaml_problem(error: &Error, lines_before: u64) -> String {
     let error = error.without_snippet();
@@ -64,6 +73,21 @@ mod tests {
             (b"ab\xff", Err(NotText::Other(2))),
         ] {
             assert_eq!(read(bytes), expected);
+        }
+    }
+
+    #[test]
+    fn a_foreign_text_is_cut_and_obeyed_by_nothing() {
+        for (text, expected) in [
+            ("", ""),
+            ("four", "four"),
+            ("fives", "five... (5 bytes)"),
+            ("\x1b[2J", "\u{fffd}[2J"),
+            ("a\nb\u{9b}", "a\u{fffd}b\u{fffd}"),
+            ("äöü€", "äöü€"),
+            ("äöü€\u{1f600}", "äöü€... (13 bytes)"),
+        ] {
+            assert_eq!(shown(text, 4), expected);
         }
     }
 

@@ -8,6 +8,7 @@ mod docs;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use polaris2istio::digest::Digest;
 use polaris2istio::source::ModuleBytes;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -65,8 +66,7 @@ impl ActiveModules {
 
     /// Another module: the same rules with a name beside them, which makes other bytes.
     fn offer(&self) {
-        let mut bytes = ModuleBytes::embedded().bytes.to_vec();
-        bytes.extend([0, 2, 1, b'x']);
+        let bytes = other();
         let unfinished = self.directory.path().join(".module.wasm");
         std::fs::write(&unfinished, bytes).unwrap();
         std::fs::rename(unfinished, self.directory.path().join("module.wasm")).unwrap();
@@ -85,9 +85,7 @@ impl ActiveModules {
             std::thread::sleep(Duration::from_millis(20));
         }
     }
-}
 
-impl ActiveModules {
     /// Waits until a command that succeeds says this.
     fn until_said(&self, arguments: &str, words: &str) {
         let start = Instant::now();
@@ -101,6 +99,12 @@ impl ActiveModules {
             std::thread::sleep(Duration::from_millis(20));
         }
     }
+}
+
+fn other() -> Vec<u8> {
+    let mut bytes = ModuleBytes::embedded().bytes.to_vec();
+    bytes.extend([0, 2, 1, b'x']);
+    bytes
 }
 
 impl Drop for ActiveModules {
@@ -119,16 +123,27 @@ fn the_documents_commands() {
     let commands: Vec<_> = lines.map(|line| line.split('#').next().unwrap().trim()).collect();
     let live = ActiveModules::start();
     live.offer();
+    let (first, second) = (ModuleBytes::embedded().digest.to_string(), Digest::of(&other()).to_string());
+    let short = |digest: &str| digest["sha256:".len()..][..12].to_owned();
+    let name = |command: &&str| match command {
+        _ if command.contains("module promote") => command.replace("3f2a9c11d0aa", &short(&second)),
+        command => command.replace("3f2a9c11d0aa", &short(&first)),
+    };
     let said: Vec<_> = commands
         .iter()
-        .map(|command| live.text(command.strip_prefix("polaris2istio ").expect("a command of ours")))
+        .map(|command| live.text(name(command).strip_prefix("polaris2istio ").expect("a command of ours")))
         .collect();
+    let take = format!("take it: polaris2istio module promote {}", short(&second));
     let expected = [
-        ("module status", &["active", "candidate", "waits: --swap review asks a person every time"][..]),
-        ("module diff", &[" 0 changed, 0 newly rejected, 0 failed"]),
-        ("module promote", &["active       sha256:"]),
-        ("module rollback", &["active       sha256:", "refused      sha256:"]),
-        ("module history", &["installed", "waits", "switched", "rolled-back", "by command"]),
+        (
+            "module status",
+            &["active", "candidate", "waits: --swap review asks a person every time", &take, "drop it: polaris2istio"]
+                [..],
+        ),
+        ("module diff", &[" 0 changed, 0 newly rejected, 0 failed", &take]),
+        ("module promote 3f2a9c11d0aa", &["active       sha256:"]),
+        ("module rollback 3f2a9c11d0aa", &["active       sha256:", "refused      sha256:"]),
+        ("module history", &["installed", "waits", "switched", "rolled-back", "by command of user "]),
         ("module release --all", &["released what 0 entries held"]),
     ];
     for ((command, said), (prefix, parts)) in commands.iter().zip(&said).zip(expected) {
@@ -154,7 +169,10 @@ fn without_a_controller_there_is_a_remedy() {
 #[test]
 fn a_refused_command_exits_with_one() {
     let live = ActiveModules::start();
-    let output = live.run("module promote");
+    assert_eq!(live.run("module promote").status.code(), Some(2), "it must be named");
+    let short = live.run("module promote 3f2a9");
+    assert!(String::from_utf8_lossy(&short.stderr).contains("at least 6 hexadecimal digits"), "{short:?}");
+    let output = live.run("module promote 3f2a9c");
     assert_eq!(output.status.code(), Some(1));
     let text = String::from_utf8_lossy(&output.stderr);
     assert!(text.contains("there is no candidate"), "{text}");

@@ -31,6 +31,12 @@ pub struct RolloutArgs {
     /// The largest share of all endpoints that another module may take away without a person being asked
     #[arg(long, env = "POLARIS2ISTIO_SWAP_MAX_REMOVED", value_name = "N%", default_value = "10%")]
     swap_max_removed: Percent,
+    /// The largest share of all endpoints by which another module may add some without a person being asked; one at an address where the registry lists no instance is never added unasked
+    #[arg(long, env = "POLARIS2ISTIO_SWAP_MAX_ADDED", value_name = "N%", default_value = "10%")]
+    swap_max_added: Percent,
+    /// The largest share of all endpoints that another module may give another weight, label, port or locality, and of all entries other ports, without a person being asked
+    #[arg(long, env = "POLARIS2ISTIO_SWAP_MAX_ALTERED", value_name = "N%", default_value = "10%")]
+    swap_max_altered: Percent,
     /// Entries a second that another module may change
     #[arg(long, env = "POLARIS2ISTIO_SWAP_RATE", value_name = "N", default_value = "20")]
     swap_rate: NonZeroU32,
@@ -72,6 +78,8 @@ impl RolloutArgs {
             policy: Policy {
                 decision: self.swap,
                 most_removed: self.swap_max_removed,
+                most_added: self.swap_max_added,
+                most_altered: self.swap_max_altered,
                 canary_time: self.canary_time,
                 most_failures: self.swap_max_failures,
                 probation: self.swap_probation,

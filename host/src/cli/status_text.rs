@@ -82,6 +82,9 @@ fn text(status: &Status, columns: Columns, now: Timestamp, namespace: Option<&st
     for notice in &status.fleet_notices {
         line("NOTICE", notice);
     }
+    for notice in &status.module_notices {
+        line("MODULE", notice);
+    }
     for reason in &status.unready {
         line("not ready", reason);
     }
@@ -211,6 +214,7 @@ mod tests {
         let status = serde_json::from_value(json!({
             "version": "1.2.3", "identity": "a_1", "leads": false, "leader": "b_2", "unready": [], "fleetHolds": 0, "writesBlocked": ["paused", "standby"],
             "paused": {"since": "2026-01-01T00:00:00Z", "reason": "restore"}, "polls": {}, "module": "default 0.1.0 sha256:1",
+            "moduleNotices": ["the module 3f2a9c11d0aa waits for a person"],
             "registry": [{"address": "polaris:8090", "lastAnswer": "2026-01-01T00:01:00Z"}],
             "policies": [{"policy": "all", "services": 9, "entries": 8, "refused": 1, "gone": 0, "ready": false, "reason": "Refused", "message": "1 of 9"}],
             "entriesByState": {"synced": 1, "held": 1},
@@ -225,6 +229,7 @@ module    default 0.1.0 sha256:1
 registry  polaris:8090, answered 3s ago
 policy    all: 9 services, 8 entries, Refused: 1 of 9
 PAUSED    all writes are paused since 2026-01-01T00:00:00Z: restore
+MODULE    the module 3f2a9c11d0aa waits for a person
 entries   1 held, 1 synced
 
 ENTRY                 SERVICE     STATE    ENDPOINTS   LISTED   LEFT-OUT   LAST-NEWS   LAST-WRITE

@@ -10,7 +10,9 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::Command;
 use crate::guard::Holds;
 use crate::observe::{LiveExplanation, Status, View};
-use crate::rollout::{self, CommandRequest, CommandResponse, Forwarded, Paused, Question, Reply, SharedState};
+use crate::rollout::{
+    self, CommandRequest, CommandResponse, Forwarded, Giver, ModuleStatus, Paused, Question, Reply, SharedState,
+};
 use crate::state::Keeper;
 
 /// The longest wait for the leader: a comparison of ten thousand entries is done in it.
@@ -40,19 +42,20 @@ impl Router {
     }
 
     /// Answers a command that the operator gave to this process.
-    pub async fn answer(&self, command: Command) -> Reply {
+    pub async fn answer(&self, command: Command, by: Giver) -> Reply {
         let state = self.keeper.document().borrow().clone();
         let result = match command {
             Command::Status => Ok(json!(Status::of(&self.view))),
             Command::ModuleStatus => {
-                Ok(json!(rollout::ModuleState { history: Default::default(), ..state.module.clone() }))
+                let state = rollout::ModuleState { history: Default::default(), ..state.module.clone() };
+                Ok(json!(ModuleStatus { state, source_trouble: self.view.modules.stats().source_trouble() }))
             }
             Command::ModuleHistory => Ok(json!(state.module.history)),
             Command::Answer(service) => self.view.answer(&service),
             Command::Pause(reason) => self.pause(Some(reason)).await,
             Command::Resume => self.pause(None).await,
-            Command::Forwarded(command) if *self.leads.borrow() => self.carry_out(command).await,
-            Command::Forwarded(command) => return self.forward(command).await,
+            Command::Forwarded(command) if *self.leads.borrow() => self.carry_out(command, by, LEADER_WITHIN).await,
+            Command::Forwarded(command) => return self.forward(command, by).await,
         };
         result.into()
     }
@@ -80,10 +83,10 @@ impl Router {
         Ok(json!({ "released": released }))
     }
 
-    /// Carries out a command for the leader alone.
-    async fn carry_out(&self, command: Forwarded) -> Result<Value, String> {
+    /// Carries out a command for the leader alone, for one who waits so long.
+    async fn carry_out(&self, command: Forwarded, by: Giver, within: Duration) -> Result<Value, String> {
         match command {
-            Forwarded::Module(command) => self.change(command).await,
+            Forwarded::Module(command) => self.change(command, by, within).await,
             Forwarded::Release(entry) => self.release(entry),
             Forwarded::Ask(question) => self.explain(question).await,
         }
@@ -99,28 +102,52 @@ impl Router {
         }
     }
 
-    async fn change(&self, command: rollout::Command) -> Result<Value, String> {
+    /// When the time is up, the answer is dropped, and the rollout does not begin what nobody waits for.
+    async fn change(&self, command: rollout::Command, by: Giver, within: Duration) -> Result<Value, String> {
         let (reply, answer) = oneshot::channel();
         let stopping = |_| "the controller is stopping".to_owned();
-        self.modules.send((command, reply)).await.map_err(|_| stopping(()))?;
-        answer.await.map_err(|_| stopping(())).and_then(|result| result)
+        let change = async {
+            self.modules.send(rollout::Request { command, by, reply }).await.map_err(|_| stopping(()))?;
+            answer.await.map_err(|_| stopping(())).and_then(|result| result)
+        };
+        let late = |_| format!("it was not done within {within:?}, and is not begun any more; see `module status`");
+        tokio::time::timeout(within, change).await.map_err(late)?
     }
 
-    async fn forward(&self, command: Forwarded) -> Reply {
+    async fn forward(&self, command: Forwarded, by: Giver) -> Reply {
         let id: u64 = rand::random();
         let mut state = self.keeper.document();
-        let sent = CommandRequest { id, command };
+        let until = Timestamp::now().saturating_add(LEADER_WITHIN).unwrap_or(Timestamp::MAX);
+        let sent = CommandRequest { id, until, by, command };
         if let Err(error) = self.keeper.update(|state, _| state.request = Some(sent.clone())).await {
             return Reply::Refused(error.to_string());
         }
         let answered = state.wait_for(|state| state.answer.as_ref().is_some_and(|answer| answer.id == id));
-        match tokio::time::timeout(LEADER_WITHIN, answered).await {
-            Ok(Ok(state)) => match &state.answer {
-                Some(answer) => answer.reply.clone(),
-                None => Reply::Refused("the answer was lost; see `module status`".into()),
-            },
-            Ok(Err(_)) => Reply::Refused("the controller is stopping".into()),
-            Err(_) => Reply::Refused(format!("no leader answered within {LEADER_WITHIN:?}; see `module status`")),
+        let reply =
+            tokio::time::timeout(LEADER_WITHIN, answered).await.map(|state| match state.map(|s| s.answer.clone()) {
+                Ok(Some(answer)) => answer.reply,
+                Ok(None) => Reply::Refused("the answer was lost; see `module status`".into()),
+                Err(_) => Reply::Refused("the controller is stopping".into()),
+            });
+        if let Ok(reply) = reply {
+            return reply;
+        }
+        // Should that fail, its time is over all the same.
+        let _ = self.keeper.update(|state, _| drop(state.request.take_if(|request| request.id == id))).await;
+        Reply::Refused(format!("no leader answered within {LEADER_WITHIN:?}; see `module status`"))
+    }
+
+    /// Carries out what another replica was told, unless the one who told it waits no longer.
+    async fn carry_out_for_others(&self, request: CommandRequest) -> Reply {
+        let left = request.until.duration_since(Timestamp::now());
+        match Duration::try_from(left) {
+            Ok(left) if !left.is_zero() => {
+                self.carry_out(request.command, request.by, left.min(LEADER_WITHIN)).await.into()
+            }
+            _ => {
+                tracing::warn!("a command that came too late is not carried out; it was given {}", request.by);
+                Reply::Refused("it came too late to the leader, and was not carried out".into())
+            }
         }
     }
 
@@ -131,9 +158,10 @@ impl Router {
         loop {
             let known = state.borrow_and_update().clone();
             if *leads.borrow_and_update()
-                && let Some(CommandRequest { id, command }) = known.request.clone()
+                && let Some(request) = known.request.clone()
             {
-                let reply = bounded(self.carry_out(command).await.into(), &self.view);
+                let id = request.id;
+                let reply = bounded(self.carry_out_for_others(request).await, &self.view);
                 let answer = CommandResponse { id, reply };
                 let noted = self.keeper.update(|state, _| {
                     state.answer = Some(answer.clone());

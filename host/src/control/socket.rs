@@ -11,7 +11,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tracing::{debug, warn};
 
 use super::Router;
-use crate::rollout::Reply;
+use crate::rollout::{Giver, Reply};
 
 /// No command is longer.
 const LONGEST: u64 = 64 << 10;
@@ -94,7 +94,8 @@ impl Drop for Socket {
 }
 
 async fn serve(mut stream: UnixStream, router: &Router) -> io::Result<()> {
-    let (user, own) = (stream.peer_cred()?.uid(), rustix::process::geteuid().as_raw());
+    let peer = stream.peer_cred()?;
+    let (user, own) = (peer.uid(), rustix::process::geteuid().as_raw());
     // The file's mode says the same, but not in the moment before it is set.
     let reply = if user != own && user != 0 {
         Reply::Refused(format!("user {user} may not command a controller of user {own}"))
@@ -104,7 +105,7 @@ async fn serve(mut stream: UnixStream, router: &Router) -> io::Result<()> {
         let mut reader = BufReader::new(reader.take(LONGEST));
         tokio::time::timeout(ARRIVES_WITHIN, reader.read_line(&mut line)).await??;
         match serde_json::from_str(&line) {
-            Ok(command) => router.answer(command).await,
+            Ok(command) => router.answer(command, Giver::here(user, peer.pid())).await,
             Err(error) => Reply::Refused(format!("not a command of this release: {error}")),
         }
     };

@@ -16,9 +16,12 @@ use crate::guard::Origins;
 use crate::plan::{self, Desired};
 use crate::rollout::{Conversion, LastPublished, RolloutPhase};
 use crate::telemetry::Condition;
+use crate::text;
 
 /// When a module that gave nothing usable is tried again with the same input: a time-out may be the machine's fault.
 const FAILURE_RETRY: Duration = Duration::from_secs(60);
+/// The longest problem of a conversion that is told, in characters: it repeats words of the module.
+const PROBLEM: usize = 1_500;
 
 impl Reconciliation<'_> {
     /// Asks the module for the update that an answer makes.
@@ -75,6 +78,7 @@ impl Reconciliation<'_> {
     /// Notes that the module gave nothing that can be used: the last endpoints stay.
     pub(super) fn fail_conversion(&mut self, problem: &str) {
         let module = self.context.modules.active();
+        let problem = text::shown(problem, PROBLEM);
         self.set(Condition::Conversion, format!("module {}: {problem}", module.origin()));
     }
 
@@ -87,7 +91,7 @@ impl Reconciliation<'_> {
         if let Err(violation) = plan::check(&desired, self.live, &self.context.addresses) {
             match violation.of_entry {
                 // No module can mend it.
-                true => self.set(Condition::Conversion, violation.to_string()),
+                true => self.set(Condition::Conversion, text::shown(&violation.to_string(), PROBLEM)),
                 false => self.fail_conversion(&violation.to_string()),
             }
             return Break(self.end_failed());

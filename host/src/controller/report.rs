@@ -16,6 +16,9 @@ use crate::telemetry::Condition;
 /// The reason of instances for which the module gave none.
 const UNEXPLAINED: &str = "unexplained";
 
+/// Reasons that are told apart; the default rules have some twenty.
+const REASONS: usize = 50;
+
 /// One entry, after the last reconciliation.
 #[derive(Clone, Debug, Default)]
 pub struct EntryReport {
@@ -109,7 +112,9 @@ impl EntryReport {
                 // The first reason counts.
                 && explained.insert(position)
             {
-                *self.left_out.entry(diagnostic.code.clone()).or_default() += 1;
+                let is_known = self.left_out.len() < REASONS || self.left_out.contains_key(&diagnostic.code);
+                let code = if is_known { diagnostic.code.clone() } else { UNEXPLAINED.into() };
+                *self.left_out.entry(code).or_default() += 1;
             }
         }
         self.used = used.len();
@@ -118,7 +123,7 @@ impl EntryReport {
 
     fn note_unexplained(&mut self, count: usize) {
         if count > 0 {
-            self.left_out.insert(UNEXPLAINED.into(), count);
+            *self.left_out.entry(UNEXPLAINED.into()).or_default() += count;
         }
     }
 }

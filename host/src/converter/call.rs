@@ -9,6 +9,7 @@ use super::error::CallError;
 use super::outcome;
 use super::request::Lowering;
 use super::sandbox::{Guest, MemoryExceeded, Sandbox};
+use crate::text;
 
 /// Checks that the exported functions have the types of the world. wasmtime tells when they are looked up in an instance.
 pub(super) fn check_types(sandbox: &Sandbox, pre: &ConverterPre<Guest>) -> Result<(), String> {
@@ -45,7 +46,7 @@ pub(super) fn convert(
         .map_err(|error| classify("convert", &error, sandbox))?;
     match answer {
         Ok(outcome) => Ok(outcome::lift(outcome)),
-        Err(failure) => Err(CallError::Failed { message: failure.message }),
+        Err(failure) => Err(CallError::Failed { message: text::shown(&failure.message, outcome::MESSAGE) }),
     }
 }
 
@@ -67,5 +68,5 @@ fn classify(export: &'static str, error: &wasmtime::Error, sandbox: &Sandbox) ->
     if text.contains("fuel allocated for hostcalls has been exhausted") {
         return CallError::OutputTooLarge { export, limit: limits.output_bytes };
     }
-    CallError::Trapped { export, detail: text }
+    CallError::Trapped { export, detail: text::shown(&text, outcome::MESSAGE) }
 }

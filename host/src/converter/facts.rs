@@ -5,6 +5,10 @@ use wasmtime::component::Component;
 
 use crate::digest::Digest;
 use crate::source::ModuleBytes;
+use crate::text;
+
+/// The longest name of an import or export that is shown, in characters.
+const NAME: usize = 200;
 
 /// A component's size, digest, imports and exports.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,8 +28,8 @@ impl Facts {
         Self {
             size: module_bytes.bytes.len() as u64,
             digest: module_bytes.digest,
-            imports: kind.imports(engine).map(|(name, _)| name.to_string()).collect(),
-            exports: kind.exports(engine).map(|(name, _)| name.to_string()).collect(),
+            imports: kind.imports(engine).map(|(name, _)| text::shown(name, NAME)).collect(),
+            exports: kind.exports(engine).map(|(name, _)| text::shown(name, NAME)).collect(),
         }
     }
 }

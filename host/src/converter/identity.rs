@@ -25,6 +25,19 @@ impl Identity {
         Self { module, parameters: parameters.iter().cloned().collect() }
     }
 
+    /// The name by which commands call it: the first digits of the digest and, where it has parameters, of theirs. Other
+    /// parameters are another module, and a person decides on one.
+    pub fn handle(&self) -> String {
+        let digest = &self.module.hex()[..12];
+        self.parameters_hex().map_or_else(|| digest.into(), |parameters| format!("{digest}+{}", &parameters[..8]))
+    }
+
+    /// The digest of the parameters in hexadecimal digits; `None` if there are none.
+    pub(crate) fn parameters_hex(&self) -> Option<String> {
+        let text = serde_json::to_vec(&self.parameters).ok().filter(|_| !self.parameters.is_empty())?;
+        Some(Digest::of(&text).hex())
+    }
+
     /// The parameters in the form in which a module is given them.
     pub(crate) fn parameters(&self) -> Parameters {
         self.parameters.iter().map(|(key, value)| (key.clone(), value.clone())).collect()

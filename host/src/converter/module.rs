@@ -10,6 +10,14 @@ use super::error::LoadError;
 use super::facts::Facts;
 use super::sandbox::{Guest, Sandbox};
 use crate::source::ModuleBytes;
+use crate::text;
+
+/// The longest name, version or summary, in characters.
+const DESCRIPTION: usize = 200;
+/// Imports or exports that an error names.
+const NAMES: usize = 10;
+/// The longest reason of a compiler, in characters: it repeats names of the file.
+const REASON: usize = 1_000;
 
 /// A checked and compiled module.
 pub struct Module {
@@ -36,10 +44,12 @@ impl Module {
         check_world(&module, &facts)?;
         let pre = match sandbox.linker.instantiate_pre(&component).and_then(ConverterPre::new) {
             Ok(pre) => pre,
-            Err(error) => return Err(LoadError::WrongWorld { module, detail: format!("{error:#}") }),
+            Err(error) => {
+                return Err(LoadError::WrongWorld { module, detail: text::shown(&format!("{error:#}"), REASON) });
+            }
         };
         if let Err(detail) = call::check_types(sandbox, &pre) {
-            return Err(LoadError::WrongWorld { module, detail });
+            return Err(LoadError::WrongWorld { module, detail: text::shown(&detail, REASON) });
         }
         match call::describe(sandbox, &pre) {
             Ok(info) => Ok(Self { pre, info: owned(info), facts }),
@@ -51,19 +61,21 @@ impl Module {
 /// wasmtime marks a memory that does not fit the pool only by the text of its error; a test holds that text.
 fn uncompiled(sandbox: &Sandbox, module: String, error: CompileError) -> LoadError {
     let limits = &sandbox.limits;
+    let shown = |detail: String| text::shown(&detail, REASON);
     match error {
         CompileError::Invalid(detail) if detail.contains("exceeds the limit of") => {
-            LoadError::Oversized { module, limit: limits.memory_bytes, detail }
+            LoadError::Oversized { module, limit: limits.memory_bytes, detail: shown(detail) }
         }
-        CompileError::Invalid(detail) => LoadError::Invalid { module, detail },
+        CompileError::Invalid(detail) => LoadError::Invalid { module, detail: shown(detail) },
         CompileError::Memory => LoadError::CompilerMemory { module, limit: limits.compile.memory_bytes },
         CompileError::Time => LoadError::CompilerTime { module, limit: limits.compile.time },
-        CompileError::Broken(detail) => LoadError::Compiler { module, detail },
+        CompileError::Broken(detail) => LoadError::Compiler { module, detail: shown(detail) },
     }
 }
 
 fn owned(info: wit::ModuleInfo) -> ModuleInfo {
-    ModuleInfo { name: info.name, version: info.version, summary: info.summary }
+    let shown = |text: &str| text::shown(text, DESCRIPTION);
+    ModuleInfo { name: shown(&info.name), version: shown(&info.version), summary: shown(&info.summary) }
 }
 
 fn check_size(module: &str, bytes: &[u8], limit: u64) -> Result<(), LoadError> {
@@ -85,15 +97,21 @@ fn check_layer(module: &str, bytes: &[u8]) -> Result<(), LoadError> {
     }
 }
 
+/// The first of some names, and how many there are more.
+fn some(names: &[String]) -> Vec<String> {
+    let more = names.len().checked_sub(NAMES).filter(|more| *more > 0);
+    names.iter().take(NAMES).cloned().chain(more.map(|more| format!("and {more} more"))).collect()
+}
+
 fn check_world(module: &str, facts: &Facts) -> Result<(), LoadError> {
     let Facts { imports, exports, .. } = facts;
     if !imports.is_empty() {
-        return Err(LoadError::Imports { module: module.into(), imports: imports.clone() });
+        return Err(LoadError::Imports { module: module.into(), imports: some(imports) });
     }
     if exports.iter().any(|name| name == EXPORT) {
         return Ok(());
     }
-    let has = if exports.is_empty() { "nothing".into() } else { exports.join(", ") };
+    let has = if exports.is_empty() { "nothing".into() } else { some(exports).join(", ") };
     let (interface, version) = EXPORT.split_once('@').unwrap_or((EXPORT, ""));
     let other = exports.iter().find_map(|name| name.strip_prefix(interface)?.strip_prefix('@'));
     let detail = match other {

@@ -1,10 +1,23 @@
-//! A module's answer, moved from the generated types of the host's bindings into the shared model.
+//! A module's answer, moved from the generated types of the host's bindings into the shared model, and its words cut and escaped
+//! on the way: they go into logs, Events, a ConfigMap and terminals, and a module may say ten megabytes of them.
 
 use polaris2istio_core::model::{
     Diagnostic, Endpoint, MeshLocation, Outcome, Port, Resolution, Severity, Subject, Update, Verdict,
 };
 
 use super::bindings::wit;
+use crate::text;
+
+/// The longest message, remedy or failure, in characters.
+pub(super) const MESSAGE: usize = 1_000;
+/// The longest name: a code, a port, a key.
+const NAME: usize = 300;
+/// Diagnostics of one answer: a few for each instance of the largest service that fits an entry.
+const DIAGNOSTICS: usize = 16_384;
+/// All their words together, in bytes.
+const WORDS: usize = 2 << 20;
+/// The longest content revision, in bytes. One that is longer counts as none: it is kept for every entry.
+const REVISION: usize = 4 << 10;
 
 pub(super) fn lift(outcome: wit::Outcome) -> Outcome {
     Outcome {
@@ -13,7 +26,7 @@ pub(super) fn lift(outcome: wit::Outcome) -> Outcome {
             wit::Verdict::Update(update) => Verdict::Update(lift_update(update)),
             wit::Verdict::Rejected => Verdict::Rejected,
         },
-        diagnostics: outcome.diagnostics.into_iter().map(diagnostic).collect(),
+        diagnostics: diagnostics(outcome.diagnostics),
     }
 }
 
@@ -24,7 +37,7 @@ fn lift_update(update: wit::Update) -> Update {
         ports: update.ports.into_iter().map(port).collect(),
         endpoints: update.endpoints.into_iter().map(endpoint).collect(),
         annotations: update.annotations,
-        content_revision: update.content_revision,
+        content_revision: update.content_revision.filter(|revision| revision.len() <= REVISION),
     }
 }
 
@@ -62,23 +75,41 @@ fn location(location: wit::MeshLocation) -> MeshLocation {
     }
 }
 
+/// As many diagnostics as fit, and how many there are more.
+fn diagnostics(said: Vec<wit::Diagnostic>) -> Vec<Diagnostic> {
+    let (all, mut room, mut kept) = (said.len(), WORDS, Vec::new());
+    for one in said.into_iter().take(DIAGNOSTICS).map(diagnostic) {
+        let size = one.code.len() + one.message.len() + one.remedy.len();
+        let Some(rest) = room.checked_sub(size) else { break };
+        room = rest;
+        kept.push(one);
+    }
+    if kept.len() < all {
+        let message = format!("the module says {} more of these, which are left out", all - kept.len());
+        let (code, remedy) = ("diagnostics-left-out".into(), "let it say less, once for what it says of many".into());
+        kept.push(Diagnostic { severity: Severity::Warning, code, subject: Subject::Service, message, remedy });
+    }
+    kept
+}
+
 fn diagnostic(diagnostic: wit::Diagnostic) -> Diagnostic {
+    let name = |text: String| text::shown(&text, NAME);
     Diagnostic {
         severity: match diagnostic.severity {
             wit::Severity::Info => Severity::Info,
             wit::Severity::Warning => Severity::Warning,
             wit::Severity::Error => Severity::Error,
         },
-        code: diagnostic.code,
+        code: name(diagnostic.code),
         subject: match diagnostic.subject {
             wit::Subject::Entry => Subject::Entry,
             wit::Subject::Service => Subject::Service,
             wit::Subject::Instance(position) => Subject::Instance(position),
-            wit::Subject::Port(name) => Subject::Port(name),
-            wit::Subject::Annotation(key) => Subject::Annotation(key),
-            wit::Subject::Field(path) => Subject::Field(path),
+            wit::Subject::Port(port) => Subject::Port(name(port)),
+            wit::Subject::Annotation(key) => Subject::Annotation(name(key)),
+            wit::Subject::Field(path) => Subject::Field(name(path)),
         },
-        message: diagnostic.message,
-        remedy: diagnostic.remedy,
+        message: text::shown(&diagnostic.message, MESSAGE),
+        remedy: text::shown(&diagnostic.remedy, MESSAGE),
     }
 }

@@ -52,7 +52,20 @@ impl Collected {
             ("version", module.version.clone()),
             ("digest", active.identity().module.to_string()),
         ];
-        info(encoder, "module", "The active conversion module", labels)
+        info(encoder, "module", "The active conversion module", labels)?;
+        self.other_modules(encoder)
+    }
+
+    fn other_modules(&self, encoder: &mut DescriptorEncoder) -> fmt::Result {
+        let (stats, state) = (self.view.modules.stats(), self.view.state.borrow().clone());
+        let failed = i64::from(stats.source_trouble().is_some());
+        let help = "Whether the module's source gives none that can be used";
+        gauge(encoder, "module_source_failed", help, [(vec![], failed)].into())?;
+        let waits = i64::from(state.module.candidate.is_some());
+        let help = "Whether a conversion module waits for a person";
+        gauge(encoder, "module_candidate_waiting", help, [(vec![], waits)].into())?;
+        let events = stats.events().map(|(kind, count)| (vec![("event", kind.word().into())], count));
+        counter(encoder, "module_events", "What happened to conversion modules by this process", events.collect())
     }
 
     fn registry(&self, encoder: &mut DescriptorEncoder) -> fmt::Result {

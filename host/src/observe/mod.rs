@@ -9,6 +9,7 @@ mod feed;
 mod formats;
 mod html;
 mod live_explanation;
+mod module_notices;
 mod page;
 mod process;
 mod query;

@@ -6,6 +6,7 @@ use std::time::Instant;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::module_notices::module_notices;
 use super::view::{Reported, View};
 use super::words::{block_reason, moment, state};
 use crate::guard::Hold;
@@ -46,6 +47,9 @@ pub struct Status {
     /// Every policy, by name.
     #[serde(default)]
     pub policies: Vec<PolicyStatus>,
+    /// What there is to tell of other modules: trouble of the source, one that waits, one that was taken back.
+    #[serde(default)]
+    pub module_notices: Vec<String>,
     /// How many entries there are, by their state.
     pub entries_by_state: BTreeMap<String, usize>,
     /// Every entry, by name.
@@ -193,6 +197,7 @@ impl Status {
             polls: counts.results.iter().map(|(result, count)| ((*result).into(), *count)).collect(),
             policies: view.policies.as_deref().map(policies).unwrap_or_default(),
             module: view.module(),
+            module_notices: module_notices(&view.state.borrow().module, view.modules.stats().source_trouble().as_ref()),
             entries_by_state: by_state,
             entries,
         }

@@ -6,19 +6,20 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use polaris2istio_core::model::{Entry, Outcome, Service, Update, Verdict};
-use tokio::sync::Notify;
 use tracing::warn;
 
+use super::RolloutStats;
 use super::module_set::{Choice, ModuleSet};
+use super::strikes::Strikes;
 use crate::converter::{CallError, Identity, LoadedModule};
 use crate::title::title;
 
 /// The modules in use.
 pub struct ActiveModules {
     set: ArcSwap<ModuleSet>,
-    /// More strikes than these, and the newest module is rolled back.
-    most_strikes: u32,
-    struck_out: Notify,
+    /// With too many of them a module on trial is rolled back.
+    strikes: Strikes,
+    stats: RolloutStats,
 }
 
 /// The origin of the content that an entry holds.
@@ -54,12 +55,21 @@ pub enum RolloutPhase {
 impl ActiveModules {
     /// Begins with one module. After more than `most_strikes` calls that go wrong after a change, the change is undone.
     pub fn new(active: Arc<LoadedModule>, most_strikes: u32) -> Self {
-        Self { set: ArcSwap::from_pointee(ModuleSet::of(active)), most_strikes, struck_out: Notify::new() }
+        Self {
+            set: ArcSwap::from_pointee(ModuleSet::of(active)),
+            strikes: Strikes::new(most_strikes),
+            stats: RolloutStats::default(),
+        }
     }
 
     /// The module that converts all entries but those of a canary.
     pub fn active(&self) -> Arc<LoadedModule> {
         Arc::clone(&self.set.load().active)
+    }
+
+    /// What there is to tell of modules beyond those in use.
+    pub fn stats(&self) -> &RolloutStats {
+        &self.stats
     }
 
     /// Converts one entry, wholly by one module.
@@ -92,7 +102,7 @@ impl ActiveModules {
             return Ok(Conversion { outcome, by: Arc::clone(before.identity()), phase: RolloutPhase::Waits });
         }
         if let Some(judge) = judge
-            && let Some(better) = self.judge(&set, module, judge, &call, &result).await
+            && let Some(better) = self.judge(module, judge, &call, &result).await
         {
             return Ok(better);
         }
@@ -103,7 +113,6 @@ impl ActiveModules {
     /// Compares a new module with the previous one. If the new one failed, the entry gets the outcome of the previous one.
     async fn judge(
         &self,
-        set: &ModuleSet,
         module: &LoadedModule,
         judge: &Arc<LoadedModule>,
         call: &Call<'_>,
@@ -115,11 +124,11 @@ impl ActiveModules {
             Ok(_) => return None,
         };
         let outcome = call.ask(judge).await.ok().filter(|outcome| outcome.verdict != Verdict::Rejected)?;
-        let strikes = set.strike(&call.entry, call.service);
-        let entry = title(&call.entry.namespace, &call.entry.name);
-        warn!(entry, module = %module.identity(), strikes, "the new module fails where the previous one converts: {wrong}");
-        if strikes > self.most_strikes as usize {
-            self.struck_out.notify_one();
+        // A call may end when its module is long gone.
+        if self.set.load().is_on_trial(module.identity()) {
+            let strikes = self.strikes.count(module.identity(), &call.entry, call.service);
+            let entry = title(&call.entry.namespace, &call.entry.name);
+            warn!(entry, module = %module.identity(), strikes, "the new module fails where the one before converts: {wrong}");
         }
         // It is tried again when something changes, as after any failure: one entry must not use up all strikes.
         let fallback = || Conversion { outcome, by: Arc::clone(judge.identity()), phase: RolloutPhase::Taken };
@@ -133,9 +142,9 @@ impl ActiveModules {
         self.install(ModuleSet { previous, ..ModuleSet::of(module) });
     }
 
-    /// Waits until the newest module has too many strikes.
-    pub(super) async fn until_struck_out(&self) {
-        self.struck_out.notified().await;
+    /// Waits for a module on trial that has too many strikes.
+    pub(super) async fn until_struck_out(&self) -> Arc<Identity> {
+        self.strikes.until_out().await
     }
 
     pub(super) fn module_set(&self) -> Arc<ModuleSet> {
@@ -145,6 +154,8 @@ impl ActiveModules {
     /// Changes the modules in use. Calls under way end on those that they began with.
     pub(super) fn install(&self, set: ModuleSet) {
         self.set.store(Arc::new(set));
+        let set = self.set.load();
+        self.strikes.retain(|module| set.is_on_trial(module));
     }
 }
 

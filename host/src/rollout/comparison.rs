@@ -74,6 +74,11 @@ impl Comparison {
         found
     }
 
+    /// Whether something of the entry itself would be another than it is, beside annotations.
+    pub(super) fn is_reshaped(&self) -> bool {
+        self.fields.iter().any(|field| field.starts_with("spec."))
+    }
+
     fn give_reasons(&mut self, status: Status, reasons: impl IntoIterator<Item = String>) -> Status {
         self.reasons.extend(reasons);
         status

@@ -7,21 +7,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serde_json::Value;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tracing::{error, info, warn};
 
+use super::carry_out::RollBack;
+use super::evaluation::Evaluation;
 use super::loader::Loader;
 use super::module_set::ModuleSet;
 use super::module_state::{ModuleRecord, ModuleState};
-use super::{ActiveModules, Command, Engine, Policy};
+use super::{ActiveModules, Engine, Policy, Request};
 use crate::converter::{Identity, LoadedModule, Parameters, ParametersFollower};
 use crate::source::{Follower, ModuleBytes, SourceNews};
+use crate::text;
 
-/// A command, and the sender for its answer.
-pub type Request = (Command, oneshot::Sender<Result<Value, String>>);
-
+/// The longest origin that is written down, in characters.
+const ORIGIN: usize = 300;
 /// The wait before something that failed for now is tried again.
 pub(super) const AGAIN: Duration = Duration::from_secs(5);
 
@@ -45,8 +46,12 @@ pub struct RolloutController {
     pub(super) candidate: Option<Arc<LoadedModule>>,
     /// The time to evaluate the offered module again.
     pub(super) again: Option<Instant>,
-    /// The reason for a roll-back that is not written down yet.
-    pub(super) unwritten: Option<String>,
+    /// A roll-back that is not written down yet.
+    pub(super) unwritten: Option<RollBack>,
+    /// The evaluation of the offered module, while it lasts.
+    pub(super) evaluation: Option<Evaluation>,
+    /// Tells what this process notes from what another one did.
+    pub(super) process: u64,
 }
 
 impl RolloutController {
@@ -79,6 +84,8 @@ impl RolloutController {
             candidate: None,
             again: None,
             unwritten: None,
+            evaluation: None,
+            process: rand::random(),
         }
     }
 
@@ -99,11 +106,9 @@ impl RolloutController {
                     self.parameters = merged(&self.flags, Some(&file));
                     self.evaluate().await;
                 }
-                Some((command, reply)) = self.requests.recv() => {
-                    // The caller may be gone.
-                    let _ = reply.send(self.carry_out(command).await);
-                }
-                () = modules.until_struck_out() => self.roll_back_failing().await,
+                Some(request) = self.requests.recv() => self.carry_out(request).await,
+                module = modules.until_struck_out() => self.roll_back_failing(&module).await,
+                evaluated = Evaluation::ended(&mut self.evaluation) => self.conclude(evaluated).await,
                 () = sleep_until(due) => self.handle_due().await,
                 Ok(()) = state.changed() => self.follow_leader().await,
                 Ok(()) = self.leads.changed() => {
@@ -117,11 +122,18 @@ impl RolloutController {
     async fn handle_news(&mut self, news: SourceNews) {
         match news {
             SourceNews::Module(candidate) => {
+                self.modules.stats().end_trouble();
                 self.offered = Some(candidate);
                 self.evaluate().await;
             }
-            SourceNews::Failed(error) => warn!("{error}; the module in use goes on"),
-            SourceNews::Recovered => info!("the module's source can be read again"),
+            SourceNews::Failed(error) => {
+                warn!("{error}; the module in use goes on");
+                self.modules.stats().note_trouble(&error.to_string());
+            }
+            SourceNews::Recovered => {
+                info!("the module's source can be read again");
+                self.modules.stats().end_trouble();
+            }
         }
     }
 
@@ -151,17 +163,6 @@ impl RolloutController {
         }
     }
 
-    /// Rolls back the newest module, which fails too often, without asking the operator.
-    async fn roll_back_failing(&mut self) {
-        if !*self.leads.borrow() {
-            return;
-        }
-        let reason = "it failed, or rejected what the one before converts, too often";
-        if let Err(problem) = self.roll_back(reason).await {
-            error!("the active module fails too often, and it cannot be rolled back: {problem}");
-        }
-    }
-
     /// Follows the leader's decision.
     async fn follow_leader(&mut self) {
         let state = self.module_state();
@@ -186,8 +187,10 @@ impl RolloutController {
         let previous = (module.identity() != set.active.identity())
             .then(|| (Arc::clone(&set.active), std::time::Instant::now() + self.policy.probation));
         let previous = previous.or_else(|| set.previous.clone());
-        let previous = previous.filter(|_| !self.lost);
-        self.modules.install(ModuleSet { canary, previous, ..ModuleSet::of(module) });
+        // One that was rolled back is nothing to hold another to.
+        let previous = previous.filter(|(previous, _)| !self.lost && state.refusal(previous.identity()).is_none());
+        let left = Some(Arc::clone(set.active.identity())).filter(|left| state.refusal(left).is_some());
+        self.modules.install(ModuleSet { canary, previous, left, ..ModuleSet::of(module) });
         self.lost = false;
         self.set_module_missing(false);
         self.requeue_all();
@@ -230,7 +233,7 @@ pub(super) fn record(module: &LoadedModule, since: Timestamp) -> ModuleRecord {
         identity: (**module.identity()).clone(),
         name: info.name.clone(),
         version: info.version.clone(),
-        origin: module.origin().into(),
+        origin: text::shown(module.origin(), ORIGIN),
         since,
     }
 }

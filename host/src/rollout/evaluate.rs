@@ -9,21 +9,31 @@ use tracing::{error, info, warn};
 
 use super::Report;
 use super::controller::{AGAIN, RolloutController, record};
-use super::loader::{aside, compile};
+use super::evaluation::{Evaluated, Evaluation};
 use super::module_set::ModuleSet;
-use super::module_state::{Canary, ModuleEventKind, PendingApproval};
+use super::module_state::{Canary, Loading, ModuleEventKind, PendingApproval};
 use super::policy::{Decision, Objections};
-use super::shadow::shadow;
-use crate::converter::{Identity, LoadedModule};
+use crate::converter::{Identity, LoadError, LoadedModule};
+use crate::digest::Digest;
 use crate::percent::Percent;
 use crate::source::ModuleBytes;
-use crate::state::StateError;
+use crate::state::{Blobs, CARRIED, StateError};
+use crate::text;
+
+/// The longest reason for a refusal that is logged, in characters.
+const PROBLEM: usize = 1_000;
+/// The reason for not trying a module again.
+const DEADLY: &str = "the process that loaded it last ended before it was done, so it is not tried again by itself; its log says why it ended, \
+     and `module promote` tries it all the same";
 
 impl RolloutController {
     /// Evaluates the module that the source has, with the parameters that are set.
     pub(super) async fn evaluate(&mut self) {
         self.again = None;
-        let Some(offered) = self.offered.clone().filter(|_| *self.leads.borrow()) else { return };
+        let Some(offered) = self.offered.clone().filter(|_| *self.leads.borrow()) else {
+            self.evaluation = None;
+            return;
+        };
         let identity = Identity::new(offered.digest, &self.parameters);
         let set = self.modules.module_set();
         let is_canary = set.canary.as_ref().is_some_and(|(canary, _)| **canary.identity() == identity);
@@ -33,16 +43,11 @@ impl RolloutController {
         let is_active = **set.active.identity() == identity && !self.lost;
         self.withdraw(&identity).await;
         if is_active {
-            return;
+            (self.candidate, self.evaluation) = (None, None);
+            return self.note_loaded().await;
         }
-        let Some(module) = self.prepare(offered, &identity).await else { return };
-        let report = self.compare(&module).await;
-        self.candidate = Some(Arc::clone(&module));
-        let objections = self.objections(&identity, &report);
-        if objections.is_empty() {
-            self.adopt(module, report).await;
-        } else {
-            self.await_approval(&module, report, objections).await;
+        if self.evaluation.as_ref().is_none_or(|under_way| under_way.identity != identity) {
+            self.begin(offered, identity).await;
         }
     }
 
@@ -54,63 +59,102 @@ impl RolloutController {
             return;
         }
         info!("the module's source has another module now; the candidate is dropped");
+        self.modules.stats().count(ModuleEventKind::Withdrawn);
         self.candidate = None;
         let now = Timestamp::now();
         if let Err(error) = self.loader.keeper.update(|state, _| state.module.withdraw(now)).await {
             return self.retry_later(&error);
         }
-        self.leave_canary();
+        if let Some(canary) = &state.canary {
+            self.leave_canary(&canary.module.identity);
+        }
     }
 
-    /// Checks and compiles a module, unless that was done before.
-    async fn prepare(&mut self, offered: ModuleBytes, identity: &Identity) -> Option<Arc<LoadedModule>> {
-        if let Some(known) = self.candidate.as_ref().filter(|known| **known.identity() == *identity) {
-            return Some(Arc::clone(known));
-        }
-        let origin = offered.origin.clone();
-        info!(module = %identity, from = origin, "comparing a new module with the active one");
-        match compile(&self.modules.active(), offered, identity.parameters()).await {
-            Ok(module) => Some(module),
-            Err(error) => {
-                error!(module = %identity, "refused, the module in use goes on: {error}");
-                let (now, detail) = (Timestamp::now(), error.to_string());
-                let note = self.loader.keeper.update(|state, _| {
-                    let known = state.module.history.back().is_some_and(|event| {
-                        event.what == ModuleEventKind::Unfit && event.identity == *identity && event.detail == detail
-                    });
-                    if !known {
-                        state.module.note(
-                            ModuleEventKind::Unfit,
-                            identity.clone(),
-                            origin.clone(),
-                            detail.clone(),
-                            now,
-                        );
-                    }
-                });
-                if let Err(error) = note.await {
-                    warn!("refusal not recorded: {error}");
-                }
-                None
+    /// Begins to check, compile and compare a module, unless a process has died of it.
+    async fn begin(&mut self, offered: ModuleBytes, identity: Identity) {
+        let known = self.candidate.clone().filter(|known| **known.identity() == identity);
+        if known.is_none() {
+            if self.is_deadly(&identity, &offered.origin).await {
+                return;
+            }
+            info!(module = %identity, from = offered.origin, "comparing a new module with the active one");
+            let loading = Loading { identity, by: self.process, since: Timestamp::now() };
+            let note = self.loader.keeper.update(|state, _| state.module.loading = Some(loading.clone()));
+            if let Err(error) = note.await {
+                return self.retry_later(&error);
             }
         }
+        self.evaluation = Some(Evaluation::begin(self.sides(), known, offered, self.parameters.clone()));
     }
 
-    /// Compares a candidate with the active module or, if that is lost, with the content of the entries.
-    pub(super) async fn compare(&self, candidate: &Arc<LoadedModule>) -> Report {
-        let snapshots = self.engine.as_ref().map(|engine| engine.entry_snapshots()).unwrap_or_default();
-        let active = (!self.lost).then(|| self.modules.active());
-        let candidate = Arc::clone(candidate);
-        let runtime = tokio::runtime::Handle::current();
-        let compared = aside(move || shadow(&runtime, active.as_deref(), &candidate, &snapshots)).await;
-        compared.unwrap_or_else(|problem| {
-            error!("comparison failed: {problem}");
-            Report { uncompared: 1, ..Report::default() }
-        })
+    /// Whether a process ended while it loaded this module: then it is not tried again by itself.
+    async fn is_deadly(&mut self, identity: &Identity, origin: &str) -> bool {
+        let state = self.module_state();
+        let left = state.loading.filter(|loading| loading.by != self.process && loading.identity == *identity);
+        if let Some(loading) = left {
+            let now = Timestamp::now();
+            error!(module = %identity, "refused: {DEADLY}");
+            self.modules.stats().count(ModuleEventKind::Unfit);
+            let note = self.loader.keeper.update(|state, _| state.module.note_deadly(&loading, origin, DEADLY, now));
+            if let Err(error) = note.await {
+                self.retry_later(&error);
+            }
+        } else if state.refused.iter().all(|refused| !refused.deadly || refused.identity != *identity) {
+            return false;
+        }
+        self.modules.stats().note_trouble(&format!("module {origin}, {identity}: {DEADLY}"));
+        true
+    }
+
+    /// Notes that this process has survived what it loaded.
+    async fn note_loaded(&mut self) {
+        let process = self.process;
+        let note = self.loader.keeper.update(|state, _| {
+            state.module.loading.take_if(|loading| loading.by == process);
+        });
+        if let Err(error) = note.await {
+            self.retry_later(&error);
+        }
+    }
+
+    /// Decides on the module that was evaluated.
+    pub(super) async fn conclude(&mut self, evaluated: Evaluated) {
+        let Some(evaluation) = self.evaluation.take() else { return };
+        self.note_loaded().await;
+        let (module, report) = match evaluated {
+            Ok(evaluated) => evaluated,
+            Err(error) => return self.refuse(&evaluation.identity, &evaluation.origin, &error).await,
+        };
+        self.candidate = Some(Arc::clone(&module));
+        // What was decided meanwhile counts: it was compared with another module, or is not offered any more.
+        if !*self.leads.borrow() || evaluation.active != *self.modules.active().identity() {
+            return self.evaluate().await;
+        }
+        let objections = self.objections(module.identity(), &report);
+        if objections.is_empty() {
+            self.adopt(module, report).await;
+        } else {
+            self.await_approval(&module, report, objections).await;
+        }
+    }
+
+    /// Refuses what is no module of ours.
+    async fn refuse(&mut self, identity: &Identity, origin: &str, error: &LoadError) {
+        let problem = text::shown(&error.to_string(), PROBLEM);
+        error!(module = %identity, "refused, the module in use goes on: {problem}");
+        self.modules.stats().note_trouble(&problem);
+        self.modules.stats().count(ModuleEventKind::Unfit);
+        let now = Timestamp::now();
+        let note = self.loader.keeper.update(|state, _| state.module.note_unfit(identity, origin, &problem, now));
+        if let Err(error) = note.await {
+            warn!("refusal not recorded: {error}");
+        }
     }
 
     fn objections(&self, identity: &Identity, report: &Report) -> Objections {
-        let mut objections = self.policy.objections(report);
+        // What was registered while the approved module is lost is no addition of this one.
+        let added = if self.lost { 0 } else { report.added };
+        let mut objections = self.policy.objections(&Report { added, ..report.clone() });
         if let Some(refused) = self.module_state().refusal(identity) {
             objections.standing.insert(0, format!("it was refused before: {}", refused.reason));
         }
@@ -138,9 +182,11 @@ impl RolloutController {
         let known = self.module_state().candidate;
         let known = known.filter(|known| known.module.identity == **module.identity() && known.objections == all);
         if known.is_none() {
+            let name = module.identity().handle();
+            self.modules.stats().count(ModuleEventKind::Waits);
             warn!(
                 module = %module.identity(),
-                "the module waits for a person (`module diff`, `module promote`, `module reject`): {}. {report}",
+                "the module waits for a person (`module diff`, `module promote {name}`, `module reject {name}`): {}. {report}",
                 all.join("; ")
             );
         }
@@ -163,6 +209,7 @@ impl RolloutController {
         let canary = Canary { module: record(&module, now), share, until };
         let detail = format!("{share} of the entries until {until}. {report}");
         self.write_down(&module, |state| state.module.start_canary(canary.clone(), detail.clone())).await?;
+        self.modules.stats().count(ModuleEventKind::Canary);
         info!(module = %module.identity(), "canary started on {detail}");
         let set = self.modules.module_set();
         let previous = set.previous.clone();
@@ -176,6 +223,8 @@ impl RolloutController {
     pub(super) async fn switch(&mut self, module: Arc<LoadedModule>, detail: String) -> Result<(), StateError> {
         let entry = record(&module, Timestamp::now());
         self.write_down(&module, |state| state.module.switch(entry.clone(), detail.clone())).await?;
+        self.modules.stats().count(ModuleEventKind::Switched);
+        self.modules.stats().end_trouble();
         let info = module.info();
         info!(module = %module.identity(), name = info.name, version = info.version, "module changed: {detail}");
         if self.lost {
@@ -183,7 +232,7 @@ impl RolloutController {
         } else {
             self.modules.switch(module, self.policy.probation);
         }
-        (self.candidate, self.again, self.lost) = (None, None, false);
+        (self.candidate, self.again, self.evaluation, self.lost) = (None, None, None, false);
         self.set_module_missing(false);
         self.requeue_all();
         Ok(())
@@ -199,14 +248,12 @@ impl RolloutController {
         let contents = [module.bytes().clone(), self.modules.active().bytes().clone()];
         let update = self.loader.keeper.update(|state, blobs| {
             change(state);
-            let state = &state.module;
-            let canary = state.canary.as_ref().map(|canary| &canary.module);
-            let records = [state.active.as_ref(), state.previous.as_ref(), canary];
-            let wanted: Vec<_> = records.into_iter().flatten().map(|record| record.identity.module).collect();
+            let canary = state.module.canary.as_ref().map(|canary| &canary.module);
+            let records = state.module.active.iter().chain(canary).chain(&state.module.earlier);
             for ModuleBytes { digest, bytes, .. } in &contents {
                 blobs.insert(*digest, bytes.clone());
             }
-            blobs.retain(|digest, _| wanted.contains(digest));
+            carry(blobs, records.map(|record| record.identity.module));
         });
         update.await
     }
@@ -215,4 +262,17 @@ impl RolloutController {
         error!("module change postponed: {error}");
         self.again = Some(Instant::now() + if error.is_passing() { AGAIN } else { Duration::from_secs(60) });
     }
+}
+
+/// Keeps of the contents that the document carries along those that fit, the most important first.
+fn carry(blobs: &mut Blobs, wanted: impl Iterator<Item = Digest>) {
+    let (mut room, mut kept) = (CARRIED, Vec::new());
+    for digest in wanted {
+        let Some(size) = blobs.get(&digest).map(|bytes| bytes.len()).filter(|size| *size <= room) else { continue };
+        if !kept.contains(&digest) {
+            room -= size;
+            kept.push(digest);
+        }
+    }
+    blobs.retain(|digest, _| kept.contains(digest));
 }

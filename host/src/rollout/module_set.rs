@@ -1,11 +1,10 @@
 //! The modules that convert now: replaced as a whole at every change, so that every call runs on one of them from its
 //! beginning to its end.
 
-use std::collections::HashSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Instant;
 
-use polaris2istio_core::model::{Entry, Service};
+use polaris2istio_core::model::Entry;
 
 use crate::annotation::MODULE;
 use crate::converter::{Identity, LoadedModule};
@@ -22,8 +21,6 @@ pub(super) struct ModuleSet {
     pub(super) previous: Option<(Arc<LoadedModule>, Instant)>,
     /// The module that a roll-back left: the content that the previous one had published comes back without delay.
     pub(super) left: Option<Arc<Identity>>,
-    /// Inputs on which the newest module failed, or that it rejected although the previous one accepts them.
-    pub(super) strikes: Mutex<HashSet<u64>>,
 }
 
 /// The module that converts an entry, and the one that it is compared with.
@@ -34,7 +31,7 @@ pub(super) struct Choice<'a> {
 
 impl ModuleSet {
     pub(super) fn of(active: Arc<LoadedModule>) -> Self {
-        Self { active, canary: None, previous: None, left: None, strikes: Mutex::default() }
+        Self { active, canary: None, previous: None, left: None }
     }
 
     pub(super) fn choose(&self, entry: &Entry) -> Choice<'_> {
@@ -43,8 +40,7 @@ impl ModuleSet {
         {
             return Choice { module: canary, judge: Some(&self.active) };
         }
-        let judge = self.previous.as_ref().filter(|(_, until)| Instant::now() < *until).map(|(previous, _)| previous);
-        Choice { module: &self.active, judge }
+        Choice { module: &self.active, judge: self.judge() }
     }
 
     /// The module of an identity, if it is one of these.
@@ -54,11 +50,15 @@ impl ModuleSet {
         [Some(&self.active), canary, previous].into_iter().flatten().find(|module| **module.identity() == *identity)
     }
 
-    /// Counts an input against the newest module, once however often it is tried. Returns the number of such inputs.
-    pub(super) fn strike(&self, entry: &Entry, service: &Service) -> usize {
-        let mut strikes = self.strikes.lock().unwrap_or_else(PoisonError::into_inner);
-        strikes.insert(hash((&entry.namespace, &entry.name, &service.revision)));
-        strikes.len()
+    /// Whether a module is held to what another one does.
+    pub(super) fn is_on_trial(&self, identity: &Identity) -> bool {
+        let is_canary = self.canary.as_ref().is_some_and(|(canary, _)| **canary.identity() == *identity);
+        is_canary || (**self.active.identity() == *identity && self.judge().is_some())
+    }
+
+    /// The module that the active one is held to.
+    pub(super) fn judge(&self) -> Option<&Arc<LoadedModule>> {
+        self.previous.as_ref().filter(|(_, until)| Instant::now() < *until).map(|(previous, _)| previous)
     }
 }
 

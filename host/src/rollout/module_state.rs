@@ -6,13 +6,18 @@ use std::collections::VecDeque;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::Report;
+use super::{ModuleName, Report};
 use crate::converter::Identity;
 use crate::lenient;
 use crate::percent::Percent;
+use crate::text;
 
 /// Events that are kept.
 const HISTORY: usize = 50;
+/// Modules that were active and can be gone back to.
+const EARLIER: usize = 10;
+/// The longest text of an event, in characters: fifty of them, and as many refusals, have to fit into a ConfigMap.
+const DETAIL: usize = 500;
 /// Refused modules that are remembered.
 const REFUSED: usize = 50;
 
@@ -22,12 +27,15 @@ const REFUSED: usize = 50;
 pub struct ModuleState {
     /// Converts all entries but those of a canary.
     pub active: Option<ModuleRecord>,
-    /// The one to go back to.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub previous: Option<ModuleRecord>,
+    /// Those that were active before and can be gone back to, the last one first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub earlier: Vec<ModuleRecord>,
     /// Is tried on a share of the entries.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub canary: Option<Canary>,
+    /// Is being checked, compiled and compared. If the process that does it is gone, the module may be why.
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "lenient::option")]
+    pub loading: Option<Loading>,
     /// Waits for the operator. A record that cannot be read is left out, and the candidate compared anew.
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "lenient::option")]
     pub candidate: Option<PendingApproval>,
@@ -52,6 +60,17 @@ pub struct ModuleRecord {
     /// The origin of its bytes.
     pub origin: String,
     /// The time since which it has its present role.
+    pub since: Timestamp,
+}
+
+/// A module that a process is trying.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Loading {
+    #[serde(flatten)]
+    pub identity: Identity,
+    /// The process, by a number of its own.
+    pub by: u64,
     pub since: Timestamp,
 }
 
@@ -87,6 +106,9 @@ pub struct Refused {
     pub identity: Identity,
     pub reason: String,
     pub at: Timestamp,
+    /// The process ended while it was being loaded, so that it is not even looked at again by itself.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub deadly: bool,
 }
 
 /// An event in the life of a module.
@@ -125,6 +147,34 @@ pub enum ModuleEventKind {
     Withdrawn,
 }
 
+impl ModuleEventKind {
+    /// All kinds, in their order.
+    pub const ALL: [Self; 8] = [
+        Self::Installed,
+        Self::Waits,
+        Self::Canary,
+        Self::Switched,
+        Self::RolledBack,
+        Self::Rejected,
+        Self::Unfit,
+        Self::Withdrawn,
+    ];
+
+    /// The word for it, as in the history.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Installed => "installed",
+            Self::Waits => "waits",
+            Self::Canary => "canary",
+            Self::Switched => "switched",
+            Self::RolledBack => "rolled-back",
+            Self::Rejected => "rejected",
+            Self::Unfit => "unfit",
+            Self::Withdrawn => "withdrawn",
+        }
+    }
+}
+
 impl ModuleState {
     /// Adds an event to the history.
     pub(super) fn note(
@@ -135,6 +185,7 @@ impl ModuleState {
         detail: String,
         at: Timestamp,
     ) {
+        let detail = text::shown(&detail, DETAIL);
         self.history.push_back(ModuleEvent { at, what, identity, origin, detail });
         while self.history.len() > HISTORY {
             self.history.pop_front();
@@ -156,7 +207,19 @@ impl ModuleState {
         self.note_record(ModuleEventKind::Switched, &module, detail, module.since);
         self.pardon(&module.identity);
         (self.candidate, self.canary) = (None, None);
-        self.previous = self.active.replace(module);
+        self.change_active(module);
+    }
+
+    fn change_active(&mut self, module: ModuleRecord) {
+        let before = self.active.take();
+        self.earlier.retain(|known| {
+            known.identity != module.identity && before.as_ref().is_none_or(|before| known.identity != before.identity)
+        });
+        if let Some(before) = before.filter(|before| before.identity != module.identity) {
+            self.earlier.insert(0, before);
+        }
+        self.earlier.truncate(EARLIER);
+        self.active = Some(module);
     }
 
     /// Puts a module on trial.
@@ -180,24 +243,27 @@ impl ModuleState {
         self.candidate = Some(pending);
     }
 
-    /// Leaves the canary, or else the active module for the previous one. Returns the module that was left; `None` if there
-    /// was none to leave.
-    pub(super) fn roll_back(&mut self, reason: &str, at: Timestamp) -> Option<ModuleRecord> {
-        let left = match self.canary.take() {
-            Some(canary) => canary.module,
-            None => {
-                let previous = self.previous.take()?;
-                self.active.replace(ModuleRecord { since: at, ..previous })?
-            }
+    /// Leaves a canary or the active module for another one. Nothing happens if it is neither: then that was decided before.
+    pub(super) fn roll_back(&mut self, left: &Identity, to: &ModuleRecord, reason: &str, at: Timestamp) {
+        let canary = self.canary.take_if(|canary| canary.module.identity == *left).map(|canary| canary.module);
+        let active = self.active.clone().filter(|active| active.identity == *left);
+        let Some(left) = canary.or_else(|| {
+            let active = active?;
+            self.canary = None;
+            self.change_active(ModuleRecord { since: at, ..to.clone() });
+            Some(active)
+        }) else {
+            return;
         };
         self.refuse(&left, ModuleEventKind::RolledBack, reason, at);
-        Some(left)
     }
 
-    /// Drops the candidate, or the canary, by the operator's wish.
-    pub(super) fn reject(&mut self, reason: &str, at: Timestamp) -> Option<ModuleRecord> {
-        let candidate = self.candidate.take().map(|pending| pending.module);
-        let module = candidate.or_else(|| self.canary.take().map(|canary| canary.module))?;
+    /// Drops the candidate or the canary of this name, by the operator's wish. Returns it; `None` if neither has the name.
+    pub(super) fn reject(&mut self, name: &ModuleName, reason: &str, at: Timestamp) -> Option<ModuleRecord> {
+        let candidate =
+            self.candidate.take_if(|pending| name.fits(&pending.module.identity)).map(|pending| pending.module);
+        let canary = || self.canary.take_if(|canary| name.fits(&canary.module.identity)).map(|canary| canary.module);
+        let module = candidate.or_else(canary)?;
         self.refuse(&module, ModuleEventKind::Rejected, reason, at);
         Some(module)
     }
@@ -211,6 +277,31 @@ impl ModuleState {
         }
     }
 
+    /// The module that waits for the operator, or is on trial.
+    pub(super) fn waiting(&self) -> Option<&Identity> {
+        let canary = self.canary.as_ref().map(|canary| &canary.module.identity);
+        self.candidate.as_ref().map(|pending| &pending.module.identity).or(canary)
+    }
+
+    /// Refuses a module that cannot be loaded. It is told once however often it is tried.
+    pub(super) fn note_unfit(&mut self, identity: &Identity, origin: &str, problem: &str, at: Timestamp) {
+        let detail = text::shown(problem, DETAIL);
+        let is_known = self.history.back().is_some_and(|event| {
+            event.what == ModuleEventKind::Unfit && event.identity == *identity && event.detail == detail
+        });
+        if !is_known {
+            self.note(ModuleEventKind::Unfit, identity.clone(), origin.into(), detail, at);
+        }
+    }
+
+    /// Refuses a module that a process was loading when it ended.
+    pub(super) fn note_deadly(&mut self, loading: &Loading, origin: &str, reason: &str, at: Timestamp) {
+        self.loading = None;
+        self.note(ModuleEventKind::Unfit, loading.identity.clone(), origin.into(), reason.into(), at);
+        self.pardon(&loading.identity);
+        self.refused.push(Refused { identity: loading.identity.clone(), reason: reason.into(), at, deadly: true });
+    }
+
     /// The refusal of a module; `None` if it was not refused.
     pub(super) fn refusal(&self, identity: &Identity) -> Option<&Refused> {
         self.refused.iter().find(|refused| refused.identity == *identity)
@@ -219,7 +310,12 @@ impl ModuleState {
     fn refuse(&mut self, module: &ModuleRecord, what: ModuleEventKind, reason: &str, at: Timestamp) {
         self.note_record(what, module, reason.into(), at);
         self.pardon(&module.identity);
-        self.refused.push(Refused { identity: module.identity.clone(), reason: reason.into(), at });
+        self.refused.push(Refused {
+            identity: module.identity.clone(),
+            reason: text::shown(reason, DETAIL),
+            at,
+            deadly: false,
+        });
         if self.refused.len() > REFUSED {
             self.refused.remove(0);
         }

@@ -13,6 +13,11 @@ pub struct Policy {
     pub decision: Decision,
     /// The largest share of all endpoints that may go without the operator being asked.
     pub most_removed: Percent,
+    /// The largest share that may come.
+    pub most_added: Percent,
+    /// The largest share that may get another weight, label, port or locality; and of all entries that may get other ports,
+    /// another resolution or location.
+    pub most_altered: Percent,
     /// The time for which a canary is tried before it gets all entries.
     pub canary_time: Duration,
     /// The calls of a new module that may fail, or reject an entry that the previous one accepts, before it is rolled back.
@@ -44,7 +49,7 @@ pub(super) struct Objections {
 impl Policy {
     /// The reasons why the operator has to decide; none if the candidate may become active by itself.
     pub(super) fn objections(&self, report: &Report) -> Objections {
-        let Report { entries, rejected, failed, endpoints, removed, uncompared, .. } = report;
+        let Report { entries, rejected, failed, uncompared, stopped, .. } = report;
         let mut standing = Vec::new();
         if self.decision == Decision::Review {
             standing.push("--swap review asks a person every time".into());
@@ -55,11 +60,11 @@ impl Policy {
         if *rejected > 0 {
             standing.push(format!("it rejects {rejected} entries that are converted now"));
         }
-        let share = 100.0 * *removed as f64 / (*endpoints).max(1) as f64;
-        if self.most_removed.is_passed(*removed, *endpoints) {
+        standing.extend(self.changes(report));
+        if *stopped > 0 {
             standing.push(format!(
-                "{removed} of {endpoints} endpoints ({share:.1} %) would go, and --swap-max-removed is {}",
-                self.most_removed
+                "{stopped} of {} entries were not compared: that is stopped after ten failures or two minutes",
+                entries + uncompared + stopped
             ));
         }
         let mut passing = Vec::new();
@@ -70,6 +75,33 @@ impl Policy {
             ));
         }
         Objections { standing, passing }
+    }
+}
+
+impl Policy {
+    /// What the candidate would do that is too much to be done unasked.
+    fn changes(&self, report: &Report) -> Vec<String> {
+        let Report { entries, endpoints, removed, added, altered, invented, reshaped, .. } = report;
+        let mut objections = Vec::new();
+        let mut weigh = |count: usize, of: usize, things: &str, change: &str, flag: &str, most: Percent| {
+            if most.is_passed(count, of) {
+                let share = 100.0 * count as f64 / of.max(1) as f64;
+                objections
+                    .push(format!("{count} of {of} {things} ({share:.1} %) would {change}, and {flag} is {most}"));
+            }
+        };
+        weigh(*removed, *endpoints, "endpoints", "go", "--swap-max-removed", self.most_removed);
+        weigh(*added, *endpoints, "endpoints", "come", "--swap-max-added", self.most_added);
+        let other = "get another weight, label, port, locality or account";
+        weigh(*altered, *endpoints, "endpoints", other, "--swap-max-altered", self.most_altered);
+        let other = "get other ports, another resolution or location";
+        weigh(*reshaped, *entries, "entries", other, "--swap-max-altered", self.most_altered);
+        if *invented > 0 {
+            objections.push(format!(
+                "{invented} endpoints would come at addresses at which the registry lists no instance: a person must want that"
+            ));
+        }
+        objections
     }
 }
 
@@ -102,7 +134,16 @@ mod tests {
 
     fn policy(decision: Decision) -> Policy {
         let minute = Duration::from_secs(60);
-        Policy { decision, most_removed: Percent::new(10), canary_time: minute, most_failures: 3, probation: minute }
+        let ten = Percent::new(10);
+        Policy {
+            decision,
+            most_removed: ten,
+            most_added: ten,
+            most_altered: ten,
+            canary_time: minute,
+            most_failures: 3,
+            probation: minute,
+        }
     }
 
     #[test]
@@ -126,9 +167,16 @@ mod tests {
         check(Decision::Review, report(0, 0, 0), 1, 0);
         check(Decision::Canary(Percent::new(5)), report(11, 0, 0), 1, 0);
         check(Decision::Auto, Report { removed: 1, ..Report::default() }, 1, 0);
+        check(Decision::Auto, Report { added: 10, altered: 10, reshaped: 1, ..report(10, 0, 0) }, 0, 0);
+        check(Decision::Auto, Report { added: 11, ..report(0, 0, 0) }, 1, 0);
+        check(Decision::Auto, Report { altered: 11, ..report(0, 0, 0) }, 1, 0);
+        check(Decision::Auto, Report { reshaped: 2, ..report(0, 0, 0) }, 1, 0);
+        check(Decision::Auto, Report { added: 1, invented: 1, ..report(0, 0, 0) }, 1, 0);
         check(Decision::Auto, Report { uncompared: 1, ..report(0, 0, 0) }, 0, 0);
         check(Decision::Auto, Report { uncompared: 2, ..report(0, 0, 0) }, 0, 1);
         check(Decision::Auto, Report { uncompared: 1, ..Report::default() }, 0, 1);
+        check(Decision::Auto, Report { stopped: 1, ..report(0, 0, 0) }, 1, 0);
+        check(Decision::Auto, Report { stopped: 90, ..report(0, 10, 0) }, 2, 0);
     }
 
     #[test]

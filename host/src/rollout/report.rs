@@ -1,14 +1,21 @@
 //! The changes that a candidate would make over all entries: the report that the operator reads before promoting it.
 
 use std::fmt;
+use std::net::IpAddr;
 
+use polaris2istio_core::model::{Endpoint, Service};
 use serde::{Deserialize, Serialize};
 
 use super::{Comparison, Status};
+use crate::text;
 
 /// The most entries that a report names: ten thousand would be too many to read, and the report has to fit into a
 /// ConfigMap.
 const NAMED: usize = 10;
+/// The most notes on one of them.
+const NOTES: usize = 10;
+/// The longest note, in characters.
+const NOTE: usize = 400;
 
 /// The comparison of two modules over all entries.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -16,8 +23,11 @@ const NAMED: usize = 10;
 pub struct Report {
     /// Entries that were compared.
     pub entries: usize,
-    /// Entries that could not be compared, or not yet.
+    /// Entries that could not be compared, or not yet: their services are not known.
     pub uncompared: usize,
+    /// Entries that were left out when the comparison was stopped.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub stopped: usize,
     /// Entries that would hold the same.
     pub unchanged: usize,
     /// Entries that would hold something else.
@@ -34,6 +44,12 @@ pub struct Report {
     pub removed: usize,
     /// Endpoints of the same address and ports with another weight, locality or labels.
     pub altered: usize,
+    /// Of the endpoints that would come, those at addresses at which the registry lists no instance.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub invented: usize,
+    /// Entries that would get other ports, another resolution or location.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub reshaped: usize,
     /// The largest changes, the largest first.
     pub largest: Vec<EntryChange>,
     /// Microseconds of one call of the active module, on average.
@@ -60,11 +76,13 @@ pub struct EntryChange {
 }
 
 impl Report {
-    /// Adds one entry, with the number of endpoints that it holds now.
-    pub(super) fn add(&mut self, comparison: Comparison, endpoints: usize) {
+    /// Adds one entry, with the number of endpoints that it holds now, and the instances that the registry lists.
+    pub(super) fn add(&mut self, comparison: Comparison, endpoints: usize, service: &Service) {
         self.entries += 1;
         self.endpoints += endpoints;
+        self.reshaped += usize::from(comparison.is_reshaped());
         let Comparison { case, status, endpoints, mut fields, reasons } = comparison;
+        self.invented += endpoints.added.iter().filter(|endpoint| !is_listed(endpoint, service)).count();
         match status {
             Status::Unchanged => self.unchanged += 1,
             Status::Changed => self.changed += 1,
@@ -78,7 +96,7 @@ impl Report {
             added: endpoints.added.len(),
             removed: endpoints.removed.len(),
             altered: endpoints.altered.len(),
-            notes: fields,
+            notes: notes(&fields),
         };
         self.added += change.added;
         self.removed += change.removed;
@@ -99,19 +117,42 @@ impl Report {
     }
 }
 
+/// Whether the registry lists an instance at an endpoint's address, however that is written.
+fn is_listed(endpoint: &Endpoint, service: &Service) -> bool {
+    let address = endpoint.address.parse::<IpAddr>().ok();
+    service.instances.iter().any(|instance| {
+        instance.host.eq_ignore_ascii_case(&endpoint.address)
+            || (address.is_some() && instance.host.parse().ok() == address)
+    })
+}
+
+/// The first of some notes, each cut, and how many there are more.
+fn notes(all: &[String]) -> Vec<String> {
+    let more = all.len().checked_sub(NOTES).filter(|more| *more > 0);
+    let more = more.map(|more| format!("and {more} more"));
+    all.iter().take(NOTES).map(|note| text::shown(note, NOTE)).chain(more).collect()
+}
+
+fn is_zero(count: &usize) -> bool {
+    *count == 0
+}
+
 /// The report in one line, for a log.
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { entries, uncompared, unchanged, changed, rejected, failed, .. } = self;
-        let Self { endpoints, added, removed, altered, active_call_us, candidate_call_us, .. } = self;
+        let Self { entries, uncompared, stopped, unchanged, changed, rejected, failed, .. } = self;
+        let Self { endpoints, added, removed, altered, invented, active_call_us, candidate_call_us, .. } = self;
         write!(
             f,
             "{entries} entries: {unchanged} unchanged, {changed} changed, {rejected} newly rejected, {failed} failed"
         )?;
-        if *uncompared > 0 {
-            write!(f, ", {uncompared} not compared")?;
+        if uncompared + stopped > 0 {
+            write!(f, ", {} not compared", uncompared + stopped)?;
         }
         write!(f, "; of {endpoints} endpoints {removed} would go, {altered} change, {added} come")?;
+        if *invented > 0 {
+            write!(f, " ({invented} of them for no listed instance)")?;
+        }
         write!(f, "; a call takes {candidate_call_us} us instead of {active_call_us} us")
     }
 }

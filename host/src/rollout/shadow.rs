@@ -1,6 +1,7 @@
 //! Runs a candidate beside the active module over every entry, without anything of it being written.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use polaris2istio_core::model::{Request, Service, Update};
@@ -54,18 +55,19 @@ pub(super) fn shadow(
     active: Option<&LoadedModule>,
     candidate: &LoadedModule,
     snapshots: &EntrySnapshots,
+    stop: &AtomicBool,
 ) -> Report {
     let start = Instant::now();
     let mut report = Report { uncompared: snapshots.unknown, ..Report::default() };
     let mut times = (Duration::ZERO, Duration::ZERO);
     for (at, snapshot) in snapshots.known.iter().enumerate() {
-        if report.failed >= FAILURES || start.elapsed() > LONGEST {
-            report.uncompared += snapshots.known.len() - at;
+        if report.failed >= FAILURES || start.elapsed() > LONGEST || stop.load(Ordering::Relaxed) {
+            report.stopped += snapshots.known.len() - at;
             break;
         }
         let Ok(_slot) = runtime.block_on(candidate.slot()) else { break };
         if let Some((comparison, endpoints)) = compare(active, candidate, snapshot, &snapshots.addresses, &mut times) {
-            report.add(comparison, endpoints);
+            report.add(comparison, endpoints, &snapshot.service);
         }
     }
     let average = |time: Duration| (time.as_micros() / report.entries.max(1) as u128) as u64;

@@ -1,9 +1,10 @@
 //! The document that all replicas share: the modules in use, a pause, and commands on their way to the leader.
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Command, ModuleState};
+use super::{Command, Giver, ModuleState};
 use crate::guard::GuardRecord;
 use crate::lenient;
 
@@ -30,7 +31,7 @@ pub struct SharedState {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Paused {
-    pub since: jiff::Timestamp,
+    pub since: Timestamp,
     /// The reason, in the words of the operator.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub reason: String,
@@ -49,6 +50,10 @@ impl std::fmt::Display for Paused {
 pub struct CommandRequest {
     /// Distinguishes it from other commands.
     pub id: u64,
+    /// Nobody waits for it any longer than this, and so it is not carried out later.
+    pub until: Timestamp,
+    #[serde(default)]
+    pub by: Giver,
     pub command: Forwarded,
 }
 

@@ -8,11 +8,11 @@ use jiff::Timestamp;
 use tokio::sync::{mpsc, watch};
 use tracing::{error, warn};
 
-use super::controller::{Request, RolloutController, merged, record};
+use super::controller::{RolloutController, merged, record};
 use super::loader::{Loader, load_aside};
 use super::module_set::ModuleSet;
 use super::module_state::ModuleRecord;
-use super::{ActiveModules, Policy, SharedState};
+use super::{ActiveModules, Policy, Request, SharedState};
 use crate::converter::{Identity, Limits, LoadError, LoadedModule, Parameters, ParametersFile};
 use crate::source::{Cache, ModuleBytes, ModuleSource, SourceError};
 use crate::state::{Keeper, StateError};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tokio::sync::watch;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use super::guard_record::write_last_record;
 use crate::controller::{Controller, Handle, SyncStatus};
@@ -51,6 +51,7 @@ impl<R: Registry> Running<R> {
         // Before the lease is released: the next leader reads it.
         if *leads.borrow() {
             write_last_record(&view.holds, &keeper).await;
+            end_loading(&keeper).await;
         }
         // Else a write may still be on its way, and the next leader must wait until it cannot be.
         if let Some(elector) = elector.filter(|_| handle.writes_ended()) {
@@ -67,6 +68,15 @@ impl<R: Registry> Running<R> {
                 Err(ended)
             }
         }
+    }
+}
+
+/// What this process was loading is not to blame for its end.
+async fn end_loading(keeper: &Keeper<SharedState>) {
+    if keeper.document().borrow().module.loading.is_some()
+        && let Err(error) = keeper.update(|state, _| state.module.loading = None).await
+    {
+        warn!("a module that was being loaded will be taken for the reason of this end: {error}");
     }
 }
 

@@ -8,7 +8,7 @@
 //!
 //! Nothing is believed for being there: every content is compared with its digest when it is read, from the pinned digest or
 //! the tag's record down to the component. Files are renamed into place, so a crash leaves no half of one, and the
-//! eight last used of each kind stay.
+//! twelve last used of each kind stay.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
@@ -18,8 +18,8 @@ use std::time::SystemTime;
 use super::Reference;
 use crate::digest::Digest;
 
-/// The number of each kind that stays: the active module, the last good one, and some to choose from.
-const KEPT: usize = 8;
+/// The number of each kind that stays: the active module, the ten before it that can be gone back to, and a candidate.
+const KEPT: usize = 12;
 
 /// No manifest and no tag's record is larger.
 const RECORD_LIMIT: u64 = 1 << 20;

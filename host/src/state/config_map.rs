@@ -22,7 +22,7 @@ use crate::title::title;
 
 const STATE: &str = "state.json";
 /// A ConfigMap holds 1 MiB in all; the document itself takes some of it, 128 KiB for the guard.
-const BLOBS: usize = 704 << 10;
+pub const CARRIED: usize = 704 << 10;
 
 pub struct ConfigMapStore {
     api: Api<ConfigMap>,
@@ -134,7 +134,7 @@ impl ConfigMapStore {
 fn carried(blobs: &Blobs) -> BTreeMap<String, ByteString> {
     let mut by_size: Vec<_> = blobs.iter().collect();
     by_size.sort_by_key(|(_, bytes)| bytes.len());
-    let mut left = BLOBS;
+    let mut left = CARRIED;
     let fits = by_size.into_iter().take_while(|(_, bytes)| {
         let fits = bytes.len() <= left;
         left = left.saturating_sub(bytes.len());

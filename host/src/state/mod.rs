@@ -8,7 +8,7 @@ mod file;
 mod keeper;
 mod store;
 
-pub use config_map::ConfigMapStore;
+pub use config_map::{CARRIED, ConfigMapStore};
 pub use document::{Blobs, Document};
 pub use error::StateError;
 pub use file::FileStore;

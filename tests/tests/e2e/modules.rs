@@ -223,9 +223,10 @@ async fn a_command_to_any_replica_is_carried_out_by_the_leader() {
     world.until_tagged(&["cart", "still"], "first").await;
     put(&directory, "tag-second");
     world.until_state("it waits", |state| state["module"]["candidate"].is_object()).await;
-    replicas[0].verb(&["module", "promote"]);
+    let name = |tag: &str| Digest::of(&guest::variant(tag)).to_string();
+    replicas[0].verb(&["module", "promote", &name("tag-second")]);
     world.until_tagged(&["cart", "still"], "second").await;
-    replicas[1].verb(&["module", "rollback"]);
+    replicas[1].verb(&["module", "rollback", &name("tag-first")]);
     world.until_tagged(&["cart", "still"], "first").await;
     let leading = replicas.iter().filter(|replica| replica.said(&["this replica writes from now on"]) > 0).count();
     assert_eq!(leading, 1);

@@ -12,4 +12,5 @@ mod reproducible;
 mod request;
 mod rollout;
 mod storm;
+mod words;
 mod world;

@@ -150,6 +150,8 @@ fn setup(module: &Path) -> Setup {
         policy: Policy {
             decision: Decision::Auto,
             most_removed: Percent::new(10),
+            most_added: Percent::new(10),
+            most_altered: Percent::new(10),
             canary_time: Duration::from_secs(3600),
             most_failures: 3,
             probation: Duration::from_secs(3600),

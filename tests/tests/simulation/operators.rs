@@ -1,6 +1,6 @@
 //! People and other controllers: what they do to entries, to the shared state and to each other's fields.
 
-use polaris2istio::rollout::{Command, CommandRequest, Forwarded, Paused, SharedState};
+use polaris2istio::rollout::{Command, CommandRequest, Forwarded, Giver, Paused, SharedState};
 use serde_json::{Value, json};
 
 use crate::api_server::{ApiServer, ENTRIES};
@@ -138,8 +138,24 @@ impl Operators {
     /// A command, by way of the shared state, as any replica passes it on.
     pub(crate) fn module(&mut self, command: Command) {
         self.commands += 1;
-        let request = CommandRequest { id: self.commands, command: Forwarded::Module(command) };
+        let until = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(60);
+        let (id, command) = (self.commands, Forwarded::Module(command));
+        let request = CommandRequest { id, until, by: Giver::default(), command };
         self.state(|state| state.request = Some(request.clone()));
+    }
+
+    /// Goes back to the module that was active before.
+    pub(crate) fn roll_back(&mut self) {
+        let mut before = None;
+        let map = self.api.get("configmaps", STATE).unwrap_or_default();
+        if let Some(text) = map["data"]["state.json"].as_str()
+            && let Ok(state) = serde_json::from_str::<SharedState>(text)
+        {
+            before = state.module.earlier.first().map(|record| record.identity.handle());
+        }
+        if let Some(before) = before {
+            self.module(Command::Rollback(before.parse().expect("a handle names a module")));
+        }
     }
 
     fn state(&self, change: impl Fn(&mut SharedState)) {

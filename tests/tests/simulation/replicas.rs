@@ -179,6 +179,8 @@ fn modules(means: &Means) -> Setup {
         policy: Policy {
             decision: Decision::Auto,
             most_removed: Percent::new(10),
+            most_added: Percent::new(10),
+            most_altered: Percent::new(10),
             canary_time: Duration::from_secs(60),
             most_failures: 3,
             probation: Duration::from_secs(300),

@@ -137,12 +137,18 @@ impl World {
         self.operators.pause(false);
         self.module.send_replace(Habit::Sound.bytes());
         sleep(Duration::from_secs(2)).await;
-        self.operators.module(Command::Promote);
+        self.promote();
         self.journal.note(Note::Sound);
         self.wait(RELEASED).await;
         self.replicas.iter().for_each(Replica::release);
         self.journal.note(Note::Released);
         self.wait(RIGHT).await;
+    }
+
+    /// A person promotes what is offered, or approves it where it is in use.
+    fn promote(&mut self) {
+        let offered = self.module.borrow().digest.to_string();
+        self.operators.module(Command::Promote(offered.parse().expect("a digest names a module")));
     }
 
     async fn wait(&self, time: Duration) {
@@ -276,8 +282,8 @@ impl World {
                 });
             }
             Event::Offer(habit) => drop(self.module.send_replace(habit.bytes())),
-            Event::Promote => self.operators.module(Command::Promote),
-            Event::RollBack => self.operators.module(Command::Rollback),
+            Event::Promote => self.promote(),
+            Event::RollBack => self.operators.roll_back(),
             event => panic!("nobody makes it happen: {event:?}"),
         }
     }

@@ -15,6 +15,10 @@ use crate::cli::SandboxArgs;
 use crate::cli::offline::print;
 use crate::rollout::{Comparison, Status, line};
 use crate::source::Source;
+use crate::text;
+
+/// The longest words of a module on one line, in characters.
+const WORDS: usize = 2_000;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -111,6 +115,11 @@ fn named(side: &Side) -> Named {
     }
 }
 
+/// Words of a module, as a terminal may have them.
+fn shown(words: &str) -> String {
+    text::shown(words, WORDS)
+}
+
 impl Summary {
     fn of(cases: &[Comparison]) -> Self {
         let mut summary = Self::default();
@@ -139,19 +148,19 @@ impl Report {
         for case in &self.cases {
             writeln!(out, "case {} ... {}", case.case, case.status.words())?;
             for endpoint in &case.endpoints.removed {
-                writeln!(out, "  - {}", line(endpoint))?;
+                writeln!(out, "  - {}", shown(&line(endpoint)))?;
             }
             for endpoint in &case.endpoints.added {
-                writeln!(out, "  + {}", line(endpoint))?;
+                writeln!(out, "  + {}", shown(&line(endpoint)))?;
             }
             for altered in &case.endpoints.altered {
-                writeln!(out, "  ~ {}: {}", altered.before.address, altered.parts())?;
+                writeln!(out, "  ~ {}: {}", shown(&altered.before.address), shown(&altered.parts()))?;
             }
             for field in &case.fields {
-                writeln!(out, "  ~ {field}")?;
+                writeln!(out, "  ~ {}", shown(field))?;
             }
             for reason in &case.reasons {
-                writeln!(out, "  {reason}")?;
+                writeln!(out, "  {}", shown(reason))?;
             }
         }
         let Summary { unchanged, changed, newly_rejected, failed, .. } = self.summary;

@@ -12,7 +12,7 @@ use super::module_text;
 use crate::cli::offline::print;
 use crate::cli::output::Output;
 use crate::control::{AskError, Command, ask};
-use crate::rollout::{self, Forwarded};
+use crate::rollout::{self, Forwarded, ModuleName};
 
 /// Which controller is asked.
 #[derive(Debug, Args)]
@@ -37,6 +37,16 @@ pub(in crate::cli) struct LiveArgs {
     /// How it is printed
     #[arg(short, long, value_name = "FORMAT", default_value = "text")]
     pub(in crate::cli) output: Output,
+}
+
+/// The module that is decided on.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct DecisionArgs {
+    /// The module, as `module status` names it: at least 6 digits of its digest, with parameters `+` and at least 4 of theirs
+    #[arg(value_name = "MODULE")]
+    module: ModuleName,
+    #[command(flatten)]
+    live: LiveArgs,
 }
 
 /// The holds to release.
@@ -83,8 +93,9 @@ pub(super) fn diff(args: &LiveArgs) -> anyhow::Result<ExitCode> {
     args.show(&Command::Forwarded(Forwarded::Module(rollout::Command::Diff)), module_text::diff)
 }
 
-pub(super) fn command(args: &LiveArgs, command: rollout::Command) -> anyhow::Result<ExitCode> {
-    args.show(&Command::Forwarded(Forwarded::Module(command)), module_text::outcome)
+/// Sends a decision about a module.
+pub(super) fn decide(args: DecisionArgs, command: fn(ModuleName) -> rollout::Command) -> anyhow::Result<ExitCode> {
+    args.live.show(&Command::Forwarded(Forwarded::Module(command(args.module))), module_text::outcome)
 }
 
 pub(super) fn release(args: &ReleaseArgs) -> anyhow::Result<ExitCode> {

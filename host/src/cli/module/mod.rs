@@ -25,12 +25,12 @@ pub(super) enum ModuleCommand {
     Diff(diff::DiffArgs),
     /// Print which modules a running controller uses, and which wait
     Status(live::LiveArgs),
-    /// Let the candidate take over, whatever its report says
-    Promote(live::LiveArgs),
-    /// Drop the candidate, and do not take it up again
-    Reject(live::LiveArgs),
-    /// Go back to the module that was in use before
-    Rollback(live::LiveArgs),
+    /// Let a candidate take over, whatever its report says; or approve what the one in use does
+    Promote(live::DecisionArgs),
+    /// Drop a candidate, and do not take it up again
+    Reject(live::DecisionArgs),
+    /// Go back to a module that was in use before
+    Rollback(live::DecisionArgs),
     /// Print what happened to modules
     History(live::LiveArgs),
     /// Let go endpoints that a running controller holds, for one entry or all
@@ -44,9 +44,9 @@ impl ModuleCommand {
             Self::Test(args) => test::test(&args),
             Self::Diff(args) => diff::diff(&args),
             Self::Status(args) => live::status(&args),
-            Self::Promote(args) => live::command(&args, rollout::Command::Promote),
-            Self::Reject(args) => live::command(&args, rollout::Command::Reject),
-            Self::Rollback(args) => live::command(&args, rollout::Command::Rollback),
+            Self::Promote(args) => live::decide(args, rollout::Command::Promote),
+            Self::Reject(args) => live::decide(args, rollout::Command::Reject),
+            Self::Rollback(args) => live::decide(args, rollout::Command::Rollback),
             Self::History(args) => live::history(&args),
             Self::Release(args) => live::release(&args),
         }

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use serde::{Deserialize, Serialize};
 
 use crate::converter::Identity;
-use crate::rollout::{ModuleEvent, ModuleRecord, ModuleState, Refused, Report};
+use crate::rollout::{Loading, ModuleEvent, ModuleRecord, ModuleStatus, Refused, Report, SourceTrouble};
 use crate::text;
 
 /// The result of a change of modules.
@@ -31,16 +31,18 @@ pub(super) struct Released {
 }
 
 /// The modules in use, and those that wait or were refused.
-pub(super) fn status(state: &ModuleState) -> String {
-    let mut text = String::new();
-    for (title, record) in [("active", &state.active), ("previous", &state.previous)] {
-        if let Some(record) = record {
-            line(&mut text, title, &describe(record));
-        }
+pub(super) fn status(status: &ModuleStatus) -> String {
+    let (mut text, ModuleStatus { state, source_trouble }) = (String::new(), status);
+    if let Some(record) = &state.active {
+        line(&mut text, "active", &describe(record));
+    }
+    if let Some(SourceTrouble { since, reason }) = source_trouble {
+        line(&mut text, "SOURCE", &format!("gives no module that can be used, since {since}: {reason}"));
     }
     if let Some(canary) = &state.canary {
         line(&mut text, "canary", &describe(&canary.module));
         line(&mut text, "", &format!("on {} of the entries until {}", canary.share, canary.until));
+        decisions(&mut text, &canary.module.identity);
     }
     if let Some(pending) = &state.candidate {
         line(&mut text, "candidate", &describe(&pending.module));
@@ -48,8 +50,16 @@ pub(super) fn status(state: &ModuleState) -> String {
             line(&mut text, "", &format!("waits: {objection}"));
         }
         report(&mut text, &pending.report);
+        decisions(&mut text, &pending.module.identity);
     }
-    for Refused { identity, reason, at } in &state.refused {
+    if let Some(Loading { identity, since, .. }) = &state.loading {
+        line(&mut text, "loading", &format!("{identity}, since {since}"));
+    }
+    for record in &state.earlier {
+        line(&mut text, "earlier", &describe(record));
+        line(&mut text, "", &format!("go back: polaris2istio module rollback {}", record.identity.handle()));
+    }
+    for Refused { identity, reason, at, .. } in &state.refused {
         line(&mut text, "refused", &format!("{identity}, {at}: {reason}"));
     }
     text
@@ -59,9 +69,7 @@ pub(super) fn status(state: &ModuleState) -> String {
 pub(super) fn history(events: &[ModuleEvent]) -> String {
     let mut text = String::new();
     for ModuleEvent { at, what, identity, origin, detail } in events {
-        let what = serde_json::to_value(what).ok();
-        let what = what.as_ref().and_then(|what| what.as_str()).unwrap_or_default();
-        line(&mut text, what, &format!("{at} {identity} from {origin}"));
+        line(&mut text, what.word(), &format!("{at} {identity} from {origin}"));
         if !detail.is_empty() {
             line(&mut text, "", detail);
         }
@@ -75,6 +83,7 @@ pub(super) fn diff(diff: &Diff) -> String {
     line(&mut text, "active", &diff.active.to_string());
     line(&mut text, "candidate", &diff.candidate.to_string());
     report(&mut text, &diff.report);
+    decisions(&mut text, &diff.candidate);
     text
 }
 
@@ -93,6 +102,13 @@ pub(super) fn outcome(outcome: &Outcome) -> String {
 /// The result of a release.
 pub(super) fn released(released: &Released) -> String {
     format!("released what {} entries held\n", released.released)
+}
+
+/// The commands that decide on a module.
+fn decisions(text: &mut String, identity: &Identity) {
+    let name = identity.handle();
+    line(text, "", &format!("take it: polaris2istio module promote {name}"));
+    line(text, "", &format!("drop it: polaris2istio module reject {name}"));
 }
 
 fn describe(record: &ModuleRecord) -> String {

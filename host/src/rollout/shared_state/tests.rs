@@ -58,14 +58,14 @@ fn events_and_commands_of_a_later_release_are_left_out() {
     };
     check("/module/history/2/what", json!("tried-elsewhere"), |state| drop(state.module.history.remove(2)));
     check("/module/candidate/report/largest/1/status", json!("doubtful"), |state| state.module.candidate = None);
-    check("/request/command", json!({"module": {"promote": "later"}}), |state| state.request = None);
+    check("/request/command", json!({"module": {"promote": "latest"}}), |state| state.request = None);
     check("/answer/reply", json!({"postponed": 3}), |state| state.answer = None);
 }
 
 /// The module in use, the refused ones and a pause are never guessed.
 #[test]
 fn what_must_be_known_is_not_left_out() {
-    for place in ["/module/active", "/module/previous", "/module/canary", "/module/refused/0", "/paused"] {
+    for place in ["/module/active", "/module/earlier/0", "/module/canary", "/module/refused/0", "/paused"] {
         let mut document: Value = serde_json::from_str(OF_0_1_0).unwrap();
         *document.pointer_mut(place).unwrap() = json!({"written": "otherwise"});
         assert!(serde_json::from_value::<SharedState>(document).is_err(), "{place}");

@@ -39,7 +39,8 @@ impl Guest for Misbehaving {
         }
         #[cfg(feature = "bulky")]
         misbehaviour::touch_bulk();
-        ModuleInfo { name: "misbehaving".into(), version: "0.0.1".into(), summary: "Does as it is told.".into() }
+        let name = if variant() == "long-name" { "\x1b[2Jname\n".repeat(200_000) } else { "misbehaving".into() };
+        ModuleInfo { name, version: "0.0.1".into(), summary: "Does as it is told.".into() }
     }
 
     fn convert(request: Request) -> Result<Outcome, Failure> {

@@ -45,8 +45,18 @@ pub(crate) fn behave(behaviour: &str, request: &Request) -> Result<Outcome, Fail
         "foreign-annotation" => {
             changed(&|update| update.annotations.push(("aeraki.net/polarisService".into(), "other".into())))
         }
+        "heavy" => changed(&|update| update.endpoints.iter_mut().for_each(|endpoint| endpoint.weight = 1_000_000)),
+        "invent" => changed(&|update| {
+            let invented = crate::Endpoint { address: "203.0.113.1".into(), ..first(update).clone() };
+            update.endpoints.push(invented);
+        }),
+        "other-port" => changed(&|update| update.ports[0].number = 9_999),
         "unknown-port" => changed(&|update| first(update).ports = vec![("nowhere".into(), 1)]),
         "drop-half" => changed(&|update| update.endpoints.truncate(update.endpoints.len() / 2)),
+        "many-words" => changed(&|_| {}).map(|outcome| Outcome { diagnostics: vec![long(1_000); 10_000], ..outcome }),
+        "long-words" => changed(&|_| {}).map(|outcome| Outcome { diagnostics: vec![long(9 << 20)], ..outcome }),
+        "long-failure" => Err(Failure { message: long(9 << 20).message }),
+        "long-name" => changed(&|_| {}),
         "count" => say(count().to_string()),
         "echo" => say(format!("{request:?}")),
         other => Err(Failure { message: format!("no behaviour is called {other}") }),
@@ -90,6 +100,17 @@ fn count() -> u32 {
 
 fn first(update: &mut Update) -> &mut crate::Endpoint {
     &mut update.endpoints[0]
+}
+
+/// A warning of this length, with what a terminal would obey.
+fn long(length: usize) -> Diagnostic {
+    Diagnostic {
+        severity: Severity::Warning,
+        code: "long".into(),
+        subject: Subject::Instance(0),
+        message: "\x1b[2J\nERROR ".repeat(length / 11),
+        remedy: String::new(),
+    }
 }
 
 /// An outcome that says something, and nothing else.

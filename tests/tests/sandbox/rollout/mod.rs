@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use polaris2istio::control::{Command, ask};
-use polaris2istio::rollout::{self, Forwarded, ModuleState};
+use polaris2istio::rollout::{self, Forwarded, ModuleName, ModuleState};
 use polaris2istio::run::Config;
 use polaris2istio_tests::wait_for;
 use serde_json::Value;
@@ -83,6 +83,21 @@ impl Rollout {
         .await
     }
 
+    /// Waits until the status says what is wrong with the source, or that it is well.
+    async fn until_source_fails(&self, problem: Option<&str>) {
+        wait_for(&format!("the source says {problem:?}"), SOON, || async {
+            let status = self.ask(Command::ModuleStatus).await?;
+            let shown = self.ask(Command::Status).await?["moduleNotices"].to_string();
+            let reason = status["sourceTrouble"]["reason"].as_str();
+            let fits = match problem {
+                Some(problem) => reason.is_some_and(|reason| reason.contains(problem)) && shown.contains("gives none"),
+                None => reason.is_none() && !shown.contains("gives none"),
+            };
+            if fits { Ok(()) } else { Err(format!("{reason:?} {shown}")) }
+        })
+        .await;
+    }
+
     /// How many entries each module converted, by its tag.
     fn tags(&self) -> BTreeMap<String, usize> {
         let mut tags = BTreeMap::new();
@@ -148,6 +163,11 @@ fn name(number: usize) -> String {
 /// The digest of a module.
 fn digest(behaviour: &str) -> String {
     polaris2istio::digest::Digest::of(&guest::variant(behaviour)).to_string()
+}
+
+/// The name by which commands call a module.
+fn named(behaviour: &str) -> ModuleName {
+    digest(behaviour).parse().unwrap()
 }
 
 /// The module in use.

@@ -6,7 +6,7 @@ use polaris2istio::rollout::Command;
 use polaris2istio::source::{ModuleBytes, NamedSource, Source};
 use serde_json::{Value, json};
 
-use super::{Rollout, active, candidate, digest, name};
+use super::{Rollout, active, candidate, digest, name, named};
 use crate::world::World;
 
 /// A new release brings another embedded module; here another file while nothing runs. It goes through the same change.
@@ -56,7 +56,7 @@ async fn a_state_of_a_later_release_is_gone_on_with() {
     let rollout = Rollout::start(3, keep).await;
     rollout.offer("tag-two");
     rollout.until_tagged("two", 3).await;
-    rollout.command(Command::Rollback).await.unwrap();
+    rollout.command(Command::Rollback(named("tag-one"))).await.unwrap();
     rollout.until_tagged("one", 3).await;
     rollout.offer("empty");
     rollout.until("it waits", |state| state.candidate.is_some()).await;
@@ -76,6 +76,38 @@ async fn a_state_of_a_later_release_is_gone_on_with() {
     assert_eq!(state.refused[0].identity.module.to_string(), digest("tag-two"));
     rollout.refresh(3, "10.0.0.9").await;
     assert_eq!(rollout.tags().get("one"), Some(&3));
+}
+
+/// A process ended while it loaded a module, and may have died of it: the next one leaves it alone, says so, and takes it from a
+/// person all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_module_that_a_process_died_of_is_not_tried_again() {
+    let keep =
+        |config: &mut polaris2istio::run::Config, world: &World| config.modules.cache = Some(world.path("cache"));
+    let rollout = Rollout::start(2, keep).await;
+    let loading = json!({"module": digest("tag-two"), "by": 7, "since": "2026-11-24T10:00:00Z"});
+    rollout.offer("tag-two");
+    rollout.until_tagged("two", 2).await;
+    rollout.command(Command::Rollback(named("tag-one"))).await.unwrap();
+    let rollout = rollout
+        .restart(|config, world| {
+            keep(config, world);
+            let mut state: Value = serde_json::from_slice(&std::fs::read(world.path("state.json")).unwrap()).unwrap();
+            assert_eq!(state["module"]["loading"], json!(null), "a stop in good order leaves nothing");
+            state["module"]["loading"] = loading;
+            state["module"]["refused"] = json!([]);
+            std::fs::write(world.path("state.json"), state.to_string()).unwrap();
+        })
+        .await;
+    rollout.until_source_fails(Some("the process that loaded it last ended")).await;
+    let state = rollout.until("it is refused", |state| state.refused.len() == 1).await;
+    assert_eq!((active(&state), state.candidate, state.loading), (digest("tag-one"), None, None));
+    assert!(state.refused[0].deadly);
+    let rollout = rollout.restart(keep).await;
+    rollout.until_source_fails(Some("the process that loaded it last ended")).await;
+    rollout.command(Command::Promote(named("tag-two"))).await.unwrap();
+    rollout.until_tagged("two", 2).await;
+    rollout.until_source_fails(None).await;
 }
 
 /// The source is gone, and the module goes on from the cache.

@@ -13,7 +13,7 @@ async fn a_good_module_is_taken() {
     rollout.until_tagged("two", 5).await;
     let state = rollout.status().await;
     assert_eq!(active(&state), digest("tag-two"));
-    assert_eq!(state.previous.unwrap().identity.module.to_string(), digest("tag-one"));
+    assert_eq!(state.earlier[0].identity.module.to_string(), digest("tag-one"));
     let history: Vec<ModuleEvent> = serde_json::from_value(rollout.ask(Command::ModuleHistory).await.unwrap()).unwrap();
     let happened: Vec<_> = history.iter().map(|event| event.what).collect();
     assert_eq!(happened, [ModuleEventKind::Installed, ModuleEventKind::Switched]);

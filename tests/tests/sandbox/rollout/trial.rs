@@ -5,7 +5,7 @@ use std::time::Duration;
 use polaris2istio::percent::Percent;
 use polaris2istio::rollout::{Command, Decision};
 
-use super::{Rollout, active, digest};
+use super::{Rollout, active, digest, named};
 
 const ENTRIES: usize = 30;
 
@@ -42,7 +42,7 @@ async fn a_share_first_and_then_all() {
     let mut after = rollout.outputs();
     after.insert("polaris.entry-0.yaml".into(), before["polaris.entry-0.yaml"].clone());
     assert_eq!(after, before);
-    rollout.command(Command::Promote).await.unwrap();
+    rollout.command(Command::Promote(named("tag-two"))).await.unwrap();
     rollout.until_tagged("two", ENTRIES).await;
 }
 
@@ -61,10 +61,34 @@ async fn taken_back_from_its_share() {
     let before = rollout.outputs();
     rollout.offer("tag-two");
     rollout.until_tagged("two", 1).await;
-    rollout.command(Command::Rollback).await.unwrap();
+    rollout.command(Command::Rollback(named("tag-one"))).await.unwrap();
     rollout.until_tagged("one", ENTRIES).await;
     assert_eq!(rollout.outputs(), before);
     let state = rollout.status().await;
     assert_eq!((active(&state), state.canary), (digest("tag-one"), None));
     assert_eq!(state.refused[0].identity.module.to_string(), digest("tag-two"));
+}
+
+/// Its troubles are its own: the active module stays, also where that is on trial itself, and is not refused.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failing_canary_costs_itself_alone() {
+    let rollout = start(50, Duration::from_secs(3600)).await;
+    rollout.offer("tag-two");
+    rollout.until("it is on trial", |state| state.canary.is_some()).await;
+    rollout.command(Command::Promote(named("tag-two"))).await.unwrap();
+    rollout.until_tagged("two", ENTRIES).await;
+    rollout.offer("panic-at-10.0.66.6");
+    rollout.until("it is on trial", |state| state.canary.is_some()).await;
+    for number in 0..ENTRIES {
+        rollout.world.answer(&super::name(number), None, &["10.0.66.6"]);
+    }
+    let state = rollout.until("it is taken back", |state| state.canary.is_none()).await;
+    for number in 0..ENTRIES {
+        rollout.until_addresses(number, &["10.0.66.6"]).await;
+    }
+    let refused: Vec<_> = state.refused.iter().map(|refused| refused.identity.module.to_string()).collect();
+    assert_eq!(refused, [digest("panic-at-10.0.66.6")]);
+    let state = rollout.status().await;
+    assert_eq!((active(&state), state.refused.len()), (digest("tag-two"), 1));
+    assert_eq!(state.earlier[0].identity.module.to_string(), digest("tag-one"));
 }
