@@ -12,6 +12,7 @@ use super::diagnostics::{self, summary};
 use super::reconciliation::{Answer, Checked, Converted, Reconciliation};
 use super::sync_status::SyncStatus;
 use crate::binding::{empty_service, tell_missing};
+use crate::converter::CallError;
 use crate::guard::Origins;
 use crate::plan::{self, Desired};
 use crate::rollout::{Conversion, LastPublished, RolloutPhase};
@@ -20,6 +21,8 @@ use crate::text;
 
 /// When a module that gave nothing usable is tried again with the same input: a time-out may be the machine's fault.
 const FAILURE_RETRY: Duration = Duration::from_secs(60);
+/// When a call is tried again that found no place among those that take long.
+const BUSY_RETRY: Duration = Duration::from_millis(500);
 /// The longest problem of a conversion that is told, in characters: it repeats words of the module.
 const PROBLEM: usize = 1_500;
 
@@ -62,6 +65,10 @@ impl Reconciliation<'_> {
         };
         let begun = Instant::now();
         let result = self.context.modules.convert(&answer.content, view, last, admit).await;
+        if matches!(result, Err(CallError::Busy)) {
+            // What is told of it stays: it is not known to be otherwise yet.
+            return Break(self.end(SyncStatus::Failed, Action::requeue(BUSY_RETRY)));
+        }
         let verdict = result.as_ref().map(|conversion| &conversion.outcome.verdict).ok();
         self.context.observers.metrics.count_conversion(verdict, begun.elapsed());
         match result {

@@ -165,7 +165,9 @@ impl Reconciliation<'_> {
             return;
         }
         let managers: Vec<_> = self.live.ownership.others_of_spec("endpoints").map(str::to_owned).collect();
-        let by = if managers.is_empty() {
+        let by = if managers.is_empty() && self.state.writes.changed_alone {
+            "the conversion module, which gives other content for the same answer of the registry; `module rollback` goes back".into()
+        } else if managers.is_empty() {
             "instances that come and go, or a writer that is gone from managedFields".into()
         } else {
             format!("the field manager `{}`", managers.join("`, `"))

@@ -34,6 +34,10 @@ pub(super) struct WriteState {
     pub(super) damper: FlapDamper,
     /// The last write, until the watch shows it.
     written: Option<Written>,
+    /// The last content, and the registry's revision that it was for.
+    last: Option<(u64, String)>,
+    /// The last write brought other content for the same answer of the registry: the module's doing.
+    pub(super) changed_alone: bool,
     refused: Option<Refused>,
     /// Tries in a row that the server did not take.
     failures: u32,
@@ -82,7 +86,11 @@ impl WriteState {
         let Desired { resolution, location, ports, endpoints, annotations, revision: _ } = desired;
         // This one has a time in it.
         let annotations: Vec<_> = annotations.iter().filter(|(key, _)| *key != MOST).collect();
-        self.damper.wrote(hash((resolution, location, ports, endpoints, annotations)), now);
+        let content = hash((resolution, location, ports, endpoints, annotations));
+        let same_answer = self.last.as_ref().filter(|(_, revision)| *revision == desired.revision);
+        self.changed_alone = same_answer.is_some_and(|(last, _)| *last != content);
+        self.last = Some((content, desired.revision.clone()));
+        self.damper.wrote(content, now);
         self.refused = None;
         self.end_failures();
         self.urgent = false;
@@ -153,6 +161,8 @@ impl WriteState {
 
 #[cfg(test)]
 mod tests {
+    use polaris2istio_core::model::Update;
+
     use super::*;
 
     #[test]
@@ -173,5 +183,27 @@ mod tests {
         writes.urgent = true;
         assert_eq!(writes.rest(Lane::Suspect, &live, now), URGENT_RETRY);
         assert_eq!(writes.lane(false), Lane::Suspect, "it may hang again");
+    }
+
+    #[test]
+    fn other_content_for_the_same_answer_is_the_modules_doing() {
+        let (mut writes, now, live) = (WriteState::default(), Instant::now(), ServiceEntry::default());
+        let mut wrote = |annotation: &str, revision: &str| {
+            let annotations = vec![("a".to_owned(), annotation.to_owned())];
+            let update = Update {
+                resolution: None,
+                location: None,
+                ports: Vec::new(),
+                endpoints: Vec::new(),
+                annotations,
+                content_revision: None,
+            };
+            let desired = Desired::new(update, "shop/cart".into(), revision.into());
+            writes.note_written(&live, ServiceEntry::default(), &desired, now);
+            writes.changed_alone
+        };
+        assert!(!wrote("1", "r1") && !wrote("2", "r2"), "the registry's doing");
+        assert!(wrote("1", "r2"));
+        assert!(!wrote("1", "r2"), "put back after another writer");
     }
 }

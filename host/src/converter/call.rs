@@ -1,5 +1,7 @@
 //! One call of a module: a fresh store, one function, and an error that tells the cause.
 
+use std::time::Duration;
+
 use wasmtime::{PoolConcurrencyLimitError, Trap};
 
 use polaris2istio_core::model::{Entry, Outcome, Service};
@@ -28,22 +30,36 @@ pub(super) fn describe(sandbox: &Sandbox, pre: &ConverterPre<Guest>) -> Result<w
         .map_err(|error| classify("describe", &error, sandbox))
 }
 
+/// What a module is asked.
+pub(super) struct Request<'a> {
+    pub(super) service: &'a Service,
+    pub(super) entry: &'a Entry,
+    pub(super) parameters: &'a [(String, String)],
+    pub(super) published: Option<&'a str>,
+}
+
 pub(super) fn convert(
     sandbox: &Sandbox,
     pre: &ConverterPre<Guest>,
-    service: &Service,
-    entry: &Entry,
-    parameters: &[(String, String)],
-    published: Option<&str>,
+    request: &Request<'_>,
+    limit: Option<Duration>,
 ) -> Result<Outcome, CallError> {
+    let Request { service, entry, parameters, published } = *request;
     let lowering = Lowering::new(service, entry, parameters);
     let instances = lowering.instances(service);
     let request = lowering.request(service, &instances, entry, published);
-    let (mut store, _running) = sandbox.store();
+    let limit = limit.filter(|limit| *limit < sandbox.limits.time);
+    let (mut store, _running) = match limit {
+        Some(limit) => sandbox.brief_store(limit),
+        None => sandbox.store(),
+    };
     let answer = pre
         .instantiate(&mut store)
         .and_then(|instance| instance.polaris2istio_conversion_conversion().call_convert(&mut store, request))
-        .map_err(|error| classify("convert", &error, sandbox))?;
+        .map_err(|error| match classify("convert", &error, sandbox) {
+            CallError::TimedOut { .. } if limit.is_some() => CallError::Stopped,
+            error => error,
+        })?;
     match answer {
         Ok(outcome) => Ok(outcome::lift(outcome)),
         Err(failure) => Err(CallError::Failed { message: text::shown(&failure.message, outcome::MESSAGE) }),

@@ -1,15 +1,16 @@
 //! What a loaded module is made of: code that was checked and can be called, and the compiler that it comes from.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::future::BoxFuture;
 use polaris2istio_core::model::{Entry, ModuleInfo, Outcome, Service};
 
-use tokio::task::JoinError;
-
+use super::aside::aside;
 use super::call;
 use super::error::{CallError, LoadError};
 use super::facts::Facts;
+use super::lanes::Lane;
 use super::module::Module;
 use super::sandbox::Sandbox;
 use crate::source::ModuleBytes;
@@ -26,9 +27,9 @@ pub trait Code: Send + Sync + 'static {
     fn facts(&self) -> &Facts;
 
     /// Has a call made where it may take its time.
-    fn run(&self, call: Call) -> BoxFuture<'static, Result<Outcome, CallError>>;
+    fn run(&self, lane: Lane, call: Call) -> BoxFuture<'static, Result<Outcome, CallError>>;
 
-    /// Makes one call, on this thread.
+    /// Makes one call, on this thread, with a limit of processor time that is shorter than the one that all calls have, or without.
     ///
     /// # Errors
     ///
@@ -39,6 +40,7 @@ pub trait Code: Send + Sync + 'static {
         entry: &Entry,
         parameters: &[(String, String)],
         published: Option<&str>,
+        limit: Option<Duration>,
     ) -> Result<Outcome, CallError>;
 }
 
@@ -74,10 +76,13 @@ impl Code for Sandboxed {
         &self.module.facts
     }
 
-    fn run(&self, call: Call) -> BoxFuture<'static, Result<Outcome, CallError>> {
-        let host = |error: JoinError| CallError::Host { export: "convert", detail: error.to_string() };
+    fn run(&self, lane: Lane, call: Call) -> BoxFuture<'static, Result<Outcome, CallError>> {
+        let host = |detail: String| CallError::Host { export: "convert", detail };
+        if lane != Lane::Quick {
+            return Box::pin(async move { aside(call).await.map_err(host)? });
+        }
         let call = tokio::task::spawn_blocking(call);
-        Box::pin(async move { call.await.map_err(host)? })
+        Box::pin(async move { call.await.map_err(|error| host(error.to_string()))? })
     }
 
     fn convert(
@@ -86,7 +91,9 @@ impl Code for Sandboxed {
         entry: &Entry,
         parameters: &[(String, String)],
         published: Option<&str>,
+        limit: Option<Duration>,
     ) -> Result<Outcome, CallError> {
-        call::convert(&self.sandbox, &self.module.pre, service, entry, parameters, published)
+        let request = call::Request { service, entry, parameters, published };
+        call::convert(&self.sandbox, &self.module.pre, &request, limit)
     }
 }

@@ -144,6 +144,12 @@ pub enum CallError {
         /// The time that it had.
         limit: Duration,
     },
+    /// It was not done within the brief time of its lane. It is begun anew in another one, so nobody is told.
+    #[error("`convert` was stopped to make room for others, and is begun anew")]
+    Stopped,
+    /// It takes long, and so do others that are before it. It is tried again soon.
+    #[error("`convert` waits for its turn among the calls that take long; make the module quicker")]
+    Busy,
     /// It asked for more memory than it may have.
     #[error(
         "`{export}` wanted {wanted} bytes of memory, more than the {limit} allowed; make the module leaner, or raise --module-memory"

@@ -5,6 +5,7 @@
 //! entry. Calls block: [`LoadedModule::convert`] moves them off the async threads. The modules in use can change at any
 //! time; `rollout` does that.
 
+mod aside;
 mod bindings;
 mod call;
 mod census;
@@ -14,20 +15,26 @@ mod contract;
 mod error;
 mod facts;
 mod identity;
+mod lanes;
 mod limits;
 mod module;
 mod outcome;
+mod pace;
 mod parameters_file;
 mod request;
 mod sandbox;
 mod ticker;
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use polaris2istio_core::model::{Entry, ModuleInfo, Outcome, Request, Service};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{AcquireError, OwnedSemaphorePermit};
+use tokio::time::timeout;
 
+use crate::hash::hash;
 use crate::source::ModuleBytes;
+pub(crate) use aside::aside;
 pub use bindings::PACKAGE;
 pub use code::{Call, Code, Compiler};
 pub use compile_process::{CompileLimits, VERB as COMPILE_VERB, serve as serve_compiler};
@@ -35,9 +42,15 @@ pub use contract::breach;
 pub use error::{CallError, LoadError};
 pub use facts::Facts;
 pub use identity::Identity;
+pub use lanes::Lane;
+use lanes::Lanes;
 pub use limits::Limits;
+use pace::Pace;
 pub use parameters_file::{ParametersFile, ParametersFollower, check_key, parse_parameters};
 use sandbox::Sandbox;
+
+/// How long a call waits for a place among those that take long.
+const PATIENCE: Duration = Duration::from_millis(1_500);
 
 /// Free parameters that the operator sets for the module, sorted by key.
 pub type Parameters = Vec<(String, String)>;
@@ -49,7 +62,8 @@ pub struct LoadedModule {
     bytes: ModuleBytes,
     parameters: Parameters,
     identity: Arc<Identity>,
-    slots: Arc<Semaphore>,
+    lanes: Arc<Lanes>,
+    pace: Pace,
 }
 
 impl LoadedModule {
@@ -66,24 +80,24 @@ impl LoadedModule {
         bytes: &ModuleBytes,
         parameters: Parameters,
     ) -> Result<Self, LoadError> {
-        Self::within(compiler, Arc::new(Semaphore::new(concurrency as usize)), bytes, parameters)
+        Self::within(compiler, Arc::new(Lanes::new(concurrency)), bytes, parameters)
     }
 
     /// Checks and compiles a module in the sandbox of this one, whose limits count for both together.
     pub fn beside(&self, bytes: &ModuleBytes, parameters: Parameters) -> Result<Self, LoadError> {
-        Self::within(Arc::clone(&self.compiler), Arc::clone(&self.slots), bytes, parameters)
+        Self::within(Arc::clone(&self.compiler), Arc::clone(&self.lanes), bytes, parameters)
     }
 
     fn within(
         compiler: Arc<dyn Compiler>,
-        slots: Arc<Semaphore>,
+        lanes: Arc<Lanes>,
         bytes: &ModuleBytes,
         mut parameters: Parameters,
     ) -> Result<Self, LoadError> {
         parameters.sort();
         let code = Arc::clone(&compiler).compile(bytes)?;
         let identity = Arc::new(Identity::new(bytes.digest, &parameters));
-        Ok(Self { compiler, code, bytes: bytes.clone(), parameters, identity, slots })
+        Ok(Self { compiler, code, bytes: bytes.clone(), parameters, identity, lanes, pace: Pace::default() })
     }
 
     /// The module's description of itself.
@@ -120,31 +134,63 @@ impl LoadedModule {
         entry: Arc<Entry>,
         published: Option<String>,
     ) -> Result<Outcome, CallError> {
-        let slot = self.slot().await?;
-        let module = Arc::clone(self);
-        let call = move || {
-            // A call goes on if its caller is gone, and so does its slot.
-            let _slot = slot;
-            module.call(&service, &entry, published.as_deref())
-        };
-        self.code.run(Box::new(call)).await
+        let input = hash((&entry.namespace, &entry.name, &service.revision, published.is_some()));
+        let mut lane = self.pace.lane(input);
+        loop {
+            let place = self.lanes.place(lane);
+            let place = match lane {
+                Lane::Quick => place.await,
+                // The entry may have news meanwhile, which are not to wait for this.
+                Lane::Doubtful | Lane::Slow => timeout(PATIENCE, place).await.map_err(|_| CallError::Busy)?,
+            };
+            let place = place.map_err(|error| closed(&error))?;
+            let (module, limit) = (Arc::clone(self), self.pace.limit(lane));
+            let (service, entry, published) = (Arc::clone(&service), Arc::clone(&entry), published.clone());
+            let call = move || {
+                // A call goes on if its caller is gone, and so does its place.
+                let _place = place;
+                let begun = Instant::now();
+                let result = module.code.convert(&service, &entry, &module.parameters, published.as_deref(), limit);
+                module.note_call(input, lane, begun.elapsed(), &result);
+                result
+            };
+            match self.code.run(lane, Box::new(call)).await {
+                Err(CallError::Stopped) => lane = lane.next(),
+                result => return result,
+            }
+        }
     }
 
-    /// Waits for a place in the sandbox: its pool has a fixed number, and waiting here is cheaper than being refused there.
-    pub(crate) async fn slot(&self) -> Result<OwnedSemaphorePermit, CallError> {
-        let closed =
-            |error: tokio::sync::AcquireError| CallError::Host { export: "convert", detail: error.to_string() };
-        Arc::clone(&self.slots).acquire_owned().await.map_err(closed)
+    /// Notes the lane into which an input belongs after a call.
+    fn note_call(&self, input: u64, lane: Lane, took: Duration, result: &Result<Outcome, CallError>) {
+        match result {
+            Err(CallError::Stopped) => self.pace.note_lane(input, lane.next()),
+            Err(CallError::TimedOut { .. }) => self.pace.note_lane(input, Lane::Slow),
+            _ => {
+                self.pace.note_call(took);
+                let is_quick = self.pace.limit(Lane::Quick).is_none_or(|limit| took < limit);
+                self.pace.note_lane(input, if is_quick { Lane::Quick } else { lane });
+            }
+        }
+    }
+
+    /// Waits until no other comparison of this sandbox runs: each call of one has a place beside those of [`Self::convert`].
+    pub(crate) async fn aside(&self) -> Result<OwnedSemaphorePermit, CallError> {
+        self.lanes.aside().await.map_err(|error| closed(&error))
     }
 
     /// Runs the module on this thread, for callers that are not async. No more than [`Limits::concurrency`] at once.
     pub fn call(&self, service: &Service, entry: &Entry, published: Option<&str>) -> Result<Outcome, CallError> {
-        self.code.convert(service, entry, &self.parameters, published)
+        self.code.convert(service, entry, &self.parameters, published, None)
     }
 
     /// Runs the module with a request's own parameters in place of the operator's: for golden cases, which bring theirs.
     pub fn ask(&self, request: &Request) -> Result<Outcome, CallError> {
         let Request { service, entry, parameters, published } = request;
-        self.code.convert(service, entry, parameters, published.as_deref())
+        self.code.convert(service, entry, parameters, published.as_deref(), None)
     }
+}
+
+fn closed(error: &AcquireError) -> CallError {
+    CallError::Host { export: "convert", detail: error.to_string() }
 }

@@ -1,11 +1,18 @@
 //! The wasmtime engine and the store that every call gets: they put the limits in force.
 
+use std::time::{Duration, Instant};
+
+use rustix::time::ClockId;
 use wasmtime::component::{Component, Linker};
-use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, ResourceLimiter, Store};
+use wasmtime::{
+    Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, ResourceLimiter, Store, Trap,
+    UpdateDeadline,
+};
 
 use super::census::{INSTANCES, MEMORIES};
 use super::compile_process::{self, CompileError};
 use super::error::LoadError;
+use super::lanes::places;
 use super::limits::Limits;
 use super::ticker::{Running, Ticker};
 
@@ -74,12 +81,30 @@ impl Sandbox {
         store.set_hostcall_fuel(self.limits.output_bytes);
         (store, running)
     }
+    /// A fresh store for a call that may use so much processor time, and ten times as long by the clock: the machine may be busy
+    /// with others.
+    pub(super) fn brief_store(&self, limit: Duration) -> (Store<Guest>, Running<'_>) {
+        let (mut store, running) = self.store();
+        store.set_epoch_deadline(1);
+        let (begun, used) = (Instant::now(), processor_time());
+        store.epoch_deadline_callback(move |_| {
+            let is_over = processor_time().saturating_sub(used) >= limit || begun.elapsed() >= limit * 10;
+            if is_over { Err(Trap::Interrupt.into()) } else { Ok(UpdateDeadline::Continue(1)) }
+        });
+        (store, running)
+    }
+}
+
+/// The processor time of this thread.
+fn processor_time() -> Duration {
+    let time = rustix::time::clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or_default())
 }
 
 fn config(limits: &Limits) -> Config {
     let mut pool = PoolingAllocationConfig::default();
-    // One more than the calls at once: a candidate is asked to describe itself while all others are in use.
-    let places = limits.concurrency + 1;
+    // Two more than the calls at once: a candidate describes itself, and another is compared, while all others are in use.
+    let places = places(limits.concurrency) + 2;
     pool.total_component_instances(places)
         .total_core_instances(places * INSTANCES)
         .total_memories(places * MEMORIES)

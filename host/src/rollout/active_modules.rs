@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use polaris2istio_core::model::{Entry, Outcome, Service, Update, Verdict};
+use tokio::sync::watch;
 use tracing::warn;
 
 use super::RolloutStats;
@@ -20,6 +21,8 @@ pub struct ActiveModules {
     /// With too many of them a module on trial is rolled back.
     strikes: Strikes,
     stats: RolloutStats,
+    /// Tells of every change of the set.
+    changes: watch::Sender<()>,
 }
 
 /// The origin of the content that an entry holds.
@@ -59,6 +62,7 @@ impl ActiveModules {
             set: ArcSwap::from_pointee(ModuleSet::of(active)),
             strikes: Strikes::new(most_strikes),
             stats: RolloutStats::default(),
+            changes: watch::Sender::new(()),
         }
     }
 
@@ -85,11 +89,37 @@ impl ActiveModules {
         service: &Arc<Service>,
         entry: Entry,
         last_published: LastPublished,
-        admit: impl FnOnce(&Update) -> bool,
+        admit: impl Fn(&Update) -> bool,
     ) -> Result<Conversion, CallError> {
-        let set = self.set.load_full();
-        let Choice { module, judge } = set.choose(&entry);
         let call = Call { service, entry: Arc::new(entry), last_published };
+        loop {
+            let mut changes = self.changes.subscribe();
+            let set = self.set.load_full();
+            let module = Arc::clone(set.choose(&call.entry).module);
+            tokio::select! {
+                biased;
+                conversion = self.convert_by(&set, &call, &admit) => return conversion,
+                // A roll-back waits for no call of the module that it takes away: some may hang, and others wait for them.
+                () = self.until_left(&mut changes, module.identity()) => {}
+            }
+        }
+    }
+
+    async fn until_left(&self, changes: &mut watch::Receiver<()>, module: &Identity) {
+        while self.set.load().find(module).is_some() {
+            if changes.changed().await.is_err() {
+                std::future::pending().await
+            }
+        }
+    }
+
+    async fn convert_by(
+        &self,
+        set: &ModuleSet,
+        call: &Call<'_>,
+        admit: &impl Fn(&Update) -> bool,
+    ) -> Result<Conversion, CallError> {
+        let Choice { module, judge } = set.choose(&call.entry);
         let result = call.ask(module).await;
         let held = call.last_published.by.as_ref().filter(|by| *by != module.identity());
         let restored = held.is_some_and(|by| set.left.as_ref() == Some(by));
@@ -102,7 +132,7 @@ impl ActiveModules {
             return Ok(Conversion { outcome, by: Arc::clone(before.identity()), phase: RolloutPhase::Waits });
         }
         if let Some(judge) = judge
-            && let Some(better) = self.judge(module, judge, &call, &result).await
+            && let Some(better) = self.judge(module, judge, call, &result).await
         {
             return Ok(better);
         }
@@ -119,6 +149,10 @@ impl ActiveModules {
         result: &Result<Outcome, CallError>,
     ) -> Option<Conversion> {
         let wrong = match result {
+            Err(CallError::Busy) => {
+                let outcome = call.ask(judge).await.ok()?;
+                return Some(Conversion { outcome, by: Arc::clone(judge.identity()), phase: RolloutPhase::Waits });
+            }
             Err(error) => error.to_string(),
             Ok(Outcome { verdict: Verdict::Rejected, .. }) => "rejected".into(),
             Ok(_) => return None,
@@ -154,6 +188,7 @@ impl ActiveModules {
     /// Changes the modules in use. Calls under way end on those that they began with.
     pub(super) fn install(&self, set: ModuleSet) {
         self.set.store(Arc::new(set));
+        self.changes.send_replace(());
         let set = self.set.load();
         self.strikes.retain(|module| set.is_on_trial(module));
     }

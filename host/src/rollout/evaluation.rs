@@ -8,9 +8,9 @@ use tokio::task::JoinHandle;
 use tracing::error;
 
 use super::Report;
-use super::loader::{aside, compile};
+use super::loader::compile;
 use super::shadow::{Engine, shadow};
-use crate::converter::{Identity, LoadError, LoadedModule, Parameters};
+use crate::converter::{Identity, LoadError, LoadedModule, Parameters, aside};
 use crate::source::ModuleBytes;
 
 /// An evaluation under way. It ends when this is dropped.

@@ -5,13 +5,10 @@ use std::sync::Arc;
 use tracing::warn;
 
 use super::SharedState;
-use crate::converter::{Identity, LoadError, LoadedModule, Parameters};
+use crate::converter::{Identity, LoadError, LoadedModule, Parameters, aside};
 use crate::digest::Digest;
 use crate::source::{Cache, ModuleBytes};
 use crate::state::Keeper;
-
-/// The nice value of the thread that compiles and compares: a change of modules must not delay the running calls.
-const NICE: i32 = 10;
 
 /// The places in which modules are found.
 pub(super) struct Loader {
@@ -78,18 +75,4 @@ pub(super) async fn load_aside(
 ) -> Result<Arc<LoadedModule>, LoadError> {
     let loaded = aside(load).await;
     loaded.unwrap_or_else(|detail| Err(LoadError::Sandbox { detail })).map(Arc::new)
-}
-
-/// Runs work on a thread of its own with a low priority.
-pub(super) async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, String> {
-    let thread = move || {
-        // On Linux a thread has a priority of its own. If it cannot be lowered, the work is done all the same.
-        let _ = rustix::process::nice(NICE);
-        work()
-    };
-    let thread =
-        std::thread::Builder::new().name("module change".into()).spawn(thread).map_err(|error| error.to_string())?;
-    // The runtime knows of the work only by a thread of its own: a clock that is paused stands still for it.
-    let done = tokio::task::spawn_blocking(move || thread.join()).await.map_err(|error| error.to_string())?;
-    done.map_err(|_| "the thread that was to do it ended".into())
 }

@@ -49,7 +49,7 @@ pub struct EntrySnapshot {
 }
 
 /// Compares a candidate with the active module or, if that is lost, with the content of the entries. It blocks. Each
-/// comparison of an entry uses one slot of the sandbox.
+/// comparison of an entry uses the place of the sandbox that is for that.
 pub(super) fn shadow(
     runtime: &Handle,
     active: Option<&LoadedModule>,
@@ -65,7 +65,7 @@ pub(super) fn shadow(
             report.stopped += snapshots.known.len() - at;
             break;
         }
-        let Ok(_slot) = runtime.block_on(candidate.slot()) else { break };
+        let Ok(_place) = runtime.block_on(candidate.aside()) else { break };
         if let Some((comparison, endpoints)) = compare(active, candidate, snapshot, &snapshots.addresses, &mut times) {
             report.add(comparison, endpoints, &snapshot.service);
         }

@@ -40,7 +40,9 @@ fn check(behaviour: &str, expected: impl FnOnce(&CallError) -> bool, parts: &[&s
 
 #[track_caller]
 fn said(outcome: Result<Outcome, CallError>) -> String {
-    outcome.unwrap().diagnostics.pop().expect("the guest says something").message
+    let diagnostics = outcome.unwrap().diagnostics;
+    assert!(!diagnostics.is_empty(), "the guest says something");
+    diagnostics.into_iter().map(|one| one.message).collect()
 }
 
 #[test]

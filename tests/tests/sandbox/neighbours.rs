@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use polaris2istio::converter::{CallError, Limits, LoadedModule};
 use polaris2istio::source::ModuleBytes;
+use polaris2istio_core::model::Service;
 
 use crate::calls::{TIME, guest_with};
 use crate::request::{entry, is_well, service};
@@ -24,7 +25,8 @@ async fn calls_beside_a_loop_go_on() {
     assert!(!stuck[0].is_finished(), "the loop was running all the while");
     for (position, call) in stuck.into_iter().enumerate() {
         let error = call.await.unwrap().unwrap_err();
-        assert_eq!(matches!(error, CallError::TimedOut { .. }), position < 2, "{error}");
+        // The second one may wait in vain for the place of the first.
+        assert_eq!(matches!(error, CallError::TimedOut { .. } | CallError::Busy), position < 2, "{error}");
     }
 }
 
@@ -42,17 +44,15 @@ async fn an_abandoned_call_keeps_its_slot() {
 fn a_full_pool_is_not_the_modules_fault() {
     let module = guest_with(Limits { time: TIME, concurrency: 1, ..Limits::default() });
     let stuck = || module.call(&service(Some("loop")), &entry(), None).unwrap_err();
-    // Whichever come first loop for their whole time, so the last finds the pool full: it has one place beside those for
-    // calls, where a new module describes itself.
+    // Whichever come first loop for their whole time, so the last finds the pool full: it has two places beside those for
+    // calls, one of each lane, where a new module describes itself and another is compared.
     let mut errors = std::thread::scope(|scope| {
-        let threads = [(); 3].map(|()| scope.spawn(stuck));
+        let threads = [(); 6].map(|()| scope.spawn(stuck));
         threads.map(|thread| thread.join().unwrap())
     });
     errors.sort_by_key(|error| matches!(error, CallError::Host { .. }));
-    assert!(
-        matches!(errors, [CallError::TimedOut { .. }, CallError::TimedOut { .. }, CallError::Host { .. }]),
-        "{errors:?}"
-    );
+    let late = errors.iter().filter(|error| matches!(error, CallError::TimedOut { .. })).count();
+    assert!(late == 5 && matches!(errors[5], CallError::Host { .. }), "{errors:?}");
 }
 
 /// The ticker ends with the module: if it outlived the engine, changes of modules would leak threads.
@@ -80,6 +80,8 @@ fn started(
     module: &Arc<LoadedModule>,
     behaviour: &str,
 ) -> tokio::task::JoinHandle<Result<polaris2istio_core::model::Outcome, CallError>> {
-    let (module, service) = (Arc::clone(module), Arc::new(service(Some(behaviour))));
+    // Another revision: what hangs is an input, not an entry for ever.
+    let service = Service { revision: behaviour.into(), ..service(Some(behaviour)) };
+    let (module, service) = (Arc::clone(module), Arc::new(service));
     tokio::spawn(async move { module.convert(service, Arc::new(entry()), None).await })
 }

@@ -4,9 +4,12 @@
 //! a module is as ever: its bytes, its digest, its parameters, and who decides on it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::future::BoxFuture;
-use polaris2istio::converter::{Call, CallError, Code, Compiler, Facts, Limits, LoadError, LoadedModule, Parameters};
+use polaris2istio::converter::{
+    Call, CallError, Code, Compiler, Facts, Lane, Limits, LoadError, LoadedModule, Parameters,
+};
 use polaris2istio::source::ModuleBytes;
 use polaris2istio_core::model::{Entry, ModuleInfo, Outcome, Request, Service, Verdict};
 
@@ -91,7 +94,7 @@ impl Code for NativeCode {
     }
 
     /// At once: it takes no time, and so everything comes in the same order each time.
-    fn run(&self, call: Call) -> BoxFuture<'static, Result<Outcome, CallError>> {
+    fn run(&self, _: Lane, call: Call) -> BoxFuture<'static, Result<Outcome, CallError>> {
         Box::pin(std::future::ready(call()))
     }
 
@@ -101,6 +104,7 @@ impl Code for NativeCode {
         entry: &Entry,
         parameters: &[(String, String)],
         published: Option<&str>,
+        _: Option<Duration>,
     ) -> Result<Outcome, CallError> {
         self.habit.convert(&Request {
             service: service.clone(),

@@ -58,7 +58,7 @@ pub(crate) fn behave(behaviour: &str, request: &Request) -> Result<Outcome, Fail
         "long-failure" => Err(Failure { message: long(9 << 20).message }),
         "long-name" => changed(&|_| {}),
         "count" => say(count().to_string()),
-        "echo" => say(format!("{request:?}")),
+        "echo" => echo(&format!("{request:?}")),
         other => Err(Failure { message: format!("no behaviour is called {other}") }),
     }
 }
@@ -100,6 +100,14 @@ fn count() -> u32 {
 
 fn first(update: &mut Update) -> &mut crate::Endpoint {
     &mut update.endpoints[0]
+}
+
+/// A text in parts: a long one is cut by the host.
+fn echo(text: &str) -> Result<Outcome, Failure> {
+    let characters: Vec<_> = text.chars().collect();
+    let parts = characters.chunks(900).map(|part| say(part.iter().collect()));
+    let diagnostics = parts.flatten().flat_map(|outcome| outcome.diagnostics).collect();
+    Ok(Outcome { verdict: Verdict::Rejected, diagnostics })
 }
 
 /// A warning of this length, with what a terminal would obey.

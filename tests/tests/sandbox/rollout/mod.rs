@@ -2,6 +2,7 @@
 
 mod bad;
 mod commands;
+mod fairness;
 mod restarts;
 mod taken;
 mod trial;

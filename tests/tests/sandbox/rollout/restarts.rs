@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use polaris2istio::rollout::Command;
 use polaris2istio::source::{ModuleBytes, NamedSource, Source};
+use polaris2istio_tests::wait_for;
 use serde_json::{Value, json};
 
 use super::{Rollout, active, candidate, digest, name, named};
@@ -108,6 +109,41 @@ async fn a_module_that_a_process_died_of_is_not_tried_again() {
     rollout.command(Command::Promote(named("tag-two"))).await.unwrap();
     rollout.until_tagged("two", 2).await;
     rollout.until_source_fails(None).await;
+}
+
+/// A command that reaches the leader after its giver was refused is not carried out, and one in time is, with who gave it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_that_comes_too_late_is_not_carried_out() {
+    let keep =
+        |config: &mut polaris2istio::run::Config, world: &World| config.modules.cache = Some(world.path("cache"));
+    let rollout = Rollout::start(2, keep).await;
+    rollout.offer("tag-two");
+    rollout.until_tagged("two", 2).await;
+    let mut rollout = rollout;
+    for (id, until, expected) in [(1, "2026-01-01T00:00:00Z", "two"), (2, "2126-01-01T00:00:00Z", "one")] {
+        let command = json!({"module": {"rollback": named("tag-one")}});
+        let by = json!({"user": 65532, "process": 17, "host": "polaris2istio-1"});
+        let request = json!({"id": id, "until": until, "by": by, "command": command});
+        rollout = rollout
+            .restart(|config, world| {
+                keep(config, world);
+                let mut state: Value =
+                    serde_json::from_slice(&std::fs::read(world.path("state.json")).unwrap()).unwrap();
+                state["request"] = request;
+                std::fs::write(world.path("state.json"), state.to_string()).unwrap();
+            })
+            .await;
+        wait_for("it is answered", super::SOON, || async {
+            let state: Value =
+                serde_json::from_slice(&std::fs::read(rollout.world.path("state.json")).unwrap()).unwrap_or_default();
+            if state["answer"]["id"] == json!(id) { Ok(()) } else { Err(state.to_string()) }
+        })
+        .await;
+        rollout.until_tagged(expected, 2).await;
+        assert_eq!(active(&rollout.status().await), digest(&format!("tag-{expected}")));
+    }
+    let reason = &rollout.status().await.refused[0].reason;
+    assert_eq!(reason, "by command of user 65532, process 17 on polaris2istio-1");
 }
 
 /// The source is gone, and the module goes on from the cache.
