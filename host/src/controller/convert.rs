@@ -65,8 +65,11 @@ impl Reconciliation<'_> {
         };
         let begun = Instant::now();
         let result = self.context.modules.convert(&answer.content, view, last, admit).await;
-        if matches!(result, Err(CallError::Busy)) {
-            // What is told of it stays: it is not known to be otherwise yet.
+        if let Err(error @ CallError::Busy) = &result {
+            // What is told of it already stays: it is not known to be otherwise yet.
+            if !self.state.conditions.current().contains_key(&Condition::Conversion) {
+                self.fail_conversion(&error.to_string());
+            }
             return Break(self.end(SyncStatus::Failed, Action::requeue(BUSY_RETRY)));
         }
         let verdict = result.as_ref().map(|conversion| &conversion.outcome.verdict).ok();
