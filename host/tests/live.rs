@@ -15,7 +15,7 @@ use tempfile::TempDir;
 
 use docs::{Document, root};
 
-const SOON: Duration = Duration::from_secs(30);
+const SOON: Duration = Duration::from_secs(120);
 
 /// A controller over the example's directories, whose module comes from a file and is changed by the operator alone.
 struct ActiveModules {
