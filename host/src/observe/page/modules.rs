@@ -8,10 +8,11 @@ impl Page<'_> {
     pub(super) fn modules(&self, html: &mut Html) {
         html.raw("<section id=\"modules\" aria-labelledby=\"h-modules\">\n<h2 id=\"h-modules\">Modules</h2>\n<dl>\n");
         let state = self.modules;
-        for (role, record) in [("Active", &state.active), ("Before", &state.previous)] {
-            if let Some(record) = record {
-                module(html, role, record);
-            }
+        if let Some(record) = &state.active {
+            module(html, "Active", record);
+        }
+        if let Some(record) = state.earlier.first() {
+            module(html, "Before", record);
         }
         if let Some(canary) = &state.canary {
             module(html, "Canary", &canary.module);
@@ -26,13 +27,17 @@ impl Page<'_> {
             html.raw("<div><dt></dt><dd>").text(&pending.report.to_string()).raw("</dd></div>\n");
         }
         html.raw("</dl>\n");
-        if state.candidate.is_some() {
+        if let Some(pending) = &state.candidate {
+            let name = pending.module.identity.handle();
             html.raw("<p>To compare it, let it take over, or drop it: ");
-            for verb in ["module diff", "module promote", "module reject"] {
-                self.command(html, verb);
+            for verb in ["module diff".to_owned(), format!("module promote {name}"), format!("module reject {name}")] {
+                self.command(html, &verb);
                 html.raw(" ");
             }
             html.raw("</p>\n");
+        }
+        for notice in &self.status.module_notices {
+            html.raw("<p class=\"bad\">").text(notice).raw("</p>\n");
         }
         html.raw("</section>\n");
         self.policies(html);
