@@ -50,6 +50,9 @@ pub(super) struct Answer {
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
     pub(super) body: Vec<u8>,
+    /// Whether a redirect led to another server. What that one says of authorization counts for nothing: it could name itself
+    /// as the one to give the credentials to (CVE-2020-15157).
+    pub(super) is_foreign: bool,
 }
 
 /// An HTTP client for one reference, which its errors name.
@@ -87,14 +90,17 @@ impl Http {
         tokio::time::timeout(self.request_timeout, self.walk(ask)).await.map_err(late)?
     }
 
-    /// Follows redirects. The credentials go no further than the server that they are for.
+    /// Follows redirects. The credentials go no further than the server that they are for, and not back to it on the word of
+    /// another.
     async fn walk(&self, ask: Ask<'_>) -> Result<Answer, SourceError> {
         let mut url = ask.url.clone();
+        let mut is_foreign = false;
         for _ in 0..=HOPS {
-            let authorization = ask.authorization.filter(|_| url.origin() == ask.url.origin());
+            is_foreign |= url.origin() != ask.url.origin();
+            let authorization = ask.authorization.filter(|_| !is_foreign);
             let response = self.send(&ask, &url, authorization).await?;
             let Some(location) = response.headers().get(LOCATION).filter(|_| response.status().is_redirection()) else {
-                return self.read(&ask, response).await;
+                return self.read(&ask, response, is_foreign).await;
             };
             let next = location.to_str().ok().and_then(|location| url.join(location).ok());
             let next = next.ok_or_else(|| self.astray(ask.what, "to something that is no address".into()))?;
@@ -155,11 +161,11 @@ impl Http {
         SourceError::Dropped { reference: self.reference.clone(), what: what.name(), problem: http::problem(error) }
     }
 
-    async fn read(&self, ask: &Ask<'_>, mut response: Response) -> Result<Answer, SourceError> {
+    async fn read(&self, ask: &Ask<'_>, mut response: Response, is_foreign: bool) -> Result<Answer, SourceError> {
         let (status, headers) = (response.status(), response.headers().clone());
         let limit = if ask.what == What::Module && status.is_success() { self.size_limit } else { SMALL };
         match http::read(&mut response, limit).await {
-            Ok(body) => Ok(Answer { status, headers, body }),
+            Ok(body) => Ok(Answer { status, headers, body, is_foreign }),
             Err(BodyError::TooLarge(size)) => Err(self.too_large(ask.what, size, limit)),
             Err(BodyError::Broken(error)) => Err(self.dropped(ask.what, error)),
         }

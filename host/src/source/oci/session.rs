@@ -62,7 +62,7 @@ impl Session {
         loop {
             let authorization = self.authorization.as_ref();
             let answer = self.http.ask(Ask { what, method: method.clone(), url: &url, accept, authorization }).await?;
-            if answer.status != StatusCode::UNAUTHORIZED || tried.is_some() {
+            if answer.status != StatusCode::UNAUTHORIZED || answer.is_foreign || tried.is_some() {
                 return self.judge(what, answer, tried.as_ref());
             }
             tried = Some(self.authorize(what, answer).await?);
@@ -127,6 +127,10 @@ impl Session {
 
     fn denied(&self, what: What, answer: &Answer, tried: Option<&Credentials>) -> SourceError {
         let (credentials, remedy) = match tried {
+            _ if answer.is_foreign => (
+                "where it redirects to, and credentials go to no other server than the registry's own".into(),
+                "see how the registry's storage is set up",
+            ),
             Some(credentials) => (credentials.told.clone(), credentials.remedy),
             // A token that was good before, or a registry that denies without asking for any.
             None => ("to what was presented".into(), "see who may pull this repository"),

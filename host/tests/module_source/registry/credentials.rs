@@ -96,3 +96,46 @@ async fn credentials_go_to_the_registry_alone() {
     assert_eq!(next(&mut follower).await, SourceNews::Recovered);
     has(next(&mut follower).await, b"module");
 }
+
+/// A registry that wants the credentials, in whichever way, and sends its blobs to a store that challenges with a realm of its
+/// own, as an attacker's would (CVE-2020-15157).
+#[tokio::test]
+async fn a_challenge_of_where_a_redirect_leads_is_not_answered() {
+    let directory = tempfile::tempdir().unwrap();
+    for is_token in [false, true] {
+        let (fake, store, auth) = (Fake::start().await, Fake::start().await, Fake::start().await);
+        let settings = with_credentials(directory.path(), &fake);
+        let own = if is_token { "Bearer granted" } else { BASIC };
+        let realm = format!("Bearer realm=\"http://127.0.0.1:{}/token\"", auth.port);
+        fake.guard(own, challenge(if is_token { realm } else { "Basic realm=\"x\"".into() }));
+        auth.set("/token", body(json!({"token": "granted"}).to_string()));
+        fake.push("v1", b"module");
+        fake.blob(b"module", redirect(format!("http://127.0.0.1:{}/store/module", store.port)));
+        for theirs in [
+            format!("Bearer realm=\"http://127.0.0.1:{}/steal\",service=\"store\"", store.port),
+            // The registry's own realm, named by another.
+            format!("Bearer realm=\"http://127.0.0.1:{}/token\"", auth.port),
+            "Basic realm=\"store\"".into(),
+        ] {
+            store.set("/store/module", challenge(theirs));
+            store.set("/steal", body(json!({"token": "stolen"}).to_string()));
+            let text = refusal(&fake.source(":v1"), &settings).await;
+            assert!(
+                text.contains("denies access to the module (HTTP 401, UNAUTHORIZED) where it redirects to"),
+                "{text}"
+            );
+        }
+        // Back to the registry, on the word of another: what the registry then asks for is not presented either.
+        store.set("/store/module", redirect(format!("http://127.0.0.1:{}/v2/rules/other", fake.port)));
+        fake.set("/v2/rules/other", body("module"));
+        refusal(&fake.source(":v1"), &settings).await;
+        let seen = store.state.lock().unwrap().requests.clone();
+        assert!(seen.iter().all(|request| request.target == "/store/module"), "{seen:?}");
+        assert!(seen.iter().all(|request| request.authorization.is_none()), "{seen:?}");
+        let asked = auth.requests().len();
+        assert_eq!(asked, if is_token { 4 } else { 0 }, "a token for each fetch, by the registry's own challenge");
+        let state = fake.state.lock().unwrap();
+        let back = state.requests.iter().filter(|request| request.target == "/v2/rules/other");
+        assert!(back.into_iter().all(|request| request.authorization.is_none()));
+    }
+}
