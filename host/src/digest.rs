@@ -23,7 +23,7 @@ impl Digest {
     }
 
     /// The hexadecimal digits alone, which make a file name.
-    pub(super) fn hex(&self) -> String {
+    pub fn hex(&self) -> String {
         self.0.iter().map(|byte| format!("{byte:02x}")).collect()
     }
 }

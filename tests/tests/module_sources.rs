@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use polaris2istio::digest::Digest;
 use polaris2istio::source::{
-    Follower, ModuleBytes, OciSettings, PlainHttp, Settings, Source, SourceNews, fetch, follow,
+    Follower, ModuleBytes, OciSettings, PlainHttp, Settings, Source, SourceError, SourceNews, fetch, follow, push,
 };
 use polaris2istio_tests::servers::{OciOptions, OciRegistry, binaries};
 use tokio::time::{Instant, timeout};
@@ -149,4 +149,32 @@ async fn a_registry_goes_down_and_comes_back_and_the_cache_bridges_a_restart() {
     failed(next(&mut follower).await, "no connection to the registry");
     registry.start_again(OPEN).await;
     assert_eq!(next(&mut follower).await, SourceNews::Recovered);
+}
+
+#[tokio::test]
+async fn what_is_pushed_can_be_pulled_and_is_the_same_each_time() {
+    let Some(binaries) = binaries() else { return };
+    for auth in [false, true] {
+        let registry = OciRegistry::start(binaries, OciOptions { auth, tls: false }).await;
+        let mut settings = settings();
+        if auth {
+            settings.oci.docker_config = Some(registry.docker_config());
+        }
+        let (rules, module) = (source(&registry, "team/rules:v1"), component().await);
+        let Source::Oci(reference) = &rules else { panic!("{rules:?}") };
+        let first = push(reference, module.bytes.clone(), &["an/export".into()], &settings).await.unwrap();
+        let again = push(reference, module.bytes.clone(), &["an/export".into()], &settings).await.unwrap();
+        assert_eq!(first, again);
+        let pulled = fetch(&rules, &settings).await.unwrap();
+        assert_eq!((pulled.bytes, &pulled.origin), (module.bytes.clone(), &first.pinned));
+        let pinned = source(&registry, &format!("team/rules@{}", first.manifest));
+        assert_eq!(fetch(&pinned, &settings).await.unwrap().digest, module.digest);
+        let Source::Oci(pinned) = pinned else { panic!() };
+        let refused = push(&pinned, module.bytes.clone(), &[], &settings).await.unwrap_err();
+        assert!(refused.to_string().contains("name a tag alone"), "{refused}");
+        if auth {
+            let denied = push(reference, module.bytes, &[], &self::settings()).await.unwrap_err();
+            assert!(matches!(&denied, SourceError::Denied { what: "upload", .. }), "{denied}");
+        }
+    }
 }

@@ -10,7 +10,7 @@ use polaris2istio_core::parameters::{ADDRESS_CIDRS, ALLOW_LOOPBACK};
 
 use crate::converter::{CompileLimits, Limits, LoadedModule, Parameters, check_key};
 use crate::plan::AddressRule;
-use crate::source::{OciSettings, PlainHttp, Settings, Source, fetch};
+use crate::source::{ModuleBytes, OciSettings, PlainHttp, Settings, Source, fetch};
 
 /// Limits and parameters of modules, and the ways to them.
 #[derive(Debug, Args)]
@@ -36,6 +36,9 @@ pub struct SandboxArgs {
     /// Speak to every registry without TLS; those on this machine are by default
     #[arg(long, env = "POLARIS2ISTIO_OCI_PLAIN_HTTP")]
     oci_plain_http: bool,
+    /// The public key (cosign.pub) that modules must be signed by with cosign; they then come from a registry alone
+    #[arg(long, env = "POLARIS2ISTIO_MODULE_KEY", value_name = "FILE")]
+    module_key: Option<PathBuf>,
     /// Memory that one call may use, in MiB
     #[arg(long, env = "POLARIS2ISTIO_MODULE_MEMORY", value_name = "MIB", default_value = "64", value_parser = clap::value_parser!(u32).range(1..=4096))]
     module_memory: u32,
@@ -66,19 +69,24 @@ impl SandboxArgs {
     /// Fetches a module from its source, and loads it.
     pub(super) async fn load(&self, source: &Source) -> anyhow::Result<LoadedModule> {
         let bytes = fetch(source, &self.source_settings()).await?;
-        Ok(LoadedModule::new(&bytes, self.limits(), self.parameters())?)
+        self.check(&bytes)
+    }
+
+    /// Loads a module, or says why it is none.
+    pub(super) fn check(&self, bytes: &ModuleBytes) -> anyhow::Result<LoadedModule> {
+        Ok(LoadedModule::new(bytes, self.limits(), self.parameters())?)
     }
 
     /// Fetches and loads a module for verbs that are not async.
     pub(super) fn load_now(&self, source: &Source) -> anyhow::Result<LoadedModule> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no async runtime")?;
-        runtime.block_on(self.load(source))
+        runtime()?.block_on(self.load(source))
     }
 
     pub(super) fn source_settings(&self) -> Settings {
         Settings {
             size_limit: u64::from(self.module_max_size) << 20,
             cache: self.module_cache.clone(),
+            module_key: self.module_key.clone(),
             oci: OciSettings {
                 poll: self.oci_poll,
                 docker_config: self.oci_docker_config.clone(),
@@ -131,6 +139,11 @@ impl SandboxArgs {
         parameters.sort();
         parameters
     }
+}
+
+/// A runtime for verbs that are not async.
+pub(super) fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().context("no async runtime")
 }
 
 /// Reads a pair, or nothing: a block of YAML ends with an empty line.

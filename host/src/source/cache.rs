@@ -3,12 +3,13 @@
 //! ```text
 //! modules/<digest>.wasm     the components
 //! manifests/<digest>.json   the manifests that named them
+//! signatures/<digest>.json  what proves that a manifest is signed, if that is asked for
 //! tags/<digest of the reference>   which manifest a tag meant when it was last resolved
 //! ```
 //!
 //! Nothing is believed for being there: every content is compared with its digest when it is read, from the pinned digest or
-//! the tag's record down to the component. Files are renamed into place, so a crash leaves no half of one, and the
-//! twelve last used of each kind stay.
+//! the tag's record down to the component, and a signature is checked anew by the key. Files are renamed into place, so a
+//! crash leaves no half of one, and the twelve last used of each kind stay.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
@@ -26,6 +27,7 @@ const RECORD_LIMIT: u64 = 1 << 20;
 
 const MODULES: &str = "modules";
 const MANIFESTS: &str = "manifests";
+const SIGNATURES: &str = "signatures";
 const TAGS: &str = "tags";
 const UNFINISHED: &str = ".unfinished-";
 
@@ -43,7 +45,7 @@ impl Cache {
     ///
     /// The directory cannot be made.
     pub fn open(directory: &Path) -> io::Result<Self> {
-        for kind in [MODULES, MANIFESTS, TAGS] {
+        for kind in [MODULES, MANIFESTS, SIGNATURES, TAGS] {
             let directory = directory.join(kind);
             fs::create_dir_all(&directory)?;
             for entry in fs::read_dir(&directory)? {
@@ -79,6 +81,15 @@ impl Cache {
         self.keep(&self.manifest_path(digest), bytes)
     }
 
+    /// What was kept as the signature of a manifest.
+    pub(super) fn signature(&self, manifest: Digest) -> Option<Vec<u8>> {
+        bounded(&self.signature_path(manifest), RECORD_LIMIT).ok()
+    }
+
+    pub(super) fn keep_signature(&self, manifest: Digest, text: &[u8]) -> io::Result<()> {
+        self.keep(&self.signature_path(manifest), text)
+    }
+
     /// The manifest that a reference by tag was last resolved to.
     pub(super) fn resolved(&self, reference: &Reference) -> Option<Digest> {
         let record = bounded(&self.tag_path(reference), RECORD_LIMIT).ok()?;
@@ -97,6 +108,10 @@ impl Cache {
 
     fn manifest_path(&self, digest: Digest) -> PathBuf {
         self.directory.join(MANIFESTS).join(format!("{}.json", digest.hex()))
+    }
+
+    fn signature_path(&self, manifest: Digest) -> PathBuf {
+        self.directory.join(SIGNATURES).join(format!("{}.json", manifest.hex()))
     }
 
     fn tag_path(&self, reference: &Reference) -> PathBuf {

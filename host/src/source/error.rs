@@ -151,6 +151,29 @@ pub enum SourceError {
         problem: String,
         remedy: &'static str,
     },
+    /// A module without the signature that it needs.
+    #[error(
+        "module {reference}: {problem}, and --module-key {key} requires one; sign it: cosign sign --key cosign.key {signed}",
+        key = key.display()
+    )]
+    Unsigned {
+        reference: String,
+        problem: String,
+        /// What is to be signed, as cosign names it.
+        signed: String,
+        key: PathBuf,
+    },
+    /// The key that modules must be signed by.
+    #[error("module key {path}: {problem}; give cosign.pub, as `cosign generate-key-pair` writes it, by --module-key", path = path.display())]
+    ModuleKey { path: PathBuf, problem: String },
+    /// A module of a file, where modules must be signed.
+    #[error(
+        "module {origin}: a file has no signature, and --module-key requires one; push it (`polaris2istio module push`), sign it there, and name it as oci://registry/repository:tag, or leave --module-key out"
+    )]
+    UnsignedFile { origin: String },
+    /// A reference that cannot be pushed to.
+    #[error("module {reference}: {problem}; {remedy}")]
+    Push { reference: String, problem: String, remedy: &'static str },
     /// The file with the credentials.
     #[error("registry credentials {path}: {problem}; {remedy}", path = path.display())]
     DockerConfig {

@@ -39,6 +39,9 @@ impl Place {
                 blocking(&path.display().to_string(), move || only_module(&directory)).await??
             }
         };
+        if settings.module_key.is_some() {
+            return Err(SourceError::UnsignedFile { origin: path.display().to_string() });
+        }
         let bytes = settled::read(&path, settings).await?;
         if bytes.is_empty() {
             return Err(file(&path, "it is empty".into(), "put the .wasm file that a build wrote there"));

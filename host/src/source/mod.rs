@@ -24,7 +24,7 @@ pub use error::SourceError;
 pub use follower::{Follower, follow};
 pub use module_bytes::ModuleBytes;
 pub use module_source::{ModuleSource, NamedSource};
-pub use oci::{decode_challenge, decode_docker_config, decode_manifest, decode_token};
+pub use oci::{Pushed, decode_challenge, decode_docker_config, decode_manifest, decode_token, push};
 pub use reference::Reference;
 pub use settings::{OciSettings, PlainHttp, Settings};
 pub use source_news::SourceNews;

@@ -15,6 +15,8 @@ pub struct Settings {
     pub oci: OciSettings,
     /// The directory that keeps modules from registries over a restart; none by default.
     pub cache: Option<PathBuf>,
+    /// The public key (`cosign.pub`) that a module must be signed by, which only a registry can show; `None` if it need not be.
+    pub module_key: Option<PathBuf>,
 }
 
 /// The settings for OCI registries.
@@ -48,7 +50,13 @@ pub enum PlainHttp {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { size_limit: 4 << 20, settle: Duration::from_millis(250), oci: OciSettings::default(), cache: None }
+        Self {
+            size_limit: 4 << 20,
+            settle: Duration::from_millis(250),
+            oci: OciSettings::default(),
+            cache: None,
+            module_key: None,
+        }
     }
 }
 

@@ -5,6 +5,7 @@ mod inspect;
 mod line_diff;
 pub(super) mod live;
 mod module_text;
+mod registry;
 mod side;
 mod test;
 
@@ -23,6 +24,10 @@ pub(super) enum ModuleCommand {
     Test(test::TestArgs),
     /// Show what another module would change: offline with two modules, in a running controller without
     Diff(diff::DiffArgs),
+    /// Put a module into an OCI registry
+    Push(registry::PushArgs),
+    /// Write a module of an OCI registry to a file
+    Pull(registry::PullArgs),
     /// Print which modules a running controller uses, and which wait
     Status(live::LiveArgs),
     /// Let a candidate take over, whatever its report says; or approve what the one in use does
@@ -43,6 +48,8 @@ impl ModuleCommand {
             Self::Inspect(args) => inspect::inspect(&args),
             Self::Test(args) => test::test(&args),
             Self::Diff(args) => diff::diff(&args),
+            Self::Push(args) => registry::push_module(&args),
+            Self::Pull(args) => registry::pull_module(&args),
             Self::Status(args) => live::status(&args),
             Self::Promote(args) => live::decide(args, rollout::Command::Promote),
             Self::Reject(args) => live::decide(args, rollout::Command::Reject),

@@ -4,9 +4,12 @@ use bytes::Bytes;
 use reqwest::Method;
 use reqwest::header::HeaderMap;
 
-use super::http::Answer;
-use super::manifest::{self, Layer};
+use super::http::{Answer, What};
+use super::manifest::{self, Layer, Named};
 use super::session::Session;
+use super::signature::{Key, Signature};
+use super::signed::Search;
+use super::token::Access;
 use crate::digest::Digest;
 use crate::source::{Cache, ModuleBytes, Reference, Settings, SourceError, blocking};
 
@@ -75,9 +78,18 @@ impl Artifact {
         let Some(cache) = self.cache.clone() else { return Ok(None) };
         let (reference, limit) = (self.reference.clone(), self.settings.size_limit);
         let origin = self.reference.to_string();
+        let key = self.key().await?;
         let found = blocking(&origin, move || {
             let manifest = reference.digest().or_else(|| cache.resolved(&reference))?;
-            let layer = manifest::layer("", &cache.manifest(manifest)?).ok()?;
+            if let Some(key) = key {
+                // The key may be another than when it was kept.
+                let kept: Signature = serde_json::from_slice(&cache.signature(manifest)?).ok()?;
+                kept.proves(&key, manifest).then_some(())?;
+            }
+            let layer = match manifest::named("", &cache.manifest(manifest)?).ok()? {
+                Named::Module(layer) => layer,
+                Named::Manifest(inner) => manifest::layer("", &cache.manifest(inner)?).ok()?,
+            };
             Some((manifest, layer.digest, cache.module(layer.digest, limit)?))
         });
         let Some((manifest, module, bytes)) = found.await? else { return Ok(None) };
@@ -89,7 +101,7 @@ impl Artifact {
     pub(super) async fn news(&mut self) -> Result<Option<ModuleBytes>, SourceError> {
         let mut session = match self.session.take() {
             Some(session) => session,
-            None => Session::new(&self.reference, &self.settings).await?,
+            None => Session::new(&self.reference, &self.settings, Access::Pull).await?,
         };
         let news = self.ask(&mut session).await?;
         self.session = Some(session);
@@ -102,7 +114,15 @@ impl Artifact {
         }
         let answer = session.manifest(Method::GET).await?;
         let manifest = self.verify(&answer)?;
-        let layer = match self.layer(&answer.body) {
+        let signature = self.signature(session, manifest).await?;
+        let mut manifests = vec![(manifest, answer.body)];
+        let mut named = self.named(&manifests[0].1);
+        if let Ok(Named::Manifest(inner)) = named {
+            let body = self.inner(session, inner).await?;
+            named = manifest::layer(&self.reference.to_string(), &body).map(Named::Module);
+            manifests.push((inner, body));
+        }
+        let layer = match named.and_then(|named| self.fit(named)) {
             Ok(layer) => layer,
             Err(error) => {
                 self.refused = Some((manifest, error.clone()));
@@ -114,9 +134,30 @@ impl Artifact {
             Some((_, module)) if module == layer.digest => None,
             _ => Some(self.module(session, layer).await?),
         };
-        self.keep(manifest, layer.digest, answer.body, bytes.clone()).await?;
+        self.keep(Kept { manifests, signature, module: layer.digest, bytes: bytes.clone() }).await?;
         self.known = Some((manifest, layer.digest));
         Ok(bytes.map(|bytes| ModuleBytes::new(bytes, self.reference.pinned(manifest).to_string())))
+    }
+
+    /// The key that modules must be signed by, read anew: it may have been changed.
+    async fn key(&self) -> Result<Option<Key>, SourceError> {
+        let Some(path) = self.settings.module_key.clone() else { return Ok(None) };
+        blocking(&self.reference.to_string(), move || Key::read(&path)).await?.map(Some)
+    }
+
+    /// The signature of a manifest, where one is needed. Not remembered as a refusal: it is made after the push.
+    async fn signature(&self, session: &mut Session, manifest: Digest) -> Result<Option<Signature>, SourceError> {
+        let (Some(key), Some(path)) = (self.key().await?, &self.settings.module_key) else { return Ok(None) };
+        Search { session, reference: &self.reference, key: (path, &key), manifest }.find().await.map(Some)
+    }
+
+    /// The manifest that an index names.
+    async fn inner(&self, session: &mut Session, inner: Digest) -> Result<Vec<u8>, SourceError> {
+        let answer = session.get(What::Manifest, &format!("manifests/{inner}"), manifest::ACCEPT).await?;
+        match Digest::of(&answer.body) {
+            found if found == inner => Ok(answer.body),
+            found => Err(self.wrong("manifest", inner, found)),
+        }
     }
 
     /// Whether the tag still names the same manifest, by a request that transfers nothing. A known refusal is repeated.
@@ -143,14 +184,20 @@ impl Artifact {
         }
     }
 
-    fn layer(&self, manifest: &[u8]) -> Result<Layer, SourceError> {
-        let reference = self.reference.to_string();
-        let layer = manifest::layer(&reference, manifest)?;
-        let limit = self.settings.size_limit;
-        if layer.size > limit {
-            return Err(SourceError::TooLarge { origin: reference, size: Some(layer.size), limit });
+    fn named(&self, manifest: &[u8]) -> Result<Named, SourceError> {
+        manifest::named(&self.reference.to_string(), manifest)
+    }
+
+    /// The layer, if it is not too large.
+    fn fit(&self, named: Named) -> Result<Layer, SourceError> {
+        let (origin, limit) = (self.reference.to_string(), self.settings.size_limit);
+        match named {
+            Named::Module(layer) if layer.size > limit => {
+                Err(SourceError::TooLarge { origin, size: Some(layer.size), limit })
+            }
+            Named::Module(layer) => Ok(layer),
+            Named::Manifest(_) => Err(SourceError::Client { origin, problem: "an index was not followed".into() }),
         }
-        Ok(layer)
     }
 
     async fn module(&self, session: &mut Session, layer: Layer) -> Result<Bytes, SourceError> {
@@ -168,25 +215,12 @@ impl Artifact {
         }
     }
 
-    /// Keeps the fetched module in the cache. One that cannot be kept is used all the same.
-    async fn keep(
-        &self,
-        manifest: Digest,
-        module: Digest,
-        text: Vec<u8>,
-        bytes: Option<Bytes>,
-    ) -> Result<(), SourceError> {
+    /// Keeps what was fetched in the cache. What cannot be kept is used all the same.
+    async fn keep(&self, kept: Kept) -> Result<(), SourceError> {
         let Some(cache) = self.cache.clone() else { return Ok(()) };
         let reference = self.reference.clone();
         blocking(&self.reference.to_string(), move || {
-            let kept = bytes
-                .map_or(Ok(()), |bytes| cache.keep_module(module, &bytes))
-                .and_then(|()| cache.keep_manifest(manifest, &text))
-                .and_then(|()| match reference.digest() {
-                    Some(_) => Ok(()),
-                    None => cache.keep_resolved(&reference, manifest),
-                });
-            if let Err(error) = kept {
+            if let Err(error) = kept.write(&cache, &reference) {
                 no_cache(&reference.to_string(), &error);
             }
         })
@@ -195,6 +229,35 @@ impl Artifact {
 
     fn wrong(&self, what: &'static str, wanted: Digest, found: Digest) -> SourceError {
         SourceError::WrongDigest { reference: self.reference.to_string(), what, wanted, found }
+    }
+}
+
+/// What the cache keeps of one answer.
+struct Kept {
+    /// The manifest that the reference names, and where that is an index, the one in it.
+    manifests: Vec<(Digest, Vec<u8>)>,
+    signature: Option<Signature>,
+    module: Digest,
+    /// `None` if the module is kept already.
+    bytes: Option<Bytes>,
+}
+
+impl Kept {
+    fn write(&self, cache: &Cache, reference: &Reference) -> std::io::Result<()> {
+        if let Some(bytes) = &self.bytes {
+            cache.keep_module(self.module, bytes)?;
+        }
+        for (digest, text) in &self.manifests {
+            cache.keep_manifest(*digest, text)?;
+        }
+        let Some((manifest, _)) = self.manifests.first() else { return Ok(()) };
+        if let Some(signature) = &self.signature {
+            cache.keep_signature(*manifest, &serde_json::to_vec(signature)?)?;
+        }
+        match reference.digest() {
+            Some(_) => Ok(()),
+            None => cache.keep_resolved(reference, *manifest),
+        }
     }
 }
 

@@ -5,21 +5,26 @@ use std::path::Path;
 
 use reqwest::header::{HeaderMap, HeaderValue, WWW_AUTHENTICATE};
 
-use super::token::Challenge;
+use super::manifest::Named;
+use super::token::{Access, Challenge};
 use super::{credentials, manifest, token};
 use crate::digest::Digest;
 use crate::source::Reference;
 
-/// The digest of the module that a manifest names.
+/// The digest of the module that a manifest names, or of the manifest that an index names.
 pub fn decode_manifest(body: &[u8]) -> Result<Digest, String> {
-    manifest::layer("fuzz", body).map(|layer| layer.digest).map_err(|error| error.to_string())
+    let named = manifest::named("fuzz", body).map_err(|error| error.to_string())?;
+    Ok(match named {
+        Named::Module(layer) => layer.digest,
+        Named::Manifest(digest) => digest,
+    })
 }
 
 /// The address of the token server that a challenge names; `None` if it wants user and password.
 pub fn decode_challenge(value: &[u8], repository: &str) -> Result<Option<String>, String> {
     let mut headers = HeaderMap::new();
     headers.extend(HeaderValue::from_bytes(value).ok().map(|value| (WWW_AUTHENTICATE, value)));
-    Challenge::of(&headers, repository).map(|challenge| match challenge {
+    Challenge::of(&headers, repository, Access::Pull).map(|challenge| match challenge {
         Challenge::Basic => None,
         Challenge::Bearer(address) => Some(address.into()),
     })

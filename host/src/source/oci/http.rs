@@ -3,7 +3,8 @@
 use std::path::Path;
 use std::time::Duration;
 
-use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderValue, LOCATION};
+use bytes::Bytes;
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION};
 use reqwest::{Client, Method, Request, Response, StatusCode, Url};
 use rustls::ClientConfig;
 
@@ -24,6 +25,11 @@ pub(super) enum What {
     Manifest,
     Module,
     Token,
+    Signature,
+    /// A place to send bytes to.
+    Upload,
+    PushedBytes,
+    PushedManifest,
 }
 
 impl What {
@@ -32,7 +38,24 @@ impl What {
             Self::Manifest => "manifest",
             Self::Module => "module",
             Self::Token => "access token",
+            Self::Signature => "signature",
+            Self::Upload => "upload",
+            Self::PushedBytes => "pushed bytes",
+            Self::PushedManifest => "pushed manifest",
         }
+    }
+
+    /// The one status that says that it was done.
+    pub(super) fn success(self) -> StatusCode {
+        match self {
+            Self::Manifest | Self::Module | Self::Token | Self::Signature => StatusCode::OK,
+            Self::Upload => StatusCode::ACCEPTED,
+            Self::PushedBytes | Self::PushedManifest => StatusCode::CREATED,
+        }
+    }
+
+    pub(super) fn is_push(self) -> bool {
+        self.success() != StatusCode::OK
     }
 }
 
@@ -42,6 +65,8 @@ pub(super) struct Ask<'a> {
     pub(super) url: &'a Url,
     pub(super) accept: &'static str,
     pub(super) authorization: Option<&'a HeaderValue>,
+    /// What is sent, with its media type.
+    pub(super) body: Option<&'a (&'static str, Bytes)>,
 }
 
 /// An answer, read to its end.
@@ -134,6 +159,10 @@ impl Http {
         if let Some(authorization) = authorization {
             request.headers_mut().insert(AUTHORIZATION, authorization.clone());
         }
+        if let Some((media_type, bytes)) = ask.body {
+            request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
+            *request.body_mut() = Some(bytes.clone().into());
+        }
         self.client.execute(request).await.map_err(|error| self.trouble(ask.what, url, error))
     }
 
@@ -174,7 +203,7 @@ impl Http {
     fn too_large(&self, what: What, size: Option<u64>, limit: u64) -> SourceError {
         match what {
             What::Module => SourceError::TooLarge { origin: self.reference.clone(), size, limit },
-            What::Manifest | What::Token => SourceError::Answer {
+            _ => SourceError::Answer {
                 reference: self.reference.clone(),
                 field: what.name().into(),
                 problem: format!("it has more than {limit} bytes"),

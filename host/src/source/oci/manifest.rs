@@ -9,19 +9,23 @@ use serde::Deserialize;
 use crate::digest::Digest;
 use crate::source::SourceError;
 
-/// The accepted answers: manifests, and lists of them, which are refused with better words than a registry's 404.
+pub(super) const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+/// The media type of a module's config, by which `wkg` and others know it.
+pub(super) const CONFIG: &str = "application/vnd.wasm.config.v0+json";
+
+/// The accepted answers: manifests, and lists of them.
 pub(super) const ACCEPT: &str = "application/vnd.oci.image.manifest.v1+json, \
     application/vnd.docker.distribution.manifest.v2+json, application/vnd.oci.image.index.v1+json, \
     application/vnd.docker.distribution.manifest.list.v2+json";
 
-/// The media types of layers that hold WebAssembly: of the present layout, and of two that came before.
-const WASM: [&str; 3] = [
-    "application/wasm",
-    "application/vnd.wasm.content.layer.v1+wasm",
-    "application/vnd.module.wasm.content.layer.v1+wasm",
-];
+/// The media type of a layer that is a module.
+pub(super) const LAYER: &str = "application/wasm";
 
-const PUSH: &str = "push the module with `wkg oci push`, or with `oras push REFERENCE module.wasm:application/wasm`";
+/// The media types of layers that hold WebAssembly: of the present layout, and of two that came before.
+const WASM: [&str; 3] =
+    [LAYER, "application/vnd.wasm.content.layer.v1+wasm", "application/vnd.module.wasm.content.layer.v1+wasm"];
+
+const PUSH: &str = "push the module with `polaris2istio module push`, `wkg oci push`, or `oras push REFERENCE module.wasm:application/wasm`";
 
 /// A blob as a manifest describes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,7 +44,31 @@ struct Manifest {
     #[serde(default)]
     layers: Option<Vec<Descriptor>>,
     #[serde(default)]
-    manifests: Option<serde::de::IgnoredAny>,
+    manifests: Option<Vec<Listed>>,
+}
+
+/// A manifest in an index.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Listed {
+    digest: String,
+    #[serde(default)]
+    artifact_type: Option<String>,
+    #[serde(default)]
+    platform: Option<Platform>,
+}
+
+#[derive(Deserialize)]
+struct Platform {
+    architecture: String,
+}
+
+/// What a manifest names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Named {
+    Module(Layer),
+    /// An index names the manifest that names the module.
+    Manifest(Digest),
 }
 
 #[derive(Deserialize)]
@@ -57,27 +85,71 @@ struct Descriptor {
     size: u64,
 }
 
-/// Finds the module in a manifest.
+/// Finds the module in a manifest, or the manifest in an index.
+pub(super) fn named(reference: &str, body: &[u8]) -> Result<Named, SourceError> {
+    let mut manifest = read(reference, body)?;
+    match manifest.manifests.take() {
+        Some(listed) => in_index(reference, &listed).map(Named::Manifest),
+        None => in_manifest(reference, manifest).map(Named::Module),
+    }
+}
+
+/// Finds the module in a manifest that is no index.
 pub(super) fn layer(reference: &str, body: &[u8]) -> Result<Layer, SourceError> {
-    let kind = |field: &'static str, problem: String, remedy: &'static str| SourceError::Kind {
-        reference: reference.into(),
-        field,
-        problem,
-        remedy,
+    match named(reference, body)? {
+        Named::Module(layer) => Ok(layer),
+        Named::Manifest(_) => Err(kind(reference, "manifests", "lists manifests inside of a list".into(), BY_DIGEST)),
+    }
+}
+
+const BY_DIGEST: &str = "name one of them by its digest, as repository@sha256:…";
+
+fn kind(reference: &str, field: &'static str, problem: String, remedy: &'static str) -> SourceError {
+    SourceError::Kind { reference: reference.into(), field, problem, remedy }
+}
+
+/// Finds the one manifest that says that it is of WebAssembly; one that is alone need not say so.
+fn in_index(reference: &str, listed: &[Listed]) -> Result<Digest, SourceError> {
+    let is_wasm = |listed: &&Listed| {
+        listed.artifact_type.as_deref().is_some_and(|kind| kind == CONFIG || kind == LAYER)
+            || listed.platform.as_ref().is_some_and(|platform| platform.architecture == "wasm")
     };
-    let manifest: Manifest = parse(body).map_err(|(field, problem)| SourceError::Answer {
+    let wasm: Vec<_> = listed.iter().filter(is_wasm).collect();
+    let one = match (wasm.as_slice(), listed) {
+        ([one], _) => *one,
+        ([], [one]) => one,
+        _ => {
+            let problem = format!(
+                "lists {} artifacts (an index), of which {} are of architecture wasm, where one must be",
+                listed.len(),
+                wasm.len()
+            );
+            return Err(kind(reference, "manifests", problem, BY_DIGEST));
+        }
+    };
+    digest(reference, "manifests[].digest", &one.digest)
+}
+
+fn digest(reference: &str, field: &str, text: &str) -> Result<Digest, SourceError> {
+    text.parse().map_err(|error| SourceError::Answer {
+        reference: reference.into(),
+        field: format!("manifest: {field}"),
+        problem: format!("{}: {error}", short(text)),
+        remedy: "push the module again with a tool that uses sha256",
+    })
+}
+
+fn read(reference: &str, body: &[u8]) -> Result<Manifest, SourceError> {
+    parse(body).map_err(|(field, problem)| SourceError::Answer {
         reference: reference.into(),
         field: format!("manifest: {field}"),
         problem,
         remedy: "see that the address is a registry's, and push the module again",
-    })?;
-    if manifest.manifests.is_some() {
-        return Err(kind(
-            "manifests",
-            "lists several artifacts (an index, for several platforms)".into(),
-            "name one of them by its digest, as repository@sha256:…",
-        ));
-    }
+    })
+}
+
+fn in_manifest(reference: &str, manifest: Manifest) -> Result<Layer, SourceError> {
+    let kind = |field, problem, remedy| kind(reference, field, problem, remedy);
     let layers = match manifest.layers {
         Some(layers) if !layers.is_empty() => layers,
         _ => return Err(kind("layers", format!("is empty{}", said(&manifest.artifact_type, &manifest.config)), PUSH)),
@@ -92,17 +164,11 @@ pub(super) fn layer(reference: &str, body: &[u8]) -> Result<Layer, SourceError> 
         let problem = format!("is {}, not application/wasm{said}", short(&layer.media_type));
         return Err(kind("layers[0].mediaType", problem, PUSH));
     }
-    let digest = layer.digest.parse().map_err(|error| SourceError::Answer {
-        reference: reference.into(),
-        field: "manifest: layers[0].digest".into(),
-        problem: format!("{}: {error}", short(&layer.digest)),
-        remedy: "push the module again with a tool that uses sha256",
-    })?;
-    Ok(Layer { digest, size: layer.size })
+    Ok(Layer { digest: digest(reference, "layers[0].digest", &layer.digest)?, size: layer.size })
 }
 
 /// Reads JSON. An error is the field that is wrong, and the problem.
-fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, (String, String)> {
+pub(super) fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, (String, String)> {
     let mut json = serde_json::Deserializer::from_slice(body);
     serde_path_to_error::deserialize(&mut json)
         .map_err(|error| (error.path().to_string(), short(&error.inner().to_string())))
@@ -154,6 +220,25 @@ mod tests {
         }
     }
 
+    fn index(listed: &[(&str, &[u8])]) -> Value {
+        let listed = listed.iter().map(|(architecture, content)| {
+            json!({"mediaType": MANIFEST, "digest": Digest::of(content).to_string(), "size": 1,
+                "platform": {"architecture": architecture, "os": "wasi"}})
+        });
+        json!({"schemaVersion": 2, "manifests": listed.collect::<Vec<_>>()})
+    }
+
+    #[test]
+    fn an_index_names_the_one_manifest_of_wasm() {
+        let find = |index: Value| named("r", index.to_string().as_bytes()).unwrap();
+        let wanted = Named::Manifest(Digest::of(b"b"));
+        assert_eq!(find(index(&[("amd64", b"a"), ("wasm", b"b"), ("unknown", b"c")])), wanted);
+        assert_eq!(find(index(&[("unknown", b"b")])), wanted);
+        let mut typed = index(&[("amd64", b"a"), ("any", b"b")]);
+        typed["manifests"][1]["artifactType"] = json!(CONFIG);
+        assert_eq!(find(typed), wanted);
+    }
+
     #[test]
     fn artifacts_of_other_kinds_are_named() {
         let image = "application/vnd.oci.image.config.v1+json";
@@ -172,7 +257,10 @@ mod tests {
             (sbom, "(the artifact's type is application/spdx+json)"),
             (artifact(image, &[]), "layers is empty"),
             (json!({"schemaVersion": 1, "fsLayers": []}), "layers is empty"),
-            (json!({"schemaVersion": 2, "manifests": [{}]}), "as repository@sha256:…"),
+            (json!({"schemaVersion": 2, "manifests": []}), "lists 0 artifacts (an index)"),
+            (index(&[("amd64", b"a"), ("arm64", b"b")]), "of which 0 are of architecture wasm, where one must be"),
+            (index(&[("wasm", b"a"), ("wasm", b"b")]), "of which 2 are of architecture wasm, where one must be"),
+            (index(&[("wasm", b"a")]), "lists manifests inside of a list; name one of them by its digest"),
             (artifact(image, &[odd]), "manifest: layers[0].digest: sha512:12"),
             (
                 artifact(image, &[json!({"mediaType": "application/wasm", "digest": "x", "size": -1})]),

@@ -11,9 +11,13 @@ mod decoders;
 mod follow;
 mod http;
 mod manifest;
+mod push;
 mod session;
+mod signature;
+mod signed;
 mod token;
 
 pub(super) use artifact::fetch;
 pub use decoders::{decode_challenge, decode_docker_config, decode_manifest, decode_token};
 pub(super) use follow::follow;
+pub use push::{Pushed, push};

@@ -1,13 +1,14 @@
 //! Talking to one registry about one repository: addresses, credentials, and what its refusals mean.
 
-use reqwest::header::HeaderValue;
+use bytes::Bytes;
+use reqwest::header::{HeaderValue, LOCATION};
 use reqwest::{Method, StatusCode, Url};
 use serde::Deserialize;
 
 use super::credentials::{self, Credentials};
 use super::http::{Answer, Ask, Http, What};
 use super::manifest;
-use super::token::{self, Challenge};
+use super::token::{self, Access, Challenge};
 use crate::digest::Digest;
 use crate::source::{PlainHttp, Reference, Settings, SourceError, blocking};
 
@@ -15,6 +16,7 @@ use crate::source::{PlainHttp, Reference, Settings, SourceError, blocking};
 pub(super) struct Session {
     reference: Reference,
     settings: Settings,
+    access: Access,
     http: Http,
     base: Url,
     /// The answer to the last challenge.
@@ -22,7 +24,7 @@ pub(super) struct Session {
 }
 
 impl Session {
-    pub(super) async fn new(reference: &Reference, settings: &Settings) -> Result<Self, SourceError> {
+    pub(super) async fn new(reference: &Reference, settings: &Settings, access: Access) -> Result<Self, SourceError> {
         let plain = match settings.oci.plain_http {
             PlainHttp::Never => false,
             PlainHttp::Loopback => reference.is_loopback(),
@@ -36,7 +38,8 @@ impl Session {
         let of_client = settings.clone();
         // Certificates are read from files.
         let http = blocking(&reference.to_string(), move || Http::new(name, &of_client)).await??;
-        Ok(Self { reference: reference.clone(), settings: settings.clone(), http, base, authorization: None })
+        let (reference, settings) = (reference.clone(), settings.clone());
+        Ok(Self { reference, settings, access, http, base, authorization: None })
     }
 
     /// Asks for the manifest, or with HEAD only for its digest.
@@ -46,8 +49,36 @@ impl Session {
     }
 
     pub(super) async fn module(&mut self, digest: Digest) -> Result<Vec<u8>, SourceError> {
-        let answer = self.ask(What::Module, Method::GET, &format!("blobs/{digest}"), "*/*").await?;
-        Ok(answer.body)
+        Ok(self.get(What::Module, &format!("blobs/{digest}"), "*/*").await?.body)
+    }
+
+    pub(super) async fn get(&mut self, what: What, path: &str, accept: &'static str) -> Result<Answer, SourceError> {
+        self.ask(what, Method::GET, path, accept).await
+    }
+
+    /// Sends bytes, for a manifest to name.
+    pub(super) async fn push(&mut self, bytes: Bytes) -> Result<(), SourceError> {
+        let digest = Digest::of(&bytes);
+        let begun = self.send(What::Upload, Method::POST, self.at("blobs/uploads/")?, None).await?;
+        let location = begun.headers.get(LOCATION).and_then(|location| location.to_str().ok());
+        let place = location.and_then(|location| self.base.join(location).ok());
+        let mut place = place.ok_or_else(|| self.unfit("upload: Location", "it is no address".into()))?;
+        if place.origin() != self.base.origin() {
+            return Err(self.unfit("upload: Location", "it is another server's".into()));
+        }
+        place.query_pairs_mut().append_pair("digest", &digest.to_string());
+        let body = ("application/octet-stream", bytes);
+        self.send(What::PushedBytes, Method::PUT, place, Some(body)).await.map(drop)
+    }
+
+    /// Puts a manifest where the reference names it.
+    pub(super) async fn push_manifest(&mut self, text: Bytes) -> Result<(), SourceError> {
+        let url = self.at(&format!("manifests/{}", self.reference.manifest()))?;
+        self.send(What::PushedManifest, Method::PUT, url, Some((manifest::MANIFEST, text))).await.map(drop)
+    }
+
+    fn at(&self, path: &str) -> Result<Url, SourceError> {
+        self.base.join(path).map_err(|error| self.broken(format!("{path}: {error}")))
     }
 
     async fn ask(
@@ -57,11 +88,34 @@ impl Session {
         path: &str,
         accept: &'static str,
     ) -> Result<Answer, SourceError> {
-        let url = self.base.join(path).map_err(|error| self.broken(format!("{path}: {error}")))?;
+        self.request(what, method, self.at(path)?, accept, None).await
+    }
+
+    async fn send(
+        &mut self,
+        what: What,
+        method: Method,
+        url: Url,
+        body: Option<(&'static str, Bytes)>,
+    ) -> Result<Answer, SourceError> {
+        self.request(what, method, url, "*/*", body).await
+    }
+
+    /// Asks an address of the registry's own, and answers its challenge once.
+    async fn request(
+        &mut self,
+        what: What,
+        method: Method,
+        url: Url,
+        accept: &'static str,
+        body: Option<(&'static str, Bytes)>,
+    ) -> Result<Answer, SourceError> {
         let mut tried = None;
         loop {
             let authorization = self.authorization.as_ref();
-            let answer = self.http.ask(Ask { what, method: method.clone(), url: &url, accept, authorization }).await?;
+            let body = body.as_ref();
+            let ask = Ask { what, method: method.clone(), url: &url, accept, authorization, body };
+            let answer = self.http.ask(ask).await?;
             if answer.status != StatusCode::UNAUTHORIZED || answer.is_foreign || tried.is_some() {
                 return self.judge(what, answer, tried.as_ref());
             }
@@ -74,7 +128,7 @@ impl Session {
         let (path, reference) = (self.settings.oci.docker_config.clone(), self.reference.clone());
         let found = blocking(self.http.reference(), move || credentials::find(path.as_deref(), &reference)).await?;
         let credentials = found?;
-        let challenge = Challenge::of(&answer.headers, self.reference.repository())
+        let challenge = Challenge::of(&answer.headers, self.reference.repository(), self.access)
             .map_err(|problem| self.unfit("WWW-Authenticate", problem))?;
         let url = match challenge {
             Challenge::Basic => {
@@ -95,6 +149,7 @@ impl Session {
             url: &url,
             accept: "application/json",
             authorization: credentials.basic.as_ref(),
+            body: None,
         };
         let answer = self.judge(What::Token, self.http.ask(ask).await?, Some(&credentials))?;
         let token = token::granted(&answer.body).map_err(|problem| self.unfit("access token", problem.into()))?;
@@ -108,13 +163,18 @@ impl Session {
         let status = answer.status;
         let code = code(&answer.body);
         match status {
-            StatusCode::OK => Ok(answer),
+            status if status == what.success() => Ok(answer),
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Err(self.denied(what, &answer, tried)),
-            StatusCode::NOT_FOUND => Err(SourceError::Missing { reference, what: what.name(), code }),
+            StatusCode::NOT_FOUND if !what.is_push() => {
+                Err(SourceError::Missing { reference, what: what.name(), code })
+            }
             _ => {
                 let remedy = match status.as_u16() {
                     429 => "it limits requests: poll less often by --oci-poll, or log in",
                     500.. => "see its log; it is asked again by itself",
+                    _ if what.is_push() => {
+                        "see that the repository may be pushed to, and that it exists where that is needed"
+                    }
                     _ if self.base.scheme() == "http" => {
                         "see that the address is a registry's, and that it is to be spoken to without TLS (--oci-plain-http)"
                     }
@@ -133,7 +193,7 @@ impl Session {
             ),
             Some(credentials) => (credentials.told.clone(), credentials.remedy),
             // A token that was good before, or a registry that denies without asking for any.
-            None => ("to what was presented".into(), "see who may pull this repository"),
+            None => ("to what was presented".into(), "see who may use this repository"),
         };
         SourceError::Denied {
             reference: self.http.reference().into(),

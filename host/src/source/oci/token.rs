@@ -15,9 +15,16 @@ pub(super) enum Challenge {
     Bearer(Url),
 }
 
+/// What a token is to allow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Access {
+    Pull,
+    Push,
+}
+
 impl Challenge {
     /// Reads the challenge of an answer. A token is preferred: a registry that offers both means the token.
-    pub(super) fn of(headers: &HeaderMap, repository: &str) -> Result<Self, String> {
+    pub(super) fn of(headers: &HeaderMap, repository: &str, access: Access) -> Result<Self, String> {
         let mut found = Err("it names no way to be asked (Bearer or Basic)".to_owned());
         for value in headers.get_all(WWW_AUTHENTICATE) {
             let Ok(text) = value.to_str() else { continue };
@@ -30,7 +37,7 @@ impl Challenge {
                         let parameter = challenge.params.iter().find(|(name, _)| name.eq_ignore_ascii_case(wanted));
                         parameter.map(|(_, value)| value.to_unescaped())
                     };
-                    found = address(parameter("realm"), parameter("service"), repository).map(Self::Bearer);
+                    found = address(parameter("realm"), parameter("service"), repository, access).map(Self::Bearer);
                 }
             }
         }
@@ -38,8 +45,8 @@ impl Challenge {
     }
 }
 
-/// The address of a token that allows to pull from the repository, and no more.
-fn address(realm: Option<String>, service: Option<String>, repository: &str) -> Result<Url, String> {
+/// The address of a token that allows so much in the repository, and no more.
+fn address(realm: Option<String>, service: Option<String>, repository: &str, access: Access) -> Result<Url, String> {
     let realm = realm.ok_or("its realm is missing")?;
     let mut url = Url::parse(&realm).map_err(|error| format!("its realm is no address: {error}"))?;
     if !matches!(url.scheme(), "http" | "https") || !url.username().is_empty() || url.password().is_some() {
@@ -50,7 +57,8 @@ fn address(realm: Option<String>, service: Option<String>, repository: &str) -> 
         if let Some(service) = service {
             query.append_pair("service", &service);
         }
-        query.append_pair("scope", &format!("repository:{repository}:pull"));
+        let actions = if access == Access::Push { "pull,push" } else { "pull" };
+        query.append_pair("scope", &format!("repository:{repository}:{actions}"));
     }
     Ok(url)
 }
@@ -81,7 +89,7 @@ mod tests {
         for value in values {
             headers.append(WWW_AUTHENTICATE, value.parse().unwrap());
         }
-        Challenge::of(&headers, "a/rules")
+        Challenge::of(&headers, "a/rules", Access::Pull)
     }
 
     #[test]

@@ -4,7 +4,9 @@ mod artifact;
 mod cache;
 mod credentials;
 mod fake;
+mod index;
 mod reply;
+mod signed;
 mod tags;
 mod troubles;
 

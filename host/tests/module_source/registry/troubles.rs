@@ -59,7 +59,7 @@ async fn every_trouble_with_a_manifest_is_told_with_what_to_do() {
             "another kind: layers[0].mediaType is application/vnd.oci.image.layer.v1.tar+gzip",
         ),
         ("several layers", with(|m| m["layers"] = json!([m["layers"][0], m["layers"][0]])), "layers has 2 entries"),
-        ("an index", with(|m| m["manifests"] = json!([])), "manifests lists several artifacts"),
+        ("an index", with(|m| m["manifests"] = json!([])), "manifests lists 0 artifacts (an index"),
         (
             "said to be huge",
             with(|m| m["layers"][0]["size"] = json!(5_000_000_000_u64)),
