@@ -27,6 +27,40 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     std::fs::write(out.join("default.wasm"), component)?;
     describe();
+    std::fs::write(out.join("templates.rs"), templates()?)?;
+    Ok(())
+}
+
+/// The files that `module new` writes: the examples, and the default rules as a library. Without their tests and what was built.
+fn templates() -> Result<String, Box<dyn std::error::Error>> {
+    let host = PathBuf::from(var("CARGO_MANIFEST_DIR")?);
+    let root = host.parent().ok_or("host/ lies in the workspace")?;
+    let mut files = vec![root.join("core/Cargo.toml"), root.join("wit/examples/lib.sh")];
+    collect(&root.join("core/src"), &mut files)?;
+    for language in ["c", "go", "javascript", "rust"] {
+        collect(&root.join("wit/examples").join(language), &mut files)?;
+    }
+    files.sort();
+    let mut text = String::from("&[\n");
+    for file in files {
+        println!("cargo::rerun-if-changed={}", file.display());
+        text += &format!("    ({:?}, include_str!({file:?})),\n", file.strip_prefix(root)?);
+    }
+    Ok(text + "]\n")
+}
+
+/// The files of a directory and those below it, but for what was built.
+fn collect(directory: &Path, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
+    for entry in std::fs::read_dir(directory)? {
+        let path = entry?.path();
+        if !path.is_dir() {
+            files.push(path);
+        } else if !path.ends_with("target") {
+            // A file that comes or goes; the example's own directory would be read with all that was built in it.
+            println!("cargo::rerun-if-changed={}", path.display());
+            collect(&path, files)?;
+        }
+    }
     Ok(())
 }
 

@@ -5,8 +5,12 @@
 # Each tool is installed under a temporary name and renamed when it is whole, so a second run has nothing to do.
 set -euo pipefail
 
-examples=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-root=$(cd "$examples/../.." && pwd)
+# The checkout that an example stands in; empty in a project that `polaris2istio module new` wrote, which has all beside itself.
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+root=
+[ -e "$here/wit" ] || root=$(cd "$here/../.." && pwd)
+# The directory with the world.
+wit=${root:-$here}/wit
 tools=${POLARIS2ISTIO_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/polaris2istio}/tools
 
 say() { printf '%s: %s\n' "$(basename "$PWD")" "$*" >&2; }
@@ -16,7 +20,20 @@ wasm_tools=1.254.2
 wit_bindgen=0.60.0
 
 # Where cargo builds what is not an example: as it would from the root.
-target=$(cd "$root" && realpath -m "${CARGO_TARGET_DIR:-target}")
+target=$(cd "${root:-$here}" && realpath -m "${CARGO_TARGET_DIR:-target}")
+
+# need_rust: Rust with the target that knows no operating system.
+need_rust() {
+  if [ -n "$root" ]; then
+    "$root/deploy/need-rust"
+  elif ! command -v cargo >/dev/null; then
+    say "Rust is missing. Run this, then start again:"
+    say "  curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh -s -- -y && . ~/.cargo/env"
+    return 1
+  elif command -v rustup >/dev/null && ! rustup target list --installed | grep -qx wasm32-unknown-unknown; then
+    rustup target add wasm32-unknown-unknown >&2
+  fi
+}
 
 # need_crate <crate> <version> <binary> <features>: a tool from crates.io. Not optimised, and without the rest of its features: it
 # has a second's work to do, and minutes to be compiled. What the tools share is compiled once.
@@ -56,9 +73,12 @@ need_files() {
   fi
 }
 
-# polaris2istio <arguments>: the binary that POLARIS2ISTIO names, else the one of this source tree, as the quickstart builds it.
+# polaris2istio <arguments>: the binary that POLARIS2ISTIO names, else the one of this source tree, as the quickstart builds it, or
+# outside of one the one on PATH.
 polaris2istio() {
-  if [ -z "${POLARIS2ISTIO:-}" ]; then
+  if [ -z "${POLARIS2ISTIO:-}" ] && [ -z "$root" ]; then
+    POLARIS2ISTIO=$(type -P polaris2istio) || { say "polaris2istio is not on PATH; name the binary by POLARIS2ISTIO"; return 1; }
+  elif [ -z "${POLARIS2ISTIO:-}" ]; then
     (cd "$root" && cargo build --locked --workspace --bin polaris2istio) >&2
     POLARIS2ISTIO=$target/debug/polaris2istio
   fi

@@ -75,7 +75,8 @@ impl OfflineArgs {
         let view = document.entry.view()?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no async runtime")?;
         let module = runtime.block_on(self.module.load())?;
-        let mut outcome = module.call(&service, &view, None)?;
+        let called = module.call(&service, &view, None);
+        let mut outcome = called.map_err(|error| anyhow::anyhow!("{}", error.with_backtrace()))?;
         if heard.is_missing() {
             tell_missing(&mut outcome, &answer.service);
         }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use wasmtime::{PoolConcurrencyLimitError, Trap};
+use wasmtime::{PoolConcurrencyLimitError, Trap, WasmBacktrace};
 
 use polaris2istio_core::model::{Entry, Outcome, Service};
 
@@ -12,6 +12,10 @@ use super::outcome;
 use super::request::Lowering;
 use super::sandbox::{Guest, MemoryExceeded, Sandbox};
 use crate::text;
+
+/// How much of a backtrace is kept, in lines and in characters of each.
+const FRAMES: usize = 24;
+const WIDTH: usize = 200;
 
 /// Checks that the exported functions have the types of the world. wasmtime tells when they are looked up in an instance.
 pub(super) fn check_types(sandbox: &Sandbox, pre: &ConverterPre<Guest>) -> Result<(), String> {
@@ -76,7 +80,7 @@ fn classify(export: &'static str, error: &wasmtime::Error, sandbox: &Sandbox) ->
     }
     match error.downcast_ref::<Trap>() {
         Some(Trap::Interrupt) => return CallError::TimedOut { export, limit: limits.time },
-        Some(trap) => return CallError::Trapped { export, detail: trap.to_string() },
+        Some(trap) => return CallError::Trapped { export, detail: trap.to_string(), backtrace: backtrace(error) },
         None => {}
     }
     // wasmtime keeps the type of this error to itself; a test holds its text.
@@ -84,5 +88,17 @@ fn classify(export: &'static str, error: &wasmtime::Error, sandbox: &Sandbox) ->
     if text.contains("fuel allocated for hostcalls has been exhausted") {
         return CallError::OutputTooLarge { export, limit: limits.output_bytes };
     }
-    CallError::Trapped { export, detail: text::shown(&text, outcome::MESSAGE) }
+    CallError::Trapped { export, detail: text::shown(&text, outcome::MESSAGE), backtrace: backtrace(error) }
+}
+
+/// The calls that led to a trap, innermost first. Names are the module's words: cut and escaped.
+fn backtrace(error: &wasmtime::Error) -> String {
+    let Some(trace) = error.downcast_ref::<WasmBacktrace>() else { return String::new() };
+    let mut lines: Vec<_> = trace.to_string().lines().take(FRAMES).map(|line| text::shown(line, WIDTH)).collect();
+    if trace.frames().iter().all(|frame| frame.func_name().is_none()) {
+        lines.push(
+            "the module has no names of functions; build it without stripping them (strip = false, no -s)".into(),
+        );
+    }
+    lines.join("\n")
 }

@@ -41,6 +41,15 @@ pub enum LoadError {
         module: String,
         detail: String,
     },
+    /// It has functions of the component model's async, which no call here could wait for.
+    #[error(
+        "module {module}: it is built with the component model's async: {detail}; build it without (componentize-qjs: --sync; bindings: functions that are not async)"
+    )]
+    Async {
+        /// The origin of the module.
+        module: String,
+        detail: String,
+    },
     /// It asks for more memory than a call may have, before it has begun.
     #[error(
         "module {module}: wants more memory from the start than the {limit} bytes allowed: {detail}; build it with a smaller initial memory, or raise --module-memory"
@@ -107,7 +116,7 @@ pub enum LoadError {
     },
     /// A component of another world or version.
     #[error(
-        "module {module}: {detail}; build it against the world `converter` of {} (wit/converter.wit)",
+        "module {module}: {detail}; build it against the world `converter` of {}, which `polaris2istio module wit` prints",
         super::bindings::PACKAGE
     )]
     WrongWorld {
@@ -176,6 +185,8 @@ pub enum CallError {
         export: &'static str,
         /// The kind and place of the trap.
         detail: String,
+        /// The calls in the module that led there, as far as it has names for them. Not part of the text: for its author.
+        backtrace: String,
     },
     /// It says that nothing changed since its last outcome, but it gave none.
     #[error("`convert` answers `unchanged` without having been told what is published; this is a defect of the module")]
@@ -193,4 +204,14 @@ pub enum CallError {
         /// The cause, in words.
         detail: String,
     },
+}
+
+impl CallError {
+    /// The error for whoever works on the module: with the calls that led to a trap.
+    pub fn with_backtrace(&self) -> String {
+        match self {
+            Self::Trapped { backtrace, .. } if !backtrace.is_empty() => format!("{self}\n{backtrace}"),
+            _ => self.to_string(),
+        }
+    }
 }

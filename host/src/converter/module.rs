@@ -58,7 +58,7 @@ impl Module {
     }
 }
 
-/// wasmtime marks a memory that does not fit the pool only by the text of its error; a test holds that text.
+/// wasmtime marks a memory that does not fit the pool, and a feature that is off, only by the text of its error; tests hold it.
 fn uncompiled(sandbox: &Sandbox, module: String, error: CompileError) -> LoadError {
     let limits = &sandbox.limits;
     let shown = |detail: String| text::shown(&detail, REASON);
@@ -66,6 +66,7 @@ fn uncompiled(sandbox: &Sandbox, module: String, error: CompileError) -> LoadErr
         CompileError::Invalid(detail) if detail.contains("exceeds the limit of") => {
             LoadError::Oversized { module, limit: limits.memory_bytes, detail: shown(detail) }
         }
+        CompileError::Invalid(detail) if detail.contains("async") => LoadError::Async { module, detail: shown(detail) },
         CompileError::Invalid(detail) => LoadError::Invalid { module, detail: shown(detail) },
         CompileError::Memory => LoadError::CompilerMemory { module, limit: limits.compile.memory_bytes },
         CompileError::Time => LoadError::CompilerTime { module, limit: limits.compile.time },

@@ -29,7 +29,7 @@ pub enum SourceError {
         remedy: &'static str,
     },
     /// A directory without a module in it.
-    #[error("module directory {path}: no file in it is named *.wasm; put the module there, in a ConfigMap as a key of binaryData such as module.wasm", path = path.display())]
+    #[error("module directory {path}: no file in it is named *.wasm; put the module there, in a ConfigMap as a key of binaryData such as module.wasm (it holds 1 MiB at most; a larger one goes into a registry, by `polaris2istio module push`)", path = path.display())]
     NoModule { path: PathBuf },
     /// A directory with several modules in it.
     #[error("module directory {path}: {} are there, and only one can be the module; remove the others, or name one as file:{path}/{first}", names.join(", "), path = path.display(), first = names.first().map_or("NAME", String::as_str))]

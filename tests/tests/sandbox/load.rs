@@ -45,8 +45,8 @@ fn imports() {
 #[test]
 fn other_worlds() {
     let wrong = |error: &LoadError| matches!(error, LoadError::WrongWorld { .. });
-    let ours = "the world `converter` of polaris2istio:conversion@0.2.0 (wit/converter.wit)";
-    for version in ["0.1.0", "0.3.0"] {
+    let ours = "the world `converter` of polaris2istio:conversion@0.2.0, which `polaris2istio module wit` prints";
+    for version in ["0.1.0", "0.2.1", "0.3.0"] {
         let another = wit(&format!("polaris2istio:conversion@{version}"), "export conversion;", TWO);
         let exports = format!("it exports polaris2istio:conversion/conversion@{version}");
         check(&guest::dummy(&another), wrong, &[&exports, ours]);
@@ -61,16 +61,25 @@ fn other_worlds() {
 fn other_types() {
     let wrong = |error: &LoadError| matches!(error, LoadError::WrongWorld { .. });
     let altered = wit("polaris2istio:conversion@0.2.0", "export conversion;", TWO);
-    check(&guest::dummy(&altered), wrong, &["type mismatch", "wit/converter.wit"]);
+    check(&guest::dummy(&altered), wrong, &["type mismatch", "polaris2istio module wit"]);
     let real = std::fs::read_to_string(guest::root().join("wit/converter.wit")).unwrap();
     let convert = "convert: func(request: request) -> result<outcome, failure>;";
     assert!(real.contains(convert));
     let altered = real.replace(convert, "convert: func(request: request) -> outcome;");
-    check(&guest::dummy(&altered), wrong, &["type mismatch", "wit/converter.wit"]);
+    check(&guest::dummy(&altered), wrong, &["type mismatch", "polaris2istio module wit"]);
     let lacking = real.replace(convert, "");
-    check(&guest::dummy(&lacking), wrong, &["convert", "wit/converter.wit"]);
+    check(&guest::dummy(&lacking), wrong, &["convert", "polaris2istio module wit"]);
     let altered = real.replace("hosts: list<string>,", "hosts: list<string>, tags: list<string>,");
-    check(&guest::dummy(&altered), wrong, &["type mismatch", "wit/converter.wit"]);
+    check(&guest::dummy(&altered), wrong, &["type mismatch", "polaris2istio module wit"]);
+}
+
+/// No call waits for anything, so there is nothing that async would be for.
+#[test]
+fn async_exports() {
+    let real = std::fs::read_to_string(guest::root().join("wit/converter.wit")).unwrap();
+    let altered = real.replace("convert: func(", "convert: async func(");
+    let is_async = |error: &LoadError| matches!(error, LoadError::Async { .. });
+    check(&guest::dummy(&altered), is_async, &["the component model's async", "--sync"]);
 }
 
 #[test]

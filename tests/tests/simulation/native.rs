@@ -41,7 +41,8 @@ impl Habit {
     }
 
     pub(crate) fn convert(self, request: &Request) -> Result<Outcome, CallError> {
-        let trapped = || CallError::Trapped { export: "convert", detail: "unreachable".into() };
+        let trapped =
+            || CallError::Trapped { export: "convert", detail: "unreachable".into(), backtrace: String::new() };
         if self == Self::Fails || (self == Self::TrapsOnEmpty && request.service.instances.is_empty()) {
             return Err(trapped());
         }

@@ -5,9 +5,13 @@ mod inspect;
 mod line_diff;
 pub(super) mod live;
 mod module_text;
+mod new;
 mod registry;
 mod side;
+mod stub_wasi;
 mod test;
+mod watch;
+mod wit;
 
 use std::process::ExitCode;
 
@@ -24,6 +28,12 @@ pub(super) enum ModuleCommand {
     Test(test::TestArgs),
     /// Show what another module would change: offline with two modules, in a running controller without
     Diff(diff::DiffArgs),
+    /// Write a project of a module of one's own, which builds with one command
+    New(new::NewArgs),
+    /// Print the world that modules are of, or write it into a directory
+    Wit(wit::WitArgs),
+    /// Give a core module a WASI of its own, so that it imports nothing
+    StubWasi(stub_wasi::StubArgs),
     /// Put a module into an OCI registry
     Push(registry::PushArgs),
     /// Write a module of an OCI registry to a file
@@ -48,6 +58,9 @@ impl ModuleCommand {
             Self::Inspect(args) => inspect::inspect(&args),
             Self::Test(args) => test::test(&args),
             Self::Diff(args) => diff::diff(&args),
+            Self::New(args) => new::new(&args),
+            Self::Wit(args) => wit::wit(&args),
+            Self::StubWasi(args) => stub_wasi::stub_wasi(&args),
             Self::Push(args) => registry::push_module(&args),
             Self::Pull(args) => registry::pull_module(&args),
             Self::Status(args) => live::status(&args),

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 
 use super::line_diff::line_diff;
+use super::watch::watch;
 use crate::cases::{Answer, Case, OUTCOME, breach};
 use crate::cli::SandboxArgs;
 use crate::converter::{LoadedModule, Parameters};
@@ -19,6 +20,7 @@ Examples:
   polaris2istio module test target/mine.wasm cases/one-of-them
   polaris2istio module test target/mine.wasm cases/ --update && git diff cases/
   polaris2istio module test target/mine.wasm cases/ --module-param env=prod
+  polaris2istio module test target/mine.wasm cases/ --watch
 
 A case is a folder:
   entry.yaml        a ServiceEntry
@@ -45,6 +47,9 @@ pub(in crate::cli) struct TestArgs {
     /// Write what the module says now as what is expected
     #[arg(long)]
     update: bool,
+    /// Run the cases again whenever the module or a case changes, until it is interrupted
+    #[arg(long, conflicts_with = "update")]
+    watch: bool,
     #[command(flatten, next_help_heading = "Conversion module")]
     sandbox: SandboxArgs,
 }
@@ -58,6 +63,18 @@ enum Passed {
 }
 
 pub(super) fn test(args: &TestArgs) -> anyhow::Result<ExitCode> {
+    if !args.watch {
+        return run(args);
+    }
+    watch(&args.module, &args.cases, || {
+        // A module that is half built is no reason to stop.
+        if let Err(error) = run(args) {
+            eprintln!("{error:#}");
+        }
+    })
+}
+
+fn run(args: &TestArgs) -> anyhow::Result<ExitCode> {
     let directories = Case::directories(&args.cases)?;
     let module = args.sandbox.load_now(&args.module)?;
     let run = Run { module, parameters: args.sandbox.parameters(), update: args.update };
@@ -98,9 +115,11 @@ impl Run {
     /// Runs a case. Returns the time of its call, or the problem in words.
     fn case(&self, directory: &Path) -> Result<(Passed, Duration), String> {
         let case = Case::read(directory, &self.parameters).map_err(|error| error.to_string())?;
-        let request = case.question(&self.module).map_err(|error| format!("{}: {error}", crate::cases::EARLIER))?;
+        let request = case
+            .question(&self.module)
+            .map_err(|error| format!("{}: {}", crate::cases::EARLIER, error.with_backtrace()))?;
         let start = Instant::now();
-        let answer = Answer::of(&self.module, &request).map_err(|error| error.to_string())?;
+        let answer = Answer::of(&self.module, &request).map_err(|error| error.with_backtrace())?;
         let time = start.elapsed();
         let kept = self.keep(&case, &answer.text())?;
         match &answer {

@@ -1,0 +1,3 @@
+module one-version
+
+go 1.24
