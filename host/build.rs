@@ -64,7 +64,7 @@ fn collect(directory: &Path, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
     Ok(())
 }
 
-/// What `version` tells beside the release. The commit is given by deploy/image: to ask git here would build the crate anew with
+/// The facts that `version` tells beside the release. The commit is given by deploy/image: to ask git here would build the crate anew with
 /// every commit.
 fn describe() {
     println!("cargo::rerun-if-env-changed={COMMIT}");

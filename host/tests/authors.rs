@@ -1,4 +1,4 @@
-//! What an author of a module is given: a project that leads nowhere into this repository, the world, and a WASI for those that
+//! The start of a module's author: a project that leads nowhere into this repository, the world, and a WASI for those that
 //! cannot do without.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a panic is how a test fails")]
 

@@ -178,7 +178,7 @@ fn a_refused_command_exits_with_one() {
     assert!(text.contains("there is no candidate"), "{text}");
 }
 
-/// What an operator asks of a running controller, with the words that the answer must have.
+/// Questions of an operator to a running controller, with the words that the answer must have.
 #[test]
 fn questions_are_answered() {
     let live = ActiveModules::start();

@@ -12,7 +12,7 @@ use crate::text;
 /// Endpoints that are printed; `-o json` has all.
 const PUBLISHED: usize = 20;
 
-/// What becomes of the instances.
+/// The fates of the instances.
 pub(super) fn fates(explanation: &Explanation) -> String {
     let Explanation { entry, service, verdict, instances, notes } = explanation;
     let mut text = format!("{entry} <- {service}: {verdict}\n");

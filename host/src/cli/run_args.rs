@@ -158,7 +158,7 @@ impl RunArgs {
         })
     }
 
-    /// What a run depends on.
+    /// Everything that a run depends on.
     pub(super) fn config(&self) -> anyhow::Result<Config> {
         let target = match (&self.entries, &self.output) {
             (Some(entries), Some(output)) => Target::Directory { entries: entries.clone(), output: output.clone() },

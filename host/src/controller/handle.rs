@@ -84,7 +84,7 @@ impl Handle {
         Some(self.context.statuses.since(version)?.iter().map(title).collect())
     }
 
-    /// What was heard of a service; `None` if no entry names it.
+    /// The last word on a service; `None` if no entry names it.
     pub fn heard(&self, service: &ServiceKey) -> Option<ServiceState> {
         self.context.services.get(service)
     }

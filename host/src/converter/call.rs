@@ -34,7 +34,7 @@ pub(super) fn describe(sandbox: &Sandbox, pre: &ConverterPre<Guest>) -> Result<w
         .map_err(|error| classify("describe", &error, sandbox))
 }
 
-/// What a module is asked.
+/// The question to a module.
 pub(super) struct Request<'a> {
     pub(super) service: &'a Service,
     pub(super) entry: &'a Entry,

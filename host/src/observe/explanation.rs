@@ -9,7 +9,7 @@ use crate::controller::line;
 use crate::rollout::line as endpoint_line;
 use crate::title::title;
 
-/// What becomes of an entry.
+/// The fate of an entry.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Explanation {
     /// `namespace/name`.
@@ -20,11 +20,11 @@ pub struct Explanation {
     pub verdict: String,
     /// By address.
     pub instances: Vec<Fate>,
-    /// What concerns no single instance.
+    /// Remarks that concern no single instance.
     pub notes: Vec<Reason>,
 }
 
-/// What becomes of an instance.
+/// The fate of an instance.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Fate {
     pub id: String,

@@ -109,7 +109,7 @@ async fn produce(view: View, sender: broadcast::Sender<Bytes>, producer: Arc<Mut
     }
 }
 
-/// What was told.
+/// All that was told.
 struct Seen {
     changes: u64,
     reports: u64,

@@ -35,7 +35,7 @@ pub struct LiveExplanation {
     pub module: String,
     /// Why the module says nothing; empty if it does.
     pub silence: String,
-    /// What the active module says now.
+    /// The active module's present word.
     pub explanation: Option<Explanation>,
     /// The entry's endpoints, one a line.
     pub published: Vec<String>,

@@ -1,4 +1,4 @@
-//! What others read of a running controller: a page to keep open, metrics, the status and probes, made when somebody asks.
+//! Views of a running controller for others: a page to keep open, metrics, the status and probes, made when somebody asks.
 //!
 //! Nothing here is secret, and no label has a value that grows with the number of entries, unless that is asked for.
 

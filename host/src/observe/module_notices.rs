@@ -1,4 +1,4 @@
-//! What there is to tell of modules beyond the active one, a sentence each: trouble of the source, who waits, what was taken back.
+//! Notices of modules beyond the active one, a sentence each: trouble of the source, who waits, what was taken back.
 
 use crate::rollout::{ModuleState, SourceTrouble};
 use crate::text;

@@ -47,7 +47,7 @@ pub struct Status {
     /// Every policy, by name.
     #[serde(default)]
     pub policies: Vec<PolicyStatus>,
-    /// What there is to tell of other modules: trouble of the source, one that waits, one that was taken back.
+    /// Notices of other modules: trouble of the source, one that waits, one that was taken back.
     #[serde(default)]
     pub module_notices: Vec<String>,
     /// How many entries there are, by their state.

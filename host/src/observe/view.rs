@@ -40,7 +40,7 @@ pub struct View {
     pub state: watch::Receiver<Arc<SharedState>>,
     /// The modules in use.
     pub modules: Arc<ActiveModules>,
-    /// What became of policies; `None` if there are none.
+    /// The policies' reports; `None` if there are none.
     pub policies: Option<Arc<PolicyReports>>,
     /// The last changes.
     pub history: Arc<History>,

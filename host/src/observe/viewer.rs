@@ -1,4 +1,4 @@
-//! What the page is made of, for one reader at a time: rendering ten thousand entries, or asking a module, is work that readers
+//! The parts of the page, for one reader at a time: rendering ten thousand entries, or asking a module, is work that readers
 //! must not be able to heap up.
 
 use std::sync::Arc;

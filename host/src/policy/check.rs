@@ -1,4 +1,4 @@
-//! What a policy may not say although its schema lets it, or that an API server without our schema, or a file, has let through.
+//! Faults of a policy that its schema lets through, or that an API server without our schema, or a file, has let through.
 
 use serde_json::Value;
 
@@ -9,7 +9,7 @@ use crate::guard::HoldTime;
 use crate::percent::Percent;
 
 impl PolarisImportSpec {
-    /// What keeps this policy from being carried out, with what to do; `None` if nothing does.
+    /// The fault that keeps this policy from being carried out, with its remedy; `None` if nothing does.
     pub fn problem(&self) -> Option<String> {
         let problem = |field: &str, text: &str| Some(format!("spec.{field}: {text}"));
         if self.polaris_namespace.is_empty() {

@@ -1,4 +1,4 @@
-//! What policies ask of an API server.
+//! The requests that policies make of an API server.
 
 use std::time::Duration;
 

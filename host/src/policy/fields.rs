@@ -30,9 +30,9 @@ pub type Fields = BTreeMap<Field, Value>;
 /// Who declared which field, as far as policies need it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Owners {
-    /// What policies declared.
+    /// The fields that policies declared.
     pub ours: BTreeSet<Field>,
-    /// What others declared: operators, not the controller's own writes.
+    /// The fields that others declared: operators, not the controller's own writes.
     pub others: BTreeSet<Field>,
 }
 
@@ -78,7 +78,7 @@ pub fn body(fields: &Fields, order: &[String]) -> Value {
     body
 }
 
-/// What is to be applied so that an entry has the wanted fields, but for those that others declared otherwise; `None` if it has
+/// The fields to apply so that an entry has the wanted fields, but for those that others declared otherwise; `None` if it has
 /// them, and policies declared no others.
 pub fn difference(wanted: &Fields, live: &Fields, owners: &Owners) -> Option<Fields> {
     let apply: Fields = wanted

@@ -26,7 +26,7 @@ const WAITS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs
 /// So many failures in a row are a trouble, and no hiccup.
 const FAILURES: u32 = 3;
 
-/// What is known of a namespace, whenever that is news.
+/// The state of a namespace, whenever it is news.
 pub type Catalogues = BoxStream<'static, Known>;
 
 struct Follower {

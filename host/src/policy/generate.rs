@@ -11,7 +11,7 @@ use super::status::RefusedService;
 use crate::istio::{GROUP, VERSIONS};
 use crate::registry::{Catalogue, ServiceKey};
 
-/// What a policy would make.
+/// The entries that a policy would make.
 #[derive(Debug, Default)]
 pub struct Generated {
     pub entries: Vec<Value>,

@@ -34,7 +34,7 @@ struct RawSpec {
     others: Map<String, Value>,
 }
 
-/// What is kept of an entry.
+/// The parts of an entry that are kept.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Head {
     pub name: String,

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::status::ImportStatus;
 
-/// What a name or a host is made of: it has `{service}`, so that no two services share one by intent.
+/// The pattern of a name or a host: it has `{service}`, so that no two services share one by intent.
 macro_rules! pattern {
     () => {
         r"^([a-z0-9.-]|\{namespace\})*\{service\}([a-z0-9.-]|\{service\}|\{namespace\})*$"
@@ -49,7 +49,7 @@ pub struct PolarisImportSpec {
     /// Which of its services; all where nothing is said.
     #[serde(default)]
     pub select: Select,
-    /// What the entry of a service is like.
+    /// The form of a service's entry.
     pub template: Template,
     /// When the entry of a service is deleted that is gone.
     #[serde(default)]
@@ -106,7 +106,7 @@ pub enum Operator {
     DoesNotExist,
 }
 
-/// What the entry of a service is like. `{service}` stands for the service's name, `{namespace}` for its namespace in the
+/// The form of a service's entry. `{service}` stands for the service's name, `{namespace}` for its namespace in the
 /// registry; both are made valid where they are not: lower case, other characters become `-`, and a short hash is appended.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, KubeSchema)]
 #[x_kube(

@@ -1,4 +1,4 @@
-//! What the log says of policies: each trouble once, and every write.
+//! The log of policies: each trouble once, and every write.
 
 use std::collections::BTreeMap;
 

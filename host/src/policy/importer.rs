@@ -35,7 +35,7 @@ const GATHER: Duration = Duration::from_millis(100);
 const RETRY: Duration = Duration::from_secs(2);
 /// The wait between two tries at what the API server does not take.
 const DENIED_RETRY: Duration = Duration::from_secs(30);
-/// What was not taken and is not tried any more is forgotten after this.
+/// A refusal that is not tried any more is forgotten after this.
 const FORGOTTEN: Duration = Duration::from_secs(600);
 /// The time within which the watch shows a write.
 const ECHO: Duration = Duration::from_secs(5);
@@ -78,7 +78,7 @@ pub struct Importer {
     catalogues: BTreeMap<String, Known>,
     /// Entries that are left alone until a time, since they were just written.
     resting: BTreeMap<String, Instant>,
-    /// What the API server did not take, and when it is tried again.
+    /// Writes that the API server did not take, and when each is tried again.
     denied: BTreeMap<String, (String, Instant)>,
     told: BTreeMap<String, Instant>,
     log: ImportLog,

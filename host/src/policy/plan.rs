@@ -1,4 +1,4 @@
-//! What is to be done so that every selected service has its entry, and no other entry is touched. Pure: the time is passed in.
+//! The steps that are needed so that every selected service has its entry, and no other entry is touched. Pure: the time is passed in.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -29,7 +29,7 @@ pub struct Policy {
     pub status: ImportStatus,
 }
 
-/// What is known of a namespace of the registry.
+/// The state of a namespace of the registry.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Known {
     /// The last sound answer.
@@ -84,7 +84,7 @@ pub enum Action {
     },
 }
 
-/// What is to be done, and what there is to say.
+/// The steps to take, and the words on them.
 #[derive(Debug, Default)]
 pub struct Plan {
     pub steps: Vec<Step>,

@@ -1,4 +1,4 @@
-//! What became of all policies, for whoever shows it.
+//! The reports of all policies, for whoever shows them.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -1,10 +1,10 @@
-//! What became of a policy at one reconciliation, and how its status says so.
+//! The report of a policy's reconciliation, and how its status says so.
 
 use jiff::Timestamp;
 
 use super::status::{Condition, ImportStatus, REFUSED_NAMED, RefusedService};
 
-/// What became of a policy.
+/// The outcome of a policy.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Report {
     /// Services that are selected.
@@ -26,7 +26,7 @@ pub struct Report {
 /// Why a policy is not carried out, or not wholly.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Trouble {
-    /// What it says cannot work.
+    /// Its own words cannot work.
     Invalid(String),
     /// Nothing is known of its namespace yet.
     Waiting,

@@ -1,4 +1,4 @@
-//! What a policy's status says: conditions, counts, and the services that got no entry.
+//! A policy's status: conditions, counts, and the services that got no entry.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 /// Refused services that a status names; the others are counted.
 pub const REFUSED_NAMED: usize = 100;
 
-/// What became of a policy.
+/// The outcome of a policy.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ImportStatus {

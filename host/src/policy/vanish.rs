@@ -25,7 +25,7 @@ pub struct Vanished<'a> {
     pub limit: Option<Percent>,
 }
 
-/// What is to be done with them.
+/// The way to deal with them.
 #[derive(Debug, Default, PartialEq)]
 pub struct Verdict<'a> {
     /// These are noted as gone.

@@ -79,7 +79,7 @@ pub(super) struct WireCatalogue {
     pub(super) services: Option<Vec<WireListed>>,
 }
 
-/// What an answer says of the namespace.
+/// The answer's word on the namespace.
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct WireNamespace {
     #[serde(default)]
@@ -149,7 +149,7 @@ pub(super) fn not_services(origin: &str, problem: &str) -> RegistryError {
     RegistryError::NotServices { origin: origin.to_owned(), problem: problem.to_owned() }
 }
 
-/// What errors call a whole namespace.
+/// The name by which errors call a whole namespace.
 pub(super) fn all_of(namespace: &str) -> ServiceKey {
     ServiceKey::new(namespace, "*")
 }

@@ -71,7 +71,7 @@ impl ActiveModules {
         Arc::clone(&self.set.load().active)
     }
 
-    /// What there is to tell of modules beyond those in use.
+    /// Notices of modules beyond those in use.
     pub fn stats(&self) -> &RolloutStats {
         &self.stats
     }

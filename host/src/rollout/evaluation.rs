@@ -25,7 +25,7 @@ pub(super) struct Evaluation {
     _stop: Stop,
 }
 
-/// What became of an evaluation: the module with its report, or why it is none.
+/// The end of an evaluation: the module with its report, or why it is none.
 pub(super) type Evaluated = Result<(Arc<LoadedModule>, Report), LoadError>;
 
 /// The two sides of a comparison.

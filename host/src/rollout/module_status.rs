@@ -1,4 +1,4 @@
-//! What `module status` shows: the state that all replicas share, and what this one sees of the source.
+//! The view of `module status`: the state that all replicas share, and what this one sees of the source.
 
 use serde::{Deserialize, Serialize};
 

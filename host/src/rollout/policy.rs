@@ -79,7 +79,7 @@ impl Policy {
 }
 
 impl Policy {
-    /// What the candidate would do that is too much to be done unasked.
+    /// The objections to taking the candidate unasked.
     fn changes(&self, report: &Report) -> Vec<String> {
         let Report { entries, endpoints, removed, added, altered, invented, reshaped, .. } = report;
         let mut objections = Vec::new();

@@ -1,4 +1,4 @@
-//! What there is to tell of modules beyond those in use: trouble of their source, and how often what happened to them.
+//! Notices of modules beyond those in use: trouble of their source, and how often what happened to them.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -12,7 +12,7 @@ use crate::text;
 /// The longest reason that is shown, in characters.
 const REASON: usize = 1_000;
 
-/// What this process has seen of modules.
+/// Observations of modules by this process.
 #[derive(Default)]
 pub struct RolloutStats {
     trouble: Mutex<Option<SourceTrouble>>,

@@ -83,7 +83,7 @@ pub enum Forwarded {
 pub enum Question {
     /// Why is an entry, given as `namespace/name`, as it is?
     Explain(String),
-    /// What happened last, to one entry or to all?
+    /// The last changes, of one entry or of all.
     History(Option<String>),
 }
 

@@ -34,7 +34,7 @@ pub(super) async fn chronicle(view: View) {
     }
 }
 
-/// What was noted last.
+/// The last note.
 #[derive(Default)]
 struct Known {
     leader: String,

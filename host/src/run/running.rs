@@ -71,7 +71,7 @@ impl<R: Registry> Running<R> {
     }
 }
 
-/// What this process was loading is not to blame for its end.
+/// A module that this process was loading is not to blame for its end.
 async fn end_loading(keeper: &Keeper<SharedState>) {
     if keeper.document().borrow().module.loading.is_some()
         && let Err(error) = keeper.update(|state, _| state.module.loading = None).await

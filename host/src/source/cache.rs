@@ -81,7 +81,7 @@ impl Cache {
         self.keep(&self.manifest_path(digest), bytes)
     }
 
-    /// What was kept as the signature of a manifest.
+    /// The kept signature of a manifest.
     pub(super) fn signature(&self, manifest: Digest) -> Option<Vec<u8>> {
         bounded(&self.signature_path(manifest), RECORD_LIMIT).ok()
     }

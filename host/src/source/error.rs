@@ -159,7 +159,7 @@ pub enum SourceError {
     Unsigned {
         reference: String,
         problem: String,
-        /// What is to be signed, as cosign names it.
+        /// The payload to be signed, as cosign names it.
         signed: String,
         key: PathBuf,
     },

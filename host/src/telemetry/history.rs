@@ -53,7 +53,7 @@ pub struct HistoryEvent {
     /// `namespace/name`; empty if it is about no single entry.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub entry: String,
-    /// What came to pass, in words.
+    /// The change in words.
     pub text: String,
     /// Why, in words; empty if the text says it.
     #[serde(default, skip_serializing_if = "String::is_empty")]

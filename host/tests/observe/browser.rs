@@ -18,7 +18,7 @@ struct Browser {
     output: BufReader<ChildStdout>,
     session: String,
     number: u64,
-    /// What the page said on the console, and what went wrong.
+    /// The page's lines on the console, and its errors.
     console: Vec<String>,
 }
 

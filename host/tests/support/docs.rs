@@ -44,7 +44,7 @@ impl Document {
         [String::from("README.md")].into_iter().chain(paths).map(|path| Self::read(&path)).collect()
     }
 
-    /// What to do on each alert.
+    /// The runbooks of the alerts.
     pub(crate) fn runbooks() -> Vec<Self> {
         let directory = fs::read_dir(root().join("deploy/docs/runbooks")).unwrap();
         let mut names: Vec<_> = directory.map(|file| file.unwrap().file_name().into_string().unwrap()).collect();

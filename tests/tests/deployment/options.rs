@@ -1,4 +1,4 @@
-//! What the chart offers beside what runs: alerts, a dashboard, another way to scrape, and `helm test`; and what it refuses.
+//! The chart's options beside what runs: alerts, a dashboard, another way to scrape, and `helm test`; and what it refuses.
 
 use std::path::Path;
 

@@ -8,7 +8,7 @@ use polaris2istio_tests::servers::{User, free_port};
 use super::controller::binary;
 use super::world::World;
 
-/// What it prints, and its exit code.
+/// Its output, and its exit code.
 async fn check(world: &World, kubeconfig: &Path, polaris: &str) -> (Option<i32>, String) {
     let mut command = Command::new(binary());
     command

@@ -1,4 +1,4 @@
-//! What a module says is cut and escaped where it comes in, however much it is.
+//! A module's words are cut and escaped where they come in, however many they are.
 
 use polaris2istio::converter::{CallError, Limits};
 use polaris2istio::source::ModuleBytes;

@@ -24,9 +24,9 @@ const WASI: &str = "wasi_snapshot_preview1";
 /// The numbers of WASI's errors.
 const BAD_FILE: i32 = 8;
 const NOT_SUPPORTED: i32 = 52;
-/// What the clock goes on by when it is read, in nanoseconds.
+/// Nanoseconds by which the clock goes on when it is read.
 const TICK: i64 = 1_000_000;
-/// What a wait takes, which ends at once.
+/// The time of a wait, which ends at once.
 const WAIT: i64 = 1_000_000_000;
 
 const EXAMPLES: &str = "\
@@ -191,7 +191,7 @@ impl Writer<'_> {
     }
 }
 
-/// What a function of WASI does here. One of another type than WASI's, or that no machine of this kind has, says so.
+/// The doing of a function of WASI here. One of another type than WASI's, or that no machine of this kind has, says so.
 fn body(name: &str, kind: &FuncType, clock: u32) -> Function {
     use wasmparser::ValType::{I32, I64};
     let mut function = Function::new([]);

@@ -1,4 +1,4 @@
-//! What is wrong comes first: what concerns all, then the entries that are not as they should be, the worst first.
+//! Problems come first: those that concern all, then the entries that are not as they should be, the worst first.
 
 use super::{Page, link};
 use crate::observe::html::Html;
@@ -62,7 +62,7 @@ impl Page<'_> {
         html.raw("</section>\n");
     }
 
-    /// What concerns all entries, each with the command that ends it.
+    /// Problems that concern all entries, each with the command that ends it.
     fn general(&self) -> Vec<(String, &'static str)> {
         let status = self.status;
         let mut general = Vec::new();

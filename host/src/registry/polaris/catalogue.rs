@@ -30,7 +30,7 @@ pub struct PolarisCatalogue {
 struct Server {
     /// Its place among the addresses.
     current: usize,
-    /// What speaks there; `None` if that is not known yet.
+    /// The protocol that is spoken there; `None` if that is not known yet.
     protocol: Option<Protocol>,
     lister: Lister,
 }

@@ -1,4 +1,4 @@
-//! What is in the cluster: the API server and its clock, the CRD, istiod, the lease.
+//! Checks of the cluster: the API server and its clock, the CRD, istiod, the lease.
 
 use std::time::Duration;
 

@@ -11,7 +11,7 @@ use super::connect::connect;
 use super::{Config, Target};
 use crate::registry::Registry;
 
-/// What was found of one thing.
+/// The finding on one thing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
     pub verdict: Verdict,

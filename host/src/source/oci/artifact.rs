@@ -232,7 +232,7 @@ impl Artifact {
     }
 }
 
-/// What the cache keeps of one answer.
+/// The parts of an answer that the cache keeps.
 struct Kept {
     /// The manifest that the reference names, and where that is an index, the one in it.
     manifests: Vec<(Digest, Vec<u8>)>,

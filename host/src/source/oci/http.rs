@@ -65,7 +65,7 @@ pub(super) struct Ask<'a> {
     pub(super) url: &'a Url,
     pub(super) accept: &'static str,
     pub(super) authorization: Option<&'a HeaderValue>,
-    /// What is sent, with its media type.
+    /// The body that is sent, with its media type.
     pub(super) body: Option<&'a (&'static str, Bytes)>,
 }
 

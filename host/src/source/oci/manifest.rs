@@ -63,7 +63,7 @@ struct Platform {
     architecture: String,
 }
 
-/// What a manifest names.
+/// The blobs that a manifest names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Named {
     Module(Layer),

@@ -10,7 +10,7 @@ use super::token::Access;
 use crate::digest::Digest;
 use crate::source::{Reference, Settings, SourceError};
 
-/// What was pushed.
+/// The result of a push.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pushed {
     /// The digest of the manifest, which a reference pins and a signature signs.

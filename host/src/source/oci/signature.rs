@@ -17,7 +17,7 @@ use crate::digest::Digest;
 use crate::source::SourceError;
 use crate::text;
 
-/// What stands before the point of a P-256 key (SubjectPublicKeyInfo, RFC 5480).
+/// The bytes before the point of a P-256 key (SubjectPublicKeyInfo, RFC 5480).
 const P256: [u8; 26] = [
     0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce,
     0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00,
@@ -28,7 +28,7 @@ const LIMIT: u64 = 16 << 10;
 
 const SIMPLE: &str = "cosign container image signature";
 const STATEMENT: &str = "application/vnd.in-toto+json";
-/// What a statement says when it is a signature. Others (of how something was built, of what is in it) approve of nothing.
+/// The predicate type of a statement that is a signature. Others (of how something was built, of what is in it) approve of nothing.
 const SIGNED: &str = "https://sigstore.dev/cosign/sign/v1";
 
 /// A public key that modules must be signed by.

@@ -15,7 +15,7 @@ pub(super) enum Challenge {
     Bearer(Url),
 }
 
-/// What a token is to allow.
+/// The scope of a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Access {
     Pull,

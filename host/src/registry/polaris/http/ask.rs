@@ -28,7 +28,7 @@ const DRAIN_LIMIT: u64 = 64 << 10;
 struct Form<T> {
     body: Vec<u8>,
     read: fn(&[u8], &str) -> Result<T, RegistryError>,
-    /// What an answer without content means.
+    /// The meaning of an answer without content.
     unchanged: fn() -> T,
 }
 
