@@ -74,11 +74,10 @@ impl World {
         self.until_discovered(service, |listed| hosts.iter().all(|host| listed.contains(host))).await;
     }
 
-    /// Deregisters them, and waits until Polaris's clients see none of them.
+    /// Deregisters them at once, and waits until Polaris's clients see none of them.
     pub(crate) async fn deregister(&self, service: &str, hosts: &[&str]) {
-        for host in hosts {
-            self.admin.deregister(&self.instance(service, host)).await;
-        }
+        let instances: Vec<_> = hosts.iter().map(|host| self.instance(service, host)).collect();
+        self.admin.deregister_all(&instances).await;
         self.until_discovered(service, |listed| hosts.iter().all(|host| !listed.contains(host))).await;
     }
 
