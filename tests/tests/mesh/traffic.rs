@@ -56,17 +56,14 @@ async fn weights_and_versions_are_kept_to() {
     let _controller = world.controller().switch("allow-loopback").start();
     let cart = Callable::new(&world, "cart");
     let (one, two) = (Backend::start("one").await, Backend::start("two").await);
-    world.admin.register(&instance(&world, "cart", &one).weight(90).version("v1")).await;
-    world.admin.register(&instance(&world, "cart", &two).weight(10).version("v2")).await;
+    world.admin.register(&instance(&world, "cart", &one).weight(70).version("v1")).await;
+    world.admin.register(&instance(&world, "cart", &two).weight(30).version("v2")).await;
     world.create(&cart.entry).await;
     answered(&envoy, &cart, &[], "one").await;
     answered(&envoy, &cart, &[], "two").await;
-    let mut shares = BTreeMap::new();
-    for _ in 0..1000 {
-        *shares.entry(envoy.get(&cart.host, cart.port).await.unwrap()).or_insert(0) += 1;
-    }
-    assert!((870..=930).contains(&shares["one"]), "{shares:?}");
-    report(&format!("weights 90 and 10, 1000 requests: {shares:?}"));
+    let shares = shares_of_thousand(&envoy, &cart).await;
+    assert!((670..=730).contains(&shares["one"]), "{shares:?}");
+    report(&format!("weights 70 and 30, 1000 requests: {shares:?}"));
 
     // The version is a label of the endpoint, by which a DestinationRule selects.
     mesh.apply_text(&recipes::text(recipes::CANARY, &world, &cart)).await;
@@ -81,12 +78,19 @@ async fn weights_and_versions_are_kept_to() {
         Ok(())
     })
     .await;
-    // Nine of ten of the others stay with the old version, whatever the weights of the instances.
+    // Nine of ten of the others stay with the old version, whatever the weights of the instances. Envoy throws dice for each request
+    // here, so that the share has a deviation of 9.5: five of them are seen once in a million runs.
+    let shares = shares_of_thousand(&envoy, &cart).await;
+    assert!((852..=948).contains(&shares["one"]), "{shares:?}");
+}
+
+/// How many of a thousand requests each backend answered.
+async fn shares_of_thousand(envoy: &Envoy, callable: &Callable) -> BTreeMap<String, u32> {
     let mut shares = BTreeMap::new();
     for _ in 0..1000 {
-        *shares.entry(envoy.get(&cart.host, cart.port).await.unwrap()).or_insert(0) += 1;
+        *shares.entry(envoy.get(&callable.host, callable.port).await.unwrap()).or_insert(0) += 1;
     }
-    assert!((870..=930).contains(&shares["one"]), "{shares:?}");
+    shares
 }
 
 /// From the registry's word that it has an instance to the first request that this instance answers.
