@@ -8,7 +8,7 @@ mod storm;
 
 fn main() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(4).enable_all().build().unwrap();
-    let storm = runtime.block_on(storm::storm(150));
+    let storm = runtime.block_on(storm::storm(150, 1));
     let mut switches = storm.switches.clone();
     switches.sort();
     let at = |share: usize| switches[(switches.len() - 1) * share / 100];

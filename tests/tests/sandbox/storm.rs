@@ -29,8 +29,9 @@ pub(crate) struct Storm {
     pub(crate) resident: (u64, u64),
 }
 
-/// Converts without a pause while the module is changed so many times.
-pub(crate) async fn storm(changes: usize) -> Storm {
+/// Converts without a pause while the module is changed so many times. Before one change of so many a module is compiled that is as
+/// large as modules usually are.
+pub(crate) async fn storm(changes: usize, one_large_of: usize) -> Storm {
     let bytes = |number: usize| ModuleBytes::new(guest::variant(&format!("tag-{number}")), "storm".into());
     let first = LoadedModule::new(&bytes(0), Limits::default(), Vec::new()).unwrap();
     let live = Arc::new(ActiveModules::new(Arc::new(first), 3));
@@ -53,8 +54,9 @@ pub(crate) async fn storm(changes: usize) -> Storm {
     for number in 1..=changes {
         compiling.store(true, Ordering::Release);
         let (active, next) = (live.active(), bytes(number));
-        // As large as modules usually are.
-        drop(compile(&active, ModuleBytes::embedded(), Vec::new()).await.unwrap());
+        if number % one_large_of == 0 {
+            drop(compile(&active, ModuleBytes::embedded(), Vec::new()).await.unwrap());
+        }
         let next = compile(&active, next, Vec::new()).await.unwrap();
         compiling.store(false, Ordering::Release);
         let begun = Instant::now();
@@ -168,7 +170,7 @@ fn resident() -> u64 {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn no_conversion_fails_or_is_lost_or_mixed() {
-    let storm = storm(8).await;
+    let storm = storm(8, 8).await;
     assert_eq!((storm.failed, storm.mixed), (0, 0), "{storm:?}");
     assert!(storm.conversions >= 8 * 4 * CALLERS, "{storm:?}");
 }
