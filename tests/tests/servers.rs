@@ -242,7 +242,7 @@ async fn polaris_can_ask_for_a_token() {
     let Some(binaries) = servers::binaries() else {
         return;
     };
-    let polaris = Polaris::start(binaries, PolarisOptions { client_auth: true }).await;
+    let polaris = Polaris::start(binaries, PolarisOptions { client_auth: true, ..PolarisOptions::default() }).await;
     let admin = polaris.admin();
     admin.register(&Instance::new("default", "reviews", "10.0.0.1", 80)).await;
     discover(&admin, "default", "reviews", &["10.0.0.1"]).await;

@@ -14,8 +14,8 @@ use super::{ClusterArgs, ElectionArgs, GuardArgs, LogFormat, ModuleArgs, Observe
 use crate::controller::SyncStatus;
 use crate::dns::{Mode, Settings};
 use crate::registry::{
-    Addresses, AnyRegistry, DirectoryConfig, DirectoryRegistry, DoorbellConfig, PolarisConfig, PolarisRegistry,
-    TokenSource,
+    Addresses, AnyRegistry, DirectoryConfig, DirectoryRegistry, DoorbellConfig, DoorbellKind, PolarisConfig,
+    PolarisRegistry, TokenSource,
 };
 use crate::run::{Config, Target, run};
 use crate::watch_dir::WatchOptions;
@@ -35,7 +35,7 @@ pub struct RunArgs {
     #[arg(long, env = "POLARIS2ISTIO_POLL_RATE", value_name = "NUMBER", help_heading = "Registry")]
     poll_rate: Option<NonZeroU32>,
     /// What tells of changes, so that services are asked for when they change: `console`, the list of changes that Polaris's
-    /// console has; it needs a user's token where the console wants one
+    /// console has, which needs a user's token where the console wants one; or `nacos`, the pushes of its imitation of Nacos
     #[arg(
         long,
         env = "POLARIS2ISTIO_DOORBELL",
@@ -43,8 +43,8 @@ pub struct RunArgs {
         conflicts_with = "answers",
         help_heading = "Registry"
     )]
-    doorbell: Option<DoorbellKind>,
-    /// Where the console is; port 8090 of the first server if it is not set
+    doorbell: Option<BellKind>,
+    /// Where the console is, port 8090 of the first server if it is not set; or where Nacos's gRPC is, port 9848
     #[arg(
         long,
         env = "POLARIS2ISTIO_DOORBELL_ADDRESS",
@@ -53,7 +53,7 @@ pub struct RunArgs {
         help_heading = "Registry"
     )]
     doorbell_address: Option<String>,
-    /// A file with a user's token for the console; without it the console is asked with the token for Polaris
+    /// A file with a user's token for the doorbell; without it it is asked with the token for Polaris
     #[arg(
         long,
         env = "POLARIS2ISTIO_DOORBELL_TOKEN_FILE",
@@ -207,21 +207,25 @@ impl RunArgs {
     }
 
     fn doorbell(&self, addresses: &Addresses, token: &TokenSource) -> anyhow::Result<Option<DoorbellConfig>> {
-        let Some(DoorbellKind::Console) = self.doorbell else { return Ok(None) };
-        let address = match &self.doorbell_address {
-            Some(address) => address.parse()?,
-            None => addresses.as_slice().first().context("no address")?.console(),
+        let Some(kind) = self.doorbell else { return Ok(None) };
+        let first = addresses.as_slice().first().context("no address")?;
+        let (kind, usual) = match kind {
+            BellKind::Console => (DoorbellKind::Console, first.console()),
+            BellKind::Nacos => (DoorbellKind::Nacos, first.nacos()),
         };
+        let address = self.doorbell_address.as_ref().map_or(Ok(usual), |address| address.parse())?;
         let token = self.doorbell_token_file.clone().map_or_else(|| token.clone(), TokenSource::File);
-        Ok(Some(DoorbellConfig { address, token }))
+        Ok(Some(DoorbellConfig { kind, address, token }))
     }
 }
 
 /// What tells of changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum DoorbellKind {
+enum BellKind {
     /// The console's list of instances, newest change first.
     Console,
+    /// The pushes of the server's imitation of Nacos.
+    Nacos,
 }
 
 fn filter(text: &str) -> Result<String, String> {

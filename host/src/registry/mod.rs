@@ -38,8 +38,8 @@ pub use self::directory_catalogue::DirectoryCatalogue;
 pub use self::encode::encode_answer;
 pub use self::error::RegistryError;
 pub use self::polaris::{
-    Address, Addresses, Ask, DoorbellConfig, GRPC_RATE, HTTP_RATE, PolarisCatalogue, PolarisConfig, PolarisRegistry,
-    Question, TlsFiles, TokenSource, decode_message, decode_services_message,
+    Address, Addresses, Ask, DoorbellConfig, DoorbellKind, GRPC_RATE, HTTP_RATE, PolarisCatalogue, PolarisConfig,
+    PolarisRegistry, Question, TlsFiles, TokenSource, decode_message, decode_services_message,
 };
 pub use self::poll_mode::PollMode;
 pub use self::poll_stats::{PollFigures, PollStats};

@@ -57,7 +57,7 @@ async fn a_polaris_that_fails_costs_no_endpoint() {
 #[tokio::test]
 async fn a_polaris_that_denies_costs_no_endpoint() {
     let (Some(servers), Some(binaries)) = (servers::shared().await, servers::binaries()) else { return };
-    let polaris = Polaris::start(binaries, PolarisOptions { client_auth: true }).await;
+    let polaris = Polaris::start(binaries, PolarisOptions { client_auth: true, ..PolarisOptions::default() }).await;
     let world = World::new(&servers.api, &polaris, "denied").await;
     world.register("cart", &["10.0.0.1"]).await;
     world.create(&world.entry("cart")).await;

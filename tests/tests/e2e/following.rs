@@ -8,16 +8,18 @@ use super::SOON;
 use super::instances::step_by_step;
 use super::world::{World, check_clean, writes};
 
-/// A way of following: its name, the address that leads to it, and whether with the console as a doorbell.
-struct Way(&'static str, fn(&Polaris) -> String, bool);
+/// A way of following: its name, the address that leads to it, and the doorbell with its address.
+struct Way(&'static str, fn(&Polaris) -> String, Option<(&'static str, fn(&Polaris) -> String)>);
 
 async fn check(way: Way) {
     let (Some(shared), Some(binaries)) = (servers::shared().await, servers::binaries()) else { return };
-    let mut polaris = Polaris::start(binaries, PolarisOptions { client_auth: true }).await;
+    let mut polaris = Polaris::start(binaries, PolarisOptions { client_auth: true, nacos: true }).await;
     let world = World::new(&shared.api, &polaris, way.0).await;
     let start = world.controller().flag("polaris-address", &(way.1)(&polaris)).flag("polaris-timeout", "1s");
-    let console = format!("http://{}", polaris.http_address());
-    let start = if way.2 { start.flag("doorbell", "console").flag("doorbell-address", &console) } else { start };
+    let start = match way.2 {
+        Some((kind, address)) => start.flag("doorbell", kind).flag("doorbell-address", &address(&polaris)),
+        None => start,
+    };
     let mut controller = start.env("POLARIS2ISTIO_POLARIS_TOKEN", polaris.token()).start();
     for name in ["cart", "other"] {
         world.create(&world.entry(name)).await;
@@ -70,34 +72,56 @@ async fn register(world: &World, service: &str, hosts: &[&str]) {
 
 #[tokio::test]
 async fn by_grpc() {
-    check(Way("by-grpc", |polaris| format!("grpc://{}", polaris.grpc_address()), false)).await;
+    check(Way("by-grpc", |polaris| format!("grpc://{}", polaris.grpc_address()), None)).await;
 }
 
 #[tokio::test]
 async fn by_http() {
-    check(Way("by-http", |polaris| format!("http://{}", polaris.http_address()), false)).await;
+    check(Way("by-http", console, None)).await;
 }
 
 #[tokio::test]
 async fn as_found_out() {
-    check(Way("as-found", Polaris::grpc_address, false)).await;
+    check(Way("as-found", Polaris::grpc_address, None)).await;
 }
 
 #[tokio::test]
 async fn by_doorbell() {
-    check(Way("by-doorbell", Polaris::grpc_address, true)).await;
+    check(Way("by-doorbell", Polaris::grpc_address, Some(("console", console)))).await;
+}
+
+#[tokio::test]
+async fn by_nacos() {
+    check(Way("by-nacos", Polaris::grpc_address, Some(("nacos", nacos)))).await;
+}
+
+fn console(polaris: &Polaris) -> String {
+    format!("http://{}", polaris.http_address())
+}
+
+fn nacos(polaris: &Polaris) -> String {
+    format!("grpc://{}", polaris.nacos_address())
 }
 
 /// More changes at once than a page of the console's list holds, then deletions alone.
 #[tokio::test]
 async fn a_doorbell_takes_many_changes_at_once() {
+    check_many("many-rings", "console", console).await;
+}
+
+#[tokio::test]
+async fn pushes_take_many_changes_at_once() {
+    check_many("many-pushes", "nacos", nacos).await;
+}
+
+async fn check_many(namespace: &str, kind: &'static str, address: fn(&Polaris) -> String) {
     let (Some(shared), Some(binaries)) = (servers::shared().await, servers::binaries()) else { return };
-    let polaris = Polaris::start(binaries, PolarisOptions::default()).await;
-    let world = World::new(&shared.api, &polaris, "many-rings").await;
-    let console = format!("http://{}", polaris.http_address());
+    let options = PolarisOptions { nacos: true, ..PolarisOptions::default() };
+    let polaris = Polaris::start(binaries, options).await;
+    let world = World::new(&shared.api, &polaris, namespace).await;
     let start = world.controller().flag("polaris-address", &polaris.grpc_address()).flag("removal-hold", "0s");
     // Only what rings is asked for in the time of this test.
-    let start = start.flag("doorbell", "console").flag("doorbell-address", &console).flag("fleet-limit", "100%");
+    let start = start.flag("doorbell", kind).flag("doorbell-address", &address(&polaris)).flag("fleet-limit", "100%");
     let controller = start.start();
     let names: Vec<_> = (0..20).map(|number| format!("s{number}")).collect();
     for name in &names {

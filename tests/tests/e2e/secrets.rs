@@ -31,7 +31,7 @@ fn run(args: &[&str], environment: &[(&str, &str)]) -> String {
 #[tokio::test]
 async fn secrets_are_not_logged() {
     let (Some(servers), Some(binaries)) = (servers::shared().await, servers::binaries()) else { return };
-    let polaris = Polaris::start(binaries, PolarisOptions { client_auth: true }).await;
+    let polaris = Polaris::start(binaries, PolarisOptions { client_auth: true, ..PolarisOptions::default() }).await;
     let world = World::new(&servers.api, &polaris, "secrets").await;
     let directory = Directory::new("secrets");
     let file = directory.write("token", polaris.token());

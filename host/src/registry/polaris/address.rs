@@ -18,6 +18,9 @@ const HTTPS_PORT: u16 = 443;
 /// Where Polaris serves gRPC unless told otherwise.
 const GRPC_PORT: u16 = 8091;
 
+/// Where Polaris speaks the gRPC of Nacos 2 unless told otherwise.
+const NACOS_PORT: u16 = 9848;
+
 /// The ways to speak to a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Protocol {
@@ -73,13 +76,20 @@ impl Address {
     pub fn console(&self) -> Self {
         match self.protocol {
             Some(Protocol::Http) => self.clone(),
-            _ => {
-                let host = self.discover.host_str().unwrap_or_default();
-                let text = format!("http://{host}:{HTTP_PORT}");
-                // It was an address before, so it is one with another port.
-                text.parse().unwrap_or_else(|_| self.clone())
-            }
+            _ => self.beside(&format!("http://{{host}}:{HTTP_PORT}")),
         }
+    }
+
+    /// Where this server speaks as a Nacos server would, unless told otherwise.
+    pub fn nacos(&self) -> Self {
+        self.beside(&format!("grpc://{{host}}:{NACOS_PORT}"))
+    }
+
+    /// Another address of the same host.
+    fn beside(&self, pattern: &str) -> Self {
+        let text = pattern.replace("{host}", self.discover.host_str().unwrap_or_default());
+        // It was an address before, so it is one with another port.
+        text.parse().unwrap_or_else(|_| self.clone())
     }
 
     pub(super) fn host(&self) -> &str {

@@ -112,7 +112,7 @@ impl<A: Ask> Follower<A> {
     fn heed_untold(&mut self, job: &Job, now: Instant) {
         if let Some(doorbell) = &mut self.doorbell
             && self.schedule.is_untold(&job.question.service, job.ticket, now)
-            && doorbell.missed(now)
+            && doorbell.missed(&job.question.service, now)
         {
             self.schedule.pace.told(false);
             self.schedule.ring_all(now);
@@ -140,6 +140,10 @@ impl<A: Ask> Follower<A> {
         self.schedule.pace.slow(changes.mode.slow);
         if std::mem::replace(&mut self.term, changes.mode.term) != changes.mode.term {
             self.schedule.all_anew(changes.mode.term, now);
+        }
+        if let Some(doorbell) = &self.doorbell {
+            let followed = changes.services.iter().map(|(service, ticket)| (Arc::clone(service), ticket.is_some()));
+            doorbell.follow(&followed.collect::<Vec<_>>());
         }
         for (service, ticket) in changes.services {
             let Some(ticket) = ticket else {

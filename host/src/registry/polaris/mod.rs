@@ -26,8 +26,8 @@ use std::sync::Arc;
 pub use self::address::{Address, Addresses};
 pub use self::catalogue::PolarisCatalogue;
 pub use self::config::{GRPC_RATE, HTTP_RATE, PolarisConfig};
-pub use self::doorbell::DoorbellConfig;
-use self::doorbell::{Console, Doorbell};
+use self::doorbell::{Bell, Doorbell};
+pub use self::doorbell::{DoorbellConfig, DoorbellKind};
 use self::follower::Follower;
 pub use self::grpc::{decode_message, decode_services_message};
 use self::http::Asker;
@@ -42,7 +42,7 @@ use super::{PollStats, Registry, RegistryError, ReportQueue};
 pub struct PolarisRegistry<A = Asker> {
     config: Arc<PolarisConfig>,
     ways: Ways<A>,
-    console: Option<Console>,
+    bell: Option<Bell>,
     stats: Arc<PollStats>,
 }
 
@@ -55,15 +55,15 @@ impl PolarisRegistry {
     pub fn new(config: PolarisConfig) -> Result<Self, RegistryError> {
         let config = Arc::new(config);
         let ways = Ways::new(&config)?;
-        let console = config.doorbell.as_ref().map(|doorbell| Console::new(doorbell, &config)).transpose()?;
-        Ok(Self { config, ways, console, stats: Arc::default() })
+        let bell = config.doorbell.as_ref().map(|doorbell| Bell::new(doorbell, &config)).transpose()?;
+        Ok(Self { config, ways, bell, stats: Arc::default() })
     }
 }
 
 impl<A: Ask> PolarisRegistry<A> {
     /// The same where all questions go another way.
     pub fn with(config: PolarisConfig, asker: A) -> Self {
-        Self { config: Arc::new(config), ways: Ways::by(asker), console: None, stats: Arc::default() }
+        Self { config: Arc::new(config), ways: Ways::by(asker), bell: None, stats: Arc::default() }
     }
 }
 
@@ -73,7 +73,7 @@ impl<A: Ask> Registry for PolarisRegistry<A> {
     }
 
     async fn follow(self, queue: ReportQueue) {
-        let doorbell = self.console.map(Doorbell::start);
+        let doorbell = self.bell.map(Doorbell::start);
         let transport = Transport::new(&self.config, self.ways);
         Follower::new(&self.config, (transport, doorbell), self.stats, queue).run().await;
     }

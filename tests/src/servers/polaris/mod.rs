@@ -28,6 +28,8 @@ const TOKEN: &str = "nu/0WRA4EqSR1FagrjRj0fZwPXuGlMpX+zCuWu4uMqy8xr1vRjisSbA25aA
 pub struct PolarisOptions {
     /// Whether clients need a token ([`Polaris::token`]).
     pub client_auth: bool,
+    /// Whether it imitates a Nacos server, see [`Polaris::nacos_address`].
+    pub nacos: bool,
 }
 
 /// A running Polaris server.
@@ -37,6 +39,7 @@ pub struct Polaris {
     directory: Directory,
     http_port: u16,
     grpc_port: u16,
+    nacos_port: u16,
 }
 
 impl Polaris {
@@ -47,16 +50,17 @@ impl Polaris {
 
     async fn try_start(binaries: &Binaries, options: PolarisOptions) -> Result<Self, String> {
         let directory = Directory::new("polaris");
-        let (http_port, grpc_port) = (free_port(), free_port());
+        let (http_port, grpc_port, nacos_port) = (free_port(), free_port(), free_port());
         copy(&binaries.polaris_conf, &directory.path().join("conf"));
         let config = include_str!("server.yaml")
             .replace("@HTTP_PORT@", &http_port.to_string())
             .replace("@GRPC_PORT@", &grpc_port.to_string())
+            .replace("@NACOS@", &if options.nacos { nacos(nacos_port) } else { String::new() })
             .replace("@CLIENT_AUTH@", &options.client_auth.to_string());
         directory.write("conf/polaris-server.yaml", config);
         let program =
             Program::new(&binaries.polaris, directory.path()).args(["start", "-c", "conf/polaris-server.yaml"]);
-        let mut server = Self { daemon: Daemon::new(program), directory, http_port, grpc_port };
+        let mut server = Self { daemon: Daemon::new(program), directory, http_port, grpc_port, nacos_port };
         server.try_start_again().await?;
         Ok(server)
     }
@@ -126,6 +130,11 @@ impl Polaris {
         format!("127.0.0.1:{}", self.grpc_port)
     }
 
+    /// Host and port of its imitation of Nacos 2's gRPC, if it has one: a thousand above that of Nacos's HTTP.
+    pub fn nacos_address(&self) -> String {
+        format!("127.0.0.1:{}", self.nacos_port + 1_000)
+    }
+
     /// A token that may do everything.
     pub fn token(&self) -> &'static str {
         TOKEN
@@ -154,4 +163,11 @@ fn copy(from: &Path, to: &Path) {
             fs::copy(entry.path(), target).expect("the directory is new");
         }
     }
+}
+
+/// The lines of the configuration for it.
+fn nacos(port: u16) -> String {
+    format!(
+        "  - name: service-nacos\n    option: {{ listenIP: 127.0.0.1, listenPort: {port}, defaultNamespace: default }}\n"
+    )
 }

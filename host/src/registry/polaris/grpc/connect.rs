@@ -34,7 +34,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(20);
 
 /// A connection on which streams can be opened; it ends when all handles and streams have.
 #[derive(Clone)]
-pub(super) struct Connection(SendRequest<Body>);
+pub(in crate::registry::polaris) struct Connection(SendRequest<Body>);
 
 impl GrpcService<Body> for Connection {
     type ResponseBody = Incoming;
@@ -57,7 +57,10 @@ impl Connection {
     }
 
     /// Connects, within the time that a connection may take.
-    pub(super) async fn open(address: &Address, config: &PolarisConfig) -> Result<Self, RegistryError> {
+    pub(in crate::registry::polaris) async fn open(
+        address: &Address,
+        config: &PolarisConfig,
+    ) -> Result<Self, RegistryError> {
         let opened = timeout(config.connect_timeout, Self::open_slowly(address, config)).await;
         opened.unwrap_or_else(|_| Err(too_late(address, config)))
     }

@@ -9,7 +9,7 @@ use tonic::client::Grpc;
 use tonic::metadata::MetadataMap;
 use tonic::{Extensions, Request, Status, Streaming};
 
-use super::codec::DiscoverCodec;
+use super::codec::RawAnswers;
 use super::connect::Connection;
 use super::decode;
 use super::message::{DiscoverRequest, INSTANCE, Service};
@@ -43,19 +43,28 @@ pub(super) async fn open(
     limit: usize,
     requests: impl Stream<Item = DiscoverRequest> + Send + 'static,
 ) -> Result<Streaming<Bytes>, Status> {
-    let scheme = if address.is_tls() { "https" } else { "http" };
-    let authority = address.discover_url().authority();
-    let origin = Uri::builder().scheme(scheme).authority(authority).path_and_query("/").build();
-    let origin = origin.map_err(|error| Status::internal(error.to_string()))?;
     let mut headers = HeaderMap::new();
     headers.insert(USER_AGENT, HeaderValue::from_static("polaris2istio"));
     if let Some(token) = token {
         headers.insert(TOKEN_HEADER, token);
     }
     let request = Request::from_parts(MetadataMap::from_headers(headers), Extensions::default(), requests);
-    let mut grpc = Grpc::with_origin(connection, origin).max_decoding_message_size(limit);
-    grpc.ready().await.map_err(|error| Status::from_error(error.into()))?;
-    Ok(grpc.streaming(request, DISCOVER, DiscoverCodec).await?.into_inner())
+    let mut client = client(connection, address, limit)?;
+    client.ready().await.map_err(|error| Status::from_error(error.into()))?;
+    Ok(client.streaming(request, DISCOVER, RawAnswers::default()).await?.into_inner())
+}
+
+/// A client on a connection to an address, for messages of at most so many bytes.
+pub(in crate::registry::polaris) fn client(
+    connection: Connection,
+    address: &Address,
+    limit: usize,
+) -> Result<Grpc<Connection>, Status> {
+    let scheme = if address.is_tls() { "https" } else { "http" };
+    let authority = address.discover_url().authority();
+    let origin = Uri::builder().scheme(scheme).authority(authority).path_and_query("/").build();
+    let origin = origin.map_err(|error| Status::internal(error.to_string()))?;
+    Ok(Grpc::with_origin(connection, origin).max_decoding_message_size(limit))
 }
 
 /// Decodes an answer, a long one off the async threads. The second is whether it is about another service than asked for.

@@ -13,8 +13,11 @@ mod message;
 mod status;
 mod suspects;
 
+pub(super) use codec::RawAnswers;
+pub(super) use connect::Connection;
 pub(super) use conversation::Conversation;
 pub use decode::decode_message;
+pub(super) use exchange::client;
 pub(super) use find::find;
 pub(super) use list::Lister;
 pub use list::decode_services_message;
