@@ -2,6 +2,8 @@
 //! failure are short, and an object that cannot be read costs nothing but itself. (The waits were forgotten once, where
 //! watches were built in several places.)
 
+mod watched;
+
 use std::fmt::Debug;
 use std::time::Duration;
 
@@ -12,13 +14,15 @@ use kube::core::DeserializeGuard;
 use kube::runtime::WatchStreamExt;
 use kube::runtime::utils::ResetTimerBackoff;
 use kube::runtime::watcher::{Config, Event, Result, watcher};
-use kube::{Api, Resource};
+use kube::{Api, Client, Resource};
 use serde::de::DeserializeOwned;
 use tracing::warn;
 
 use crate::backoff::Backoff;
 use crate::log_once::LogOnce;
 use crate::title::title;
+
+pub(crate) use watched::Watched;
 
 /// How long one watch lasts, in seconds. The server ends it then, and it is resumed where it was; one that has not
 /// ended five seconds later is given up, as its connection is dead. The default notices that after five minutes.
@@ -80,6 +84,24 @@ fn readable<K: Resource>(
         Ok(Event::InitDone) => Event::InitDone,
         Err(error) => return Some(Err(error)),
     }))
+}
+
+/// The same event of another form of its object.
+pub(crate) fn map_event<K, T>(event: Event<K>, form: impl FnOnce(K) -> T) -> Event<T> {
+    match event {
+        Event::Apply(object) => Event::Apply(form(object)),
+        Event::InitApply(object) => Event::InitApply(form(object)),
+        Event::Delete(object) => Event::Delete(form(object)),
+        Event::Init => Event::Init,
+        Event::InitDone => Event::InitDone,
+    }
+}
+
+/// Whether an API server goes on having a kind. While its CRD is being deleted, it no longer offers to create objects of it,
+/// and all objects go, which says nothing of any one of them.
+pub(crate) async fn is_kept(client: &Client, api_version: &str, plural: &str) -> kube::Result<bool> {
+    let kinds = client.list_api_group_resources(api_version).await?;
+    Ok(kinds.resources.iter().any(|kind| kind.name == plural && kind.verbs.iter().any(|verb| verb == "create")))
 }
 
 fn config() -> Config {

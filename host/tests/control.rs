@@ -57,7 +57,9 @@ impl Mesh {
         let module = LoadedModule::new(&ModuleBytes::embedded(), Limits::default(), Vec::new()).unwrap();
         let parts = Parts {
             registry: DirectoryRegistry::new(config).unwrap(),
-            events: DirectoryEntries::new(&path("entries"), Arc::clone(&backend), "polaris".into()).unwrap().events(),
+            events: DirectoryEntries::new(&path("entries"), Arc::clone(&backend), "polaris".into(), false)
+                .unwrap()
+                .events(),
             resource: ServiceEntry::resource(VERSIONS[0]),
             converter: Arc::new(ActiveModules::new(Arc::new(module), 3)),
             sink: Sink::Directory(backend),

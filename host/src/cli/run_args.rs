@@ -82,7 +82,7 @@ pub struct RunArgs {
 
     /// Carry out the policies (PolarisImport) of the namespace: make entries for services that they select, and delete them after
     /// the services
-    #[arg(long, env = "POLARIS2ISTIO_POLICIES", conflicts_with_all = ["entries", "once"], help_heading = "Entries")]
+    #[arg(long, env = "POLARIS2ISTIO_POLICIES", conflicts_with = "once", help_heading = "Entries")]
     policies: bool,
 
     #[command(flatten)]

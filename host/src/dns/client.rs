@@ -6,7 +6,6 @@ use std::time::Duration;
 use futures::stream::BoxStream;
 use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::api::discovery::v1::EndpointSlice;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::APIResource;
 use kube::api::{
     Api, ApiResource, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams, Preconditions,
 };
@@ -117,11 +116,7 @@ impl Cluster {
     /// all the same, since the watch says "deleted" of a lost label too. While their CRD is being deleted, all entries go, which
     /// is no reason to remove the names of a whole mesh.
     pub(super) async fn entries(&self) -> Result<BTreeMap<String, bool>, Unlisted> {
-        let kinds = self.client.list_api_group_resources(&self.entry.api_version).await?;
-        // The API server no longer offers to create objects of a kind that it is about to drop.
-        let stays =
-            |kind: &APIResource| kind.name == self.entry.plural && kind.verbs.iter().any(|verb| verb == "create");
-        if !kinds.resources.iter().any(stays) {
+        if !kube_watch::is_kept(&self.client, &self.entry.api_version, &self.entry.plural).await? {
             return Err(Unlisted::Going);
         }
         let api: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), &self.namespace, &self.entry);

@@ -1,8 +1,7 @@
 //! Keeps the names of a namespace: compares the wanted objects with the live ones whenever an entry or an object of ours
 //! changed, and writes the difference.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::pin::pin;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,19 +10,19 @@ use futures::stream::{self, BoxStream};
 use kube::Client;
 use kube::api::{ApiResource, DynamicObject};
 use kube::runtime::watcher::{self, Event};
-use tokio::time::sleep;
 
 use super::DnsEntryEvents;
 use super::client::{Cluster, REMEDY, Trouble};
 use super::dns_entry::DnsEntry;
+use super::live::{Live, Objects};
 use super::lost_vip::LostVips;
 use super::mode::Mode;
 use super::names_log::NamesLog;
-use super::object_cache::ObjectCache;
 use super::objects::Wanted;
 use super::plan::{Entries, Kind, Step, plan};
 use super::records::{Settings, names};
-use crate::writes::WriteRateLimiter;
+use crate::kube_watch::Watched;
+use crate::writes::{Due, Resting, WriteRateLimiter, perform};
 
 /// The time within which changes are reconciled together.
 const GATHER: Duration = Duration::from_millis(50);
@@ -33,8 +32,6 @@ const RETRY: Duration = Duration::from_secs(2);
 const STUCK_RETRY: Duration = Duration::from_secs(30);
 /// The time within which the watch shows a write.
 const ECHO: Duration = Duration::from_secs(5);
-/// Requests at once.
-const WRITERS: usize = 8;
 
 /// The question asked before names of entries that are no longer seen are removed.
 const LISTING: &str = "listing ServiceEntries whose names are to be removed";
@@ -65,13 +62,11 @@ pub struct DnsController {
     cluster: Cluster,
     options: Options,
     /// The entries by uid.
-    entries: BTreeMap<String, DnsEntry>,
-    incoming: BTreeMap<String, DnsEntry>,
-    listed: bool,
-    services: ObjectCache,
-    slices: ObjectCache,
-    /// Objects that are left alone until a time, since they were just written or are stuck.
-    resting: BTreeMap<(Kind, String), Instant>,
+    entries: Watched<DnsEntry>,
+    services: Objects,
+    slices: Objects,
+    /// Objects that were just written or are stuck.
+    resting: Resting<(Kind, String)>,
     log: NamesLog,
     lost_vips: LostVips,
 }
@@ -82,12 +77,10 @@ impl DnsController {
         Self {
             cluster: Cluster::new(client, options.namespace.clone(), options.entry.clone()),
             options,
-            entries: BTreeMap::new(),
-            incoming: BTreeMap::new(),
-            listed: false,
-            services: ObjectCache::default(),
-            slices: ObjectCache::default(),
-            resting: BTreeMap::new(),
+            entries: Watched::default(),
+            services: Objects::default(),
+            slices: Objects::default(),
+            resting: Resting::default(),
             log: NamesLog::default(),
             lost_vips: LostVips::default(),
         }
@@ -99,8 +92,7 @@ impl DnsController {
         let mut services: Watch = stream::pending().boxed();
         let mut slices: Watch = stream::pending().boxed();
         let mut watching = false;
-        let mut timer = pin!(sleep(Duration::ZERO));
-        let mut due: Option<tokio::time::Instant> = None;
+        let mut due = Due::default();
         loop {
             let changed = tokio::select! {
                 event = entries.recv() => match event {
@@ -109,8 +101,8 @@ impl DnsController {
                 },
                 Some(event) = services.next() => self.handle_object(Kind::Service, event),
                 Some(event) = slices.next() => self.handle_object(Kind::Slice, event),
-                () = &mut timer, if due.is_some() => {
-                    due = self.reconcile().await.map(|pause| tokio::time::Instant::now() + pause);
+                () = due.come() => {
+                    self.reconcile().await.into_iter().for_each(|pause| due.within(pause));
                     false
                 }
             };
@@ -119,51 +111,29 @@ impl DnsController {
                 watching = true;
             }
             if changed {
-                let soon = tokio::time::Instant::now() + GATHER;
-                due = Some(due.map_or(soon, |due| due.min(soon)));
-            }
-            if let Some(due) = due
-                && timer.deadline() != due
-            {
-                timer.as_mut().reset(due);
+                due.within(GATHER);
             }
         }
     }
 
     /// Whether any entry may have names.
     fn wants_names(&self) -> bool {
-        self.options.settings.mode != Mode::Off || self.entries.values().any(|entry| entry.dns.is_some())
+        self.options.settings.mode != Mode::Off || self.entries.objects.values().any(|entry| entry.dns.is_some())
     }
 
+    /// Whether an event changes names: most changes are of endpoints, and do not.
     fn handle_entry(&mut self, event: Event<DnsEntry>) -> bool {
-        match event {
-            Event::Init => self.incoming.clear(),
-            Event::InitApply(entry) => drop(self.incoming.insert(entry.uid.clone(), entry)),
-            Event::InitDone => {
-                self.entries = std::mem::take(&mut self.incoming);
-                self.listed = true;
-                self.entries.values().for_each(|entry| self.lost_vips.check(entry, self.options.repair));
-                return true;
-            }
-            Event::Apply(entry) => {
-                self.lost_vips.check(&entry, self.options.repair);
-                let matters = self.matters(&entry);
-                self.entries.insert(entry.uid.clone(), entry);
-                return matters;
-            }
-            Event::Delete(entry) => {
-                self.lost_vips.forget(&entry);
-                return self.entries.remove(&entry.uid).is_some();
-            }
+        match &event {
+            Event::InitApply(entry) | Event::Apply(entry) => self.lost_vips.check(entry, self.options.repair),
+            Event::Delete(entry) => self.lost_vips.forget(entry),
+            Event::Init | Event::InitDone => {}
         }
-        false
-    }
-
-    /// Whether an entry's new state changes its names: most changes are of endpoints, and do not.
-    fn matters(&self, entry: &DnsEntry) -> bool {
-        let wanted = |entry| names(entry, &self.options.settings);
-        let before = self.entries.get(&entry.uid);
-        entry.has_lost_vip() || before.is_none_or(|before| wanted(before) != wanted(entry))
+        let wanted = |entry: &DnsEntry| names(entry, &self.options.settings);
+        self.entries.apply(
+            event,
+            |entry| (entry.uid.clone(), entry),
+            |before, entry| entry.has_lost_vip() || wanted(before) != wanted(entry),
+        )
     }
 
     fn handle_object(&mut self, kind: Kind, event: watcher::Result<Event<DynamicObject>>) -> bool {
@@ -180,19 +150,18 @@ impl DnsController {
         }
         if let Event::Apply(object) | Event::Delete(object) = &event {
             let name = object.metadata.name.clone().unwrap_or_default();
-            self.resting.remove(&(kind, name));
+            self.resting.end(&(kind, name));
         }
         let cache = match kind {
             Kind::Service => &mut self.services,
             Kind::Slice => &mut self.slices,
         };
-        cache.apply(event);
-        true
+        cache.apply(event, Live::named, |_, _| true)
     }
 
     /// Reconciles all names once. Returns the time until the next reconciliation, if something was left undone.
     async fn reconcile(&mut self) -> Option<Duration> {
-        if !self.listed {
+        if !self.entries.complete {
             return None;
         }
         if !(self.options.may_write)() {
@@ -208,29 +177,29 @@ impl DnsController {
             return None;
         }
         let now = Instant::now();
-        let due: Vec<_> = self.entries.values().filter(|entry| self.lost_vips.due(entry, now)).cloned().collect();
+        let due: Vec<_> =
+            self.entries.objects.values().filter(|entry| self.lost_vips.due(entry, now)).cloned().collect();
         for entry in &due {
             if (self.options.may_write)() {
                 self.options.rate_limiter.take(false).await;
                 self.lost_vips.repair(&self.cluster, entry, now).await;
             }
         }
-        self.entries.values().any(DnsEntry::has_lost_vip).then_some(RETRY)
+        self.entries.objects.values().any(DnsEntry::has_lost_vip).then_some(RETRY)
     }
 
     async fn publish(&mut self) -> Option<Duration> {
         let settings = &self.options.settings;
-        let mut all: Vec<_> = self.entries.values().map(|entry| (entry, names(entry, settings))).collect();
+        let mut all: Vec<_> = self.entries.objects.values().map(|entry| (entry, names(entry, settings))).collect();
         let wanted = Wanted::new(&mut all);
         self.log.refusals(&all);
-        let known: BTreeSet<String> = self.entries.keys().cloned().collect();
+        let known: BTreeSet<String> = self.entries.objects.keys().cloned().collect();
         let Some(gone) = self.gone(&known).await else { return Some(RETRY) };
         let entries = Entries { known: &known, gone: &gone };
         let mut steps = plan(&self.options.namespace, &wanted, &self.services, &self.slices, &entries);
-        let now = Instant::now();
-        self.resting.retain(|_, until| *until > now);
+        self.resting.forget_rested();
         let all = steps.len();
-        steps.retain(|step| !self.resting.contains_key(&(step.kind, step.name.clone())));
+        steps.retain(|step| !self.resting.contains(&(step.kind, step.name.clone())));
         let rested = all - steps.len();
         let undone = self.perform(steps).await;
         (rested > 0 || undone).then_some(RETRY)
@@ -260,19 +229,12 @@ impl DnsController {
 
     /// Performs the steps. Returns whether some are to be tried again.
     async fn perform(&mut self, steps: Vec<Step>) -> bool {
-        let Self { cluster, options, .. } = self;
-        let done: Vec<_> = stream::iter(steps)
-            .map(|step| async {
-                if !(options.may_write)() {
-                    return (step, None);
-                }
-                options.rate_limiter.take(false).await;
-                let done = cluster.perform(&step).await;
-                (step, Some(done))
-            })
-            .buffer_unordered(WRITERS)
-            .collect()
-            .await;
+        let Self { cluster, options, .. } = &*self;
+        let send = |step: Step| async move {
+            let done = cluster.perform(&step).await;
+            (step, done)
+        };
+        let done = perform(steps, |_| &options.rate_limiter, || (options.may_write)(), send).await;
         let mut undone = false;
         for (step, done) in done {
             let rest = match &done {
@@ -282,7 +244,7 @@ impl DnsController {
             };
             undone |= !matches!(done, Some(Ok(())));
             if let Some(rest) = rest {
-                self.resting.insert((step.kind, step.name.clone()), Instant::now() + rest);
+                self.resting.begin((step.kind, step.name.clone()), rest);
             }
             match done {
                 Some(Ok(())) => self.log.done(&self.options.namespace, &step),

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
-use super::object_cache::{Live, ObjectCache};
+use super::live::{Live, Objects};
 use super::objects::Wanted;
 
 /// The kinds of objects that are kept.
@@ -60,8 +60,8 @@ impl Entries<'_> {
 pub(super) fn plan(
     namespace: &str,
     wanted: &Wanted,
-    services: &ObjectCache,
-    slices: &ObjectCache,
+    services: &Objects,
+    slices: &Objects,
     entries: &Entries<'_>,
 ) -> Vec<Step> {
     let mut steps = Vec::new();
@@ -77,7 +77,7 @@ pub(super) fn plan(
 fn compare(
     kind: Kind,
     bodies: &BTreeMap<&String, Value>,
-    cache: &ObjectCache,
+    cache: &Objects,
     wanted: &Wanted,
     entries: &Entries<'_>,
     steps: &mut Vec<Step>,

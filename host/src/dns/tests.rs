@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use kube::runtime::watcher::Event;
 use serde_json::{Value, json};
 
-use super::object_cache::ObjectCache;
+use super::live::{Live, Objects};
 use super::objects::Wanted;
 use super::plan::{Action, Entries, Step, plan};
 use super::records::Record;
@@ -186,8 +186,8 @@ fn an_entry_that_istiod_gave_up_is_trapped() {
 /// A namespace that holds some objects.
 #[derive(Default)]
 struct Namespace {
-    services: ObjectCache,
-    slices: ObjectCache,
+    services: Objects,
+    slices: Objects,
 }
 
 impl Namespace {
@@ -199,7 +199,7 @@ impl Namespace {
                 Action::Create(body) | Action::Apply(body) => {
                     let mut object = body.clone();
                     object["metadata"]["uid"] = json!("object");
-                    cache.apply(Event::Apply(serde_json::from_value(object).unwrap()));
+                    cache.apply(Event::Apply(serde_json::from_value(object).unwrap()), Live::named, |_, _| true);
                 }
                 Action::Delete { .. } => drop(cache.objects.remove(&step.name)),
             }
@@ -285,7 +285,7 @@ fn what_somebody_changed_is_put_back() {
     let (name, _) = namespace.slices.objects.iter().next().unwrap();
     let changed = json!({"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "endpoints": [],
                          "metadata": {"name": name, "labels": {"polaris2istio.aeraki.net/names": "u1"}}});
-    namespace.slices.apply(Event::Apply(serde_json::from_value(changed).unwrap()));
+    namespace.slices.apply(Event::Apply(serde_json::from_value(changed).unwrap()), Live::named, |_, _| true);
     let steps = namespace.steps(&entries, Mode::Records, &[]);
     assert!(matches!(&steps[..], [Step { action: Action::Apply(_), .. }]), "{steps:?}");
     assert_eq!(namespace.perform_all(&entries, Mode::Records, &[]), 1);

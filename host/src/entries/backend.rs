@@ -3,7 +3,7 @@
 //! The operator's files are only ever read. Each entry has one output file, `<namespace>.<name>.yaml`, replaced whole, so
 //! that a reader never sees half of one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -16,7 +16,7 @@ use tracing::{info, warn};
 
 use super::document::Document;
 use super::merge;
-use crate::annotation::REVISION;
+use crate::annotation::{POLICY, REVISION};
 use crate::clock;
 use crate::hash::hash;
 use crate::istio::ServiceEntry;
@@ -38,18 +38,29 @@ pub struct DirectoryBackend {
     output: PathBuf,
     /// Asked before an output is brought in line or removed; applies have been let through already.
     gate: Arc<Gate>,
-    state: Mutex<State>,
+    pub(super) state: Mutex<State>,
     /// Outputs that were to be removed while the gate was shut.
     left: Mutex<Vec<Key>>,
     /// Entries whose last apply was about another state than the one that is there.
     doubted: Mutex<Vec<Key>>,
     doubt: Notify,
+    /// Wakes policies when entries are other ones.
+    pub(super) rewritten: Notify,
 }
 
 #[derive(Default)]
-struct State {
-    documents: Documents,
-    seen: BTreeMap<Key, Seen>,
+pub(super) struct State {
+    /// Those of the operator's files.
+    pub(super) documents: Documents,
+    /// Those that policies made.
+    pub(super) made: Documents,
+    /// Those of the operator's files that are not served.
+    pub(super) bystanders: Documents,
+    pub(super) seen: BTreeMap<Key, Seen>,
+    /// Whether the operator's files were read.
+    pub(super) loaded: bool,
+    /// Entries that policies have not seen as they are now.
+    pub(super) changed: BTreeSet<Key>,
 }
 
 /// Documents by entry, each with the file that it stands in.
@@ -57,12 +68,12 @@ pub(super) type Documents = BTreeMap<Key, (PathBuf, Document)>;
 
 /// The state in which an entry was last seen.
 #[derive(Default)]
-struct Seen {
+pub(super) struct Seen {
     hash: u64,
     /// How often it became another one: a state that comes back is a new one, as with an API server.
     number: u64,
     /// The output, if there was one: whoever takes it away does not mean the entry, and it is put back as it was.
-    output: Option<Value>,
+    pub(super) output: Option<Value>,
     written: Option<Instant>,
 }
 
@@ -72,6 +83,7 @@ pub(super) struct Output {
     pub(super) key: Key,
     /// The operator's file that it was made from.
     pub(super) origin: PathBuf,
+    pub(super) object: Value,
 }
 
 /// What became of an output that was to be removed.
@@ -126,6 +138,7 @@ impl DirectoryBackend {
             left: Mutex::default(),
             doubted: Mutex::default(),
             doubt: Notify::new(),
+            rewritten: Notify::new(),
         })
     }
 
@@ -135,15 +148,20 @@ impl DirectoryBackend {
 
     /// The entries that have a document.
     pub(super) fn keys(&self) -> Vec<Key> {
-        self.lock().documents.keys().cloned().collect()
+        let State { documents, made, .. } = &*self.lock();
+        documents.keys().chain(made.keys()).cloned().collect()
     }
 
-    /// Replaces all documents; returns the keys of those that are gone.
-    pub(super) fn replace(&self, documents: Documents) -> Vec<Key> {
-        let mut state = self.lock();
-        let gone: Vec<_> = state.documents.keys().filter(|key| !documents.contains_key(*key)).cloned().collect();
+    /// Replaces the documents of the operator's files; returns the keys of entries that are gone.
+    pub(super) fn replace(&self, documents: Documents, bystanders: Documents) -> Vec<Key> {
+        let state = &mut *self.lock();
+        let served = |key: &&Key| !documents.contains_key(*key);
+        let mut gone: Vec<_> = state.documents.keys().filter(served).cloned().collect();
+        gone.extend(state.displace(&documents, &bystanders));
         gone.iter().for_each(|key| drop(state.seen.remove(key)));
-        state.documents = documents;
+        state.note_changes(&documents, &bystanders);
+        (state.documents, state.bystanders, state.loaded) = (documents, bystanders, true);
+        self.rewritten.notify_one();
         gone
     }
 
@@ -156,8 +174,8 @@ impl DirectoryBackend {
 
     /// The entry as it is now, its output file brought in line with the operator's text where that changed.
     pub(super) fn live(&self, key: &Key) -> Option<ServiceEntry> {
-        let State { documents, seen } = &mut *self.lock();
-        let (origin, document) = documents.get(key)?;
+        let State { documents, made, seen, .. } = &mut *self.lock();
+        let (origin, document) = documents.get(key).or_else(|| made.get(key))?;
         let seen = seen.entry(key.clone()).or_default();
         let there = self.read(key);
         let taken_away = there.is_none();
@@ -187,19 +205,28 @@ impl DirectoryBackend {
         let current = self.live(&key).ok_or(ApplyError::Gone)?;
         if apply.resource_version() != current.metadata.resource_version.as_deref() {
             // The output may have been taken away before anyone saw it, so that nothing but this tells of it.
-            self.doubted.lock().unwrap_or_else(PoisonError::into_inner).push(key);
-            self.doubt.notify_one();
+            self.look_again(key);
             return Err(ApplyError::Stale);
         }
-        let State { documents, seen } = &mut *self.lock();
-        let (origin, document) = documents.get(&key).ok_or(ApplyError::Gone)?;
+        let State { documents, made, seen, changed, .. } = &mut *self.lock();
+        let (origin, document) = documents.get(&key).or_else(|| made.get(&key)).ok_or(ApplyError::Gone)?;
         let object = merge::merge(&document.value, &apply.body());
         self.write(&key, origin, &object).map_err(|error| not_written(&self.path(&key), &error))?;
         let ours = merge::ours_of(&object, &document.value);
         let entry = merge::live(document, &ours, &object).ok_or(ApplyError::Gone)?;
+        if made.contains_key(&key) {
+            changed.insert(key.clone());
+            self.rewritten.notify_one();
+        }
         let seen = seen.entry(key).or_default();
         seen.written = Some(Instant::now());
         Ok(seen.version(entry, &object, true))
+    }
+
+    /// Has whoever serves entries look at one again.
+    pub(super) fn look_again(&self, key: Key) {
+        self.doubted.lock().unwrap_or_else(PoisonError::into_inner).push(key);
+        self.doubt.notify_one();
     }
 
     /// Waits until entries have to be looked at again; tells which.
@@ -228,7 +255,7 @@ impl DirectoryBackend {
         let text = std::fs::read_to_string(&path).ok()?;
         let origin = text.lines().next()?.strip_prefix(HEADER.0)?.strip_suffix(HEADER.1)?.into();
         let object: Value = serde_saphyr::from_str(&text).ok()?;
-        is_ours(&object).then_some(Output { path, key, origin })
+        is_ours(&object).then_some(Output { path, key, origin, object })
     }
 
     /// Takes an output away whose entry was deleted, if it is ours.
@@ -277,17 +304,17 @@ impl DirectoryBackend {
         Some((namespace.into(), name.into()))
     }
 
-    fn path(&self, (namespace, name): &Key) -> PathBuf {
+    pub(super) fn path(&self, (namespace, name): &Key) -> PathBuf {
         self.output.join(format!("{namespace}.{name}.yaml"))
     }
 
     /// An output that cannot be read or parsed counts as none, and is written anew.
-    fn read(&self, key: &Key) -> Option<Value> {
+    pub(super) fn read(&self, key: &Key) -> Option<Value> {
         let text = std::fs::read_to_string(self.path(key)).ok()?;
         serde_saphyr::from_str(&text).ok()
     }
 
-    fn write(&self, key: &Key, origin: &Path, object: &Value) -> std::io::Result<()> {
+    pub(super) fn write(&self, key: &Key, origin: &Path, object: &Value) -> std::io::Result<()> {
         let body = serde_saphyr::to_string(object).map_err(std::io::Error::other)?;
         // Readers run as other users; the umask still has its say.
         let readable = std::fs::Permissions::from_mode(0o644);
@@ -309,7 +336,7 @@ impl DirectoryBackend {
         Ok(())
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -327,13 +354,14 @@ impl Seen {
     }
 }
 
-/// Whether this program wrote an output: only what it has given endpoints once carries this.
+/// Whether this program wrote an output: only what it has given endpoints once, or made, carries these.
 fn is_ours(object: &Value) -> bool {
-    object.pointer("/metadata/annotations").is_some_and(|all| all.get(REVISION).is_some())
+    let annotations = object.pointer("/metadata/annotations");
+    annotations.is_some_and(|all| all.get(REVISION).is_some() || all.get(POLICY).is_some())
 }
 
 /// Why an output is not there, by what the system says.
-fn not_written(path: &Path, error: &std::io::Error) -> ApplyError {
+pub(super) fn not_written(path: &Path, error: &std::io::Error) -> ApplyError {
     let shown = path.display();
     match error.kind() {
         ErrorKind::InvalidFilename => {

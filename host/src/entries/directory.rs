@@ -56,20 +56,27 @@ impl From<FileError> for Unreadable {
 impl DirectoryEntries {
     /// Reads the directory once, and watches it and the backend's output from then on. Entries without a namespace are of
     /// `namespace`; those of another one are passed over.
-    pub fn new(path: &Path, backend: Arc<DirectoryBackend>, namespace: String) -> Result<Self, DirError> {
+    /// `policies` is whether somebody carries policies out.
+    pub fn new(
+        path: &Path,
+        backend: Arc<DirectoryBackend>,
+        namespace: String,
+        policies: bool,
+    ) -> Result<Self, DirError> {
         let parse = |path: &Path, bytes: &[u8]| {
             let contents = Contents::read(bytes, &path.display().to_string());
             // As an error, it has a moment to become whole.
             if contents.errors.is_empty() { Ok(contents) } else { Err(Unreadable::Partly(contents)) }
         };
-        let entries = WatchDir::new(path, WatchOptions::default(), is_entries, parse)?;
+        let entries = WatchDir::new(path, WatchOptions::default(), is_entry_file, parse)?;
         // An output that is removed or edited is put back at once: nobody is expected to edit there.
         let at_once = WatchOptions { vanish_grace: Duration::ZERO, ..WatchOptions::default() };
-        let outputs = WatchDir::new(backend.output(), at_once, is_entries, |_, _| Ok(()))?;
+        backend.recover(entries.path(), &namespace);
+        let outputs = WatchDir::new(backend.output(), at_once, is_entry_file, |_, _| Ok(()))?;
         Ok(Self {
             reopened: backend.reopened(),
             backend,
-            files: Files::new(namespace),
+            files: Files::new(namespace, policies),
             notes: Notes::default(),
             entries,
             outputs,
@@ -128,10 +135,10 @@ impl DirectoryEntries {
 
     /// Brings what is served in line with what the files hold.
     fn update(&mut self) {
-        let Listed { documents, present, notes, passed_over } = self.files.list(&self.backend);
+        let Listed { documents, present, notes, bystanders, passed_over } = self.files.list(&self.backend);
         self.gone_at = self.files.gone_at();
-        let count = documents.len();
-        let gone = self.backend.replace(documents);
+        let gone = self.backend.replace(documents, bystanders);
+        let count = self.backend.keys().len();
         let not_read = not_read(self.entries.path());
         self.notes.say(notes.into_iter().chain(not_read.iter().map(|path| super::notes::not_read(path))));
         let mut events: Vec<_> = gone.into_iter().filter_map(|key| self.deleted(&key, &present)).collect();
@@ -187,7 +194,7 @@ impl DirectoryEntries {
     }
 
     fn look(&mut self, key: &Key) -> Option<Event<ServiceEntry>> {
-        let entry = self.backend.live(key)?;
+        let Some(entry) = self.backend.live(key) else { return self.served.remove(key).map(Event::Delete) };
         let version = &entry.metadata.resource_version;
         if self.served.get(key).is_some_and(|served| served.metadata.resource_version == *version) {
             return None;
@@ -232,7 +239,7 @@ impl DirectoryEntries {
 }
 
 /// Whether a file counts, by its name. Those that begin with a dot are editors' and kubelet's own.
-fn is_entries(name: &str) -> bool {
+pub fn is_entry_file(name: &str) -> bool {
     let ending = name.rsplit_once('.').map(|(_, ending)| ending.to_ascii_lowercase());
     !name.starts_with('.') && matches!(ending.as_deref(), Some("yaml" | "yml" | "json"))
 }
@@ -242,7 +249,7 @@ fn not_read(directory: &Path) -> Vec<PathBuf> {
     let files = std::fs::read_dir(directory).into_iter().flatten().flatten().map(|file| file.path());
     let name = |path: &PathBuf| path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let mut paths: Vec<_> =
-        files.filter(|path| !name(path).starts_with('.') && (path.is_dir() || !is_entries(&name(path)))).collect();
+        files.filter(|path| !name(path).starts_with('.') && (path.is_dir() || !is_entry_file(&name(path)))).collect();
     paths.sort();
     paths
 }

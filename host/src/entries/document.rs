@@ -17,6 +17,8 @@ use crate::text::{self, NotText};
 const OPERATOR: &str = "the entry's file";
 /// A list of entries as the API server writes it.
 const LIST_KIND: &str = "ServiceEntryList";
+/// The kind of policies.
+pub const POLICY_KIND: &str = "PolarisImport";
 /// What a file may hold, in bytes of YAML.
 const LARGEST: usize = 4 << 20;
 
@@ -76,6 +78,8 @@ pub struct Contents {
     pub entries: Vec<Document>,
     /// What was meant to be one and cannot be used.
     pub errors: Vec<DocumentError>,
+    /// Its policies, for whoever carries them out.
+    pub policies: Vec<Value>,
     /// The kinds of its other objects, each as often as it is there; files in git often mix them.
     pub others: Vec<String>,
 }
@@ -104,6 +108,11 @@ impl Contents {
             contents.take(value, &origin, &format!("document {number}"));
         }
         contents
+    }
+
+    /// Whether there is nothing in it that this program is for.
+    pub(super) fn is_nothing(&self) -> bool {
+        self.entries.is_empty() && self.errors.is_empty() && self.policies.is_empty()
     }
 
     /// Parses a text document by document, as the whole cannot be parsed. In YAML a line that begins with `---` begins a
@@ -142,6 +151,7 @@ impl Contents {
                     self.take(item, origin, &format!("{place}, item {number}"));
                 }
             }
+            POLICY_KIND => self.policies.push(value),
             "" => self.others.push("no kind".into()),
             other => self.others.push(format!("kind {}", other.escape_debug())),
         }
@@ -198,7 +208,7 @@ impl Document {
         object
     }
 
-    fn read(value: Value, origin: &str, place: &str) -> Result<Self, DocumentError> {
+    pub(super) fn read(value: Value, origin: &str, place: &str) -> Result<Self, DocumentError> {
         let unfit = |field: &str, detail: String| DocumentError::Unfit {
             origin: origin.into(),
             place: place.into(),

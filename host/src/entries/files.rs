@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use tokio::time::Instant;
 
 use super::backend::{DirectoryBackend, Documents, Key};
-use super::document::{Contents, Document};
+use super::document::{Contents, Document, POLICY_KIND};
 use super::notes::Note;
 use super::{LABELS, selected};
 use crate::watch_dir::WatchOptions;
@@ -17,6 +17,8 @@ use crate::watch_dir::WatchOptions;
 /// The files of a directory, as they last were.
 pub(super) struct Files {
     namespace: String,
+    /// Whether somebody carries policies out.
+    policies: bool,
     files: BTreeMap<PathBuf, EntryFile>,
     /// Files that have gone since the last list.
     gone: BTreeSet<PathBuf>,
@@ -34,19 +36,22 @@ struct EntryFile {
 }
 
 /// What is to be served, and what there is to say of the rest.
+#[derive(Default)]
 pub(super) struct Listed {
     pub(super) documents: Documents,
     /// All entries that have a document, served or not.
     pub(super) present: BTreeSet<Key>,
     pub(super) notes: Vec<Note>,
+    /// Documents of the namespace that are not served for their labels.
+    pub(super) bystanders: Documents,
     /// Documents that are not served, counted by the reason.
     pub(super) passed_over: BTreeMap<String, usize>,
 }
 
 impl Files {
     /// No files yet. Entries without a namespace are of this one, and those of another are passed over.
-    pub(super) fn new(namespace: String) -> Self {
-        Self { namespace, files: BTreeMap::new(), gone: BTreeSet::new(), missing: BTreeMap::new() }
+    pub(super) fn new(namespace: String, policies: bool) -> Self {
+        Self { namespace, policies, files: BTreeMap::new(), gone: BTreeSet::new(), missing: BTreeMap::new() }
     }
 
     /// A file has this content.
@@ -80,10 +85,9 @@ impl Files {
 
     /// All documents that are to be served, each with its file; the first file by name wins.
     pub(super) fn list(&mut self, backend: &DirectoryBackend) -> Listed {
-        let (documents, present) = (Documents::new(), BTreeSet::new());
-        let mut listed = Listed { documents, present, notes: Vec::new(), passed_over: BTreeMap::new() };
+        let mut listed = Listed::default();
         for (path, file) in &self.files {
-            listed.tell(path, file);
+            listed.tell(path, file, self.policies);
             for document in &file.contents.entries {
                 listed.take(path, document.clone(), &self.namespace);
             }
@@ -120,13 +124,13 @@ impl EntryFile {
     }
 
     fn has_given(&self) -> bool {
-        self.gave || !self.contents.entries.is_empty()
+        self.gave || !self.contents.entries.is_empty() || !self.contents.policies.is_empty()
     }
 }
 
 impl Listed {
     /// Says what of a file cannot be used, and counts what else it holds.
-    fn tell(&mut self, path: &Path, file: &EntryFile) {
+    fn tell(&mut self, path: &Path, file: &EntryFile, policies: bool) {
         let stays = if file.gave { "; the last good content of this file stays in force" } else { "" };
         let errors = file.contents.errors.iter().map(ToString::to_string);
         for problem in errors.chain(file.unreadable.clone()) {
@@ -136,7 +140,13 @@ impl Listed {
         for kind in &file.contents.others {
             self.pass_over(format!("of {kind}"));
         }
-        if file.contents.entries.is_empty() && file.contents.errors.is_empty() && file.unreadable.is_none() {
+        if !policies && !file.contents.policies.is_empty() {
+            let shown = path.display();
+            self.notes
+                .push(Note::warning(None, format!("{shown}: a {POLICY_KIND} is carried out only with --policies")));
+            file.contents.policies.iter().for_each(|_| self.pass_over(format!("of kind {POLICY_KIND}")));
+        }
+        if file.contents.is_nothing() && file.unreadable.is_none() {
             self.notes.push(Note::info(None, format!("{}: holds no ServiceEntry", path.display())));
         }
     }
@@ -162,6 +172,7 @@ impl Listed {
             self.pass_over(format!("without the labels `{manager}` and `{registry}`"));
             let reason = format!("passed over: the labels `{manager}` and `{registry}` are not both there");
             self.notes.push(Note::info(Some(title), format!("{shown}: {reason}")));
+            self.bystanders.entry(key).or_insert_with(|| (path.to_owned(), document));
         } else if !new && let Some((first, _)) = self.documents.get(&key).filter(|(first, _)| first.exists()) {
             let text = format!("{} and {shown} hold the same entry; the first one counts, remove one", first.display());
             self.pass_over("that another one has".into());

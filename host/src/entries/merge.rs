@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use super::document::{Document, declared};
-use crate::annotation::{DERIVED_PORTS, MODULE_PREFIX, REVISION};
+use crate::annotation::{DERIVED_PORTS, GONE_SINCE, MODULE_PREFIX, POLICY, REVISION};
 use crate::istio::{Claim, MANAGER, Ownership, Ports, ServiceEntry};
 
 /// Our fields, in the shape of an apply's body: `metadata.annotations`, and under `spec` any of `endpoints`, `resolution`,
@@ -20,7 +20,8 @@ pub(super) fn ours_of(output: &Value, operator: &Value) -> Ours {
     let mut ours = json!({"metadata": {"annotations": {}}, "spec": {}});
     let annotations = output.pointer("/metadata/annotations").and_then(Value::as_object);
     for (key, value) in annotations.into_iter().flatten() {
-        if (key == REVISION || key.starts_with(MODULE_PREFIX)) && key != DERIVED_PORTS {
+        let of_policy = [POLICY, GONE_SINCE].contains(&key.as_str());
+        if (key == REVISION || key.starts_with(MODULE_PREFIX)) && key != DERIVED_PORTS && !of_policy {
             ours["metadata"]["annotations"][key] = value.clone();
         }
     }

@@ -7,6 +7,7 @@ mod directory;
 mod document;
 mod files;
 mod kubernetes;
+mod made;
 mod merge;
 mod notes;
 
@@ -16,9 +17,10 @@ use futures::stream::BoxStream;
 use kube::runtime::watcher;
 
 pub use backend::{DirectoryBackend, OutputError};
-pub use directory::DirectoryEntries;
-pub use document::{Contents, Document, DocumentError};
+pub use directory::{DirectoryEntries, is_entry_file};
+pub use document::{Contents, Document, DocumentError, POLICY_KIND};
 pub use kubernetes::{KubernetesEntries, ask_version, served_version};
+pub use made::Written;
 
 use crate::istio::ServiceEntry;
 

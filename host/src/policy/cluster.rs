@@ -3,15 +3,17 @@
 use std::time::Duration;
 
 use futures::stream::BoxStream;
-use kube::Client;
+use futures::{StreamExt, TryStreamExt};
 use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, Patch, PatchParams, Preconditions};
 use kube::runtime::watcher::{self, Event};
+use kube::{Client, Resource};
 use serde_json::{Value, json};
 
 use super::fields::POLICY_MANAGER;
-use super::head::RawEntry;
+use super::head::{Head, RawEntry};
 use super::import::PolarisImport;
 use super::plan::{Action, Step};
+use super::policy::Policy;
 use super::status::ImportStatus;
 use crate::istio::KIND;
 use crate::kube_watch;
@@ -34,14 +36,17 @@ impl Cluster {
     }
 
     /// Follows the policies.
-    pub fn policies(&self) -> BoxStream<'static, watcher::Result<Event<PolarisImport>>> {
-        kube_watch::watch(Api::namespaced(self.client.clone(), &self.namespace), |config| config)
+    pub fn policies(&self) -> BoxStream<'static, watcher::Result<Event<Policy>>> {
+        let api = Api::namespaced(self.client.clone(), &self.namespace);
+        let events = kube_watch::watch(api, |config| config);
+        events.map_ok(|event| kube_watch::map_event(event, |object| Policy::new(&object))).boxed()
     }
 
     /// Follows all entries, whatever their labels.
-    pub fn entries(&self) -> BoxStream<'static, watcher::Result<Event<RawEntry>>> {
+    pub fn entries(&self) -> BoxStream<'static, watcher::Result<Event<Head>>> {
         let api = Api::namespaced_with(self.client.clone(), &self.namespace, &self.entry);
-        kube_watch::watch(api, |config| config)
+        let events = kube_watch::watch(api, |config| config);
+        events.map_ok(|event| kube_watch::map_event(event, |entry: RawEntry| Head::new(&entry))).boxed()
     }
 
     pub async fn perform(&self, step: &Step) -> Result<(), ApplyError> {
@@ -76,6 +81,29 @@ impl Cluster {
         body
     }
 
+    /// Gives this policy our finalizer, or takes it away; others stay.
+    pub async fn keep(&self, policy: &Policy, keep: bool) -> Result<(), ApplyError> {
+        let api: Api<PolarisImport> = Api::namespaced(self.client.clone(), &self.namespace);
+        let parameters = PatchParams { field_manager: Some(POLICY_MANAGER.into()), ..PatchParams::default() };
+        // A merge patch replaces the whole list, so it is about this state of the policy alone.
+        let metadata = json!({
+            "uid": policy.uid, "resourceVersion": policy.resource_version, "finalizers": policy.finalizers(keep),
+        });
+        let patch = Patch::Merge(json!({"metadata": metadata}));
+        match in_time(async { api.patch(&policy.name, &parameters, &patch).await.map(drop) }).await {
+            // There is nothing left to let go.
+            Err(ApplyError::Gone) => Ok(()),
+            done => done,
+        }
+    }
+
+    /// Whether the API server goes on having policies.
+    pub async fn has_kind(&self) -> Result<bool, ApplyError> {
+        let version = PolarisImport::api_version(&());
+        let plural = PolarisImport::plural(&());
+        in_time(kube_watch::is_kept(&self.client, &version, &plural)).await
+    }
+
     /// Writes a policy's status.
     pub async fn tell(&self, policy: &str, status: &ImportStatus) -> Result<(), ApplyError> {
         let api: Api<PolarisImport> = Api::namespaced(self.client.clone(), &self.namespace);
@@ -90,7 +118,7 @@ impl Cluster {
     }
 }
 
-async fn in_time(request: impl Future<Output = Result<(), kube::Error>>) -> Result<(), ApplyError> {
+async fn in_time<T>(request: impl Future<Output = Result<T, kube::Error>>) -> Result<T, ApplyError> {
     match tokio::time::timeout(TIMEOUT, request).await {
         Ok(done) => done.map_err(|error| classify(&error)),
         Err(_) => Err(ApplyError::Unavailable { detail: format!("no answer within {TIMEOUT:?}") }),

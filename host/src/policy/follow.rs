@@ -27,7 +27,7 @@ const WAITS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs
 const FAILURES: u32 = 3;
 
 /// The state of a namespace, whenever it is news.
-pub type Catalogues = BoxStream<'static, Known>;
+pub type News = BoxStream<'static, Known>;
 
 struct Follower {
     source: Arc<CatalogueSource>,
@@ -42,7 +42,7 @@ struct Follower {
 }
 
 /// Follows a namespace.
-pub fn follow(source: Arc<CatalogueSource>, gate: Arc<Gate>, namespace: String) -> Catalogues {
+pub fn follow(source: Arc<CatalogueSource>, gate: Arc<Gate>, namespace: String) -> News {
     let follower = Follower {
         source,
         gate,

@@ -1,12 +1,10 @@
 //! A ServiceEntry as far as policies need it: all entries of the namespace, made and written by hand, since none may get a name
 //! or a host that another one has.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube::api::ApiResource;
+use kube::core::object::{NotUsed, Object};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::{Map, Value, json};
@@ -19,15 +17,10 @@ use crate::registry::ServiceKey;
 const OURS: [&str; 5] = ["hosts", "ports", "location", "resolution", "exportTo"];
 
 /// An entry as the API server gives it, with its endpoints counted and not kept.
-#[derive(Clone, Debug, Deserialize)]
-pub struct RawEntry {
-    pub metadata: ObjectMeta,
-    #[serde(default)]
-    spec: Option<RawSpec>,
-}
+pub type RawEntry = Object<Option<RawSpec>, NotUsed>;
 
 #[derive(Clone, Debug, Default, Deserialize)]
-struct RawSpec {
+pub struct RawSpec {
     #[serde(default)]
     endpoints: Option<Vec<IgnoredAny>>,
     #[serde(flatten)]
@@ -58,7 +51,7 @@ pub struct Head {
 
 impl Head {
     pub fn new(entry: &RawEntry) -> Self {
-        let RawEntry { metadata, spec } = entry;
+        let RawEntry { metadata, spec, .. } = entry;
         let annotation = |key: &str| metadata.annotations.as_ref()?.get(key).cloned();
         let spec = spec.clone().unwrap_or_default();
         let hosts = spec.others.get("hosts").and_then(Value::as_array);
@@ -99,40 +92,6 @@ impl Head {
             || self.hosts != other.hosts
             || self.owners != other.owners
             || self.owners.ours.iter().any(changed)
-    }
-}
-
-/// The API version is known only once the server was asked, so it is passed as a value.
-impl kube::Resource for RawEntry {
-    type DynamicType = ApiResource;
-    type Scope = kube::core::DynamicResourceScope;
-
-    fn kind(resource: &ApiResource) -> Cow<'_, str> {
-        resource.kind.as_str().into()
-    }
-
-    fn group(resource: &ApiResource) -> Cow<'_, str> {
-        resource.group.as_str().into()
-    }
-
-    fn version(resource: &ApiResource) -> Cow<'_, str> {
-        resource.version.as_str().into()
-    }
-
-    fn api_version(resource: &ApiResource) -> Cow<'_, str> {
-        resource.api_version.as_str().into()
-    }
-
-    fn plural(resource: &ApiResource) -> Cow<'_, str> {
-        resource.plural.as_str().into()
-    }
-
-    fn meta(&self) -> &ObjectMeta {
-        &self.metadata
-    }
-
-    fn meta_mut(&mut self) -> &mut ObjectMeta {
-        &mut self.metadata
     }
 }
 

@@ -16,7 +16,7 @@ macro_rules! pattern {
 }
 
 /// Which services of the registry get a ServiceEntry that nobody writes by hand.
-#[derive(CustomResource, Clone, Debug, PartialEq, Deserialize, Serialize, KubeSchema)]
+#[derive(CustomResource, Clone, Debug, Default, PartialEq, Deserialize, Serialize, KubeSchema)]
 #[kube(
     group = "polaris2istio.aeraki.net",
     version = "v1alpha1",
@@ -54,6 +54,18 @@ pub struct PolarisImportSpec {
     /// When the entry of a service is deleted that is gone.
     #[serde(default)]
     pub prune: Prune,
+    /// What becomes of the entries when the policy is deleted.
+    #[serde(default)]
+    pub on_delete: OnDelete,
+}
+
+/// What becomes of the entries when their policy is deleted: `Keep` leaves them, and a new policy of the same name has them again;
+/// with `Prune` they are deleted at once, and the policy stays until they are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+pub enum OnDelete {
+    #[default]
+    Keep,
+    Prune,
 }
 
 /// Which services of a namespace. All that is said must hold.
@@ -108,7 +120,7 @@ pub enum Operator {
 
 /// The form of a service's entry. `{service}` stands for the service's name, `{namespace}` for its namespace in the
 /// registry; both are made valid where they are not: lower case, other characters become `-`, and a short hash is appended.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, KubeSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, KubeSchema)]
 #[x_kube(
     validation = Rule::new("self.ports.all(p, self.ports.exists_one(q, q.number == p.number))").message(
         "two ports have one number"

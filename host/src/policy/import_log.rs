@@ -11,7 +11,7 @@ use crate::log_once::LogOnce;
 use crate::plan::ApplyError;
 
 /// The rights that policies need beyond those for entries.
-const REMEDY: &str = "grant this identity the verbs list and watch on polarisimports.polaris2istio.aeraki.net, patch on polarisimports/status, and create and delete on serviceentries.networking.istio.io in the entries' namespace";
+const REMEDY: &str = "grant this identity the verbs list and watch on polarisimports.polaris2istio.aeraki.net, patch on polarisimports/status, patch on polarisimports (for `onDelete: Prune`), and create and delete on serviceentries.networking.istio.io in the entries' namespace";
 
 #[derive(Default)]
 pub struct ImportLog {
@@ -20,6 +20,8 @@ pub struct ImportLog {
     writes: LogOnce<String>,
     statuses: LogOnce<String>,
     rehearsal: LogOnce,
+    kinds: LogOnce,
+    keeps: LogOnce<String>,
 }
 
 impl ImportLog {
@@ -48,8 +50,7 @@ impl ImportLog {
         for (name, report) in reports {
             let (ready, word, text) = report.words();
             // Counts change all the time while entries are made.
-            if word == "Making"
-                || word == "Waiting"
+            if ["Making", "Waiting", "Deleting"].contains(&word)
                 || !self.reports.is_news(name.clone(), (word, report.refused.len()))
             {
                 continue;
@@ -88,7 +89,7 @@ impl ImportLog {
                     Action::Mark(_) => {
                         info!(entry, policy, "policy: the service is gone; the entry is deleted if it stays so")
                     }
-                    Action::Delete { .. } => info!(entry, policy, "policy: entry deleted, its service is gone"),
+                    Action::Delete { .. } => info!(entry, policy, "policy: entry deleted"),
                 }
             }
             // The watch brings its new state.
@@ -96,6 +97,31 @@ impl ImportLog {
             Err(error) => {
                 if self.writes.is_news(entry.clone(), error.to_string()) && self.writes.len() <= LOGGED {
                     warn!(entry, policy, "policy: not written: {error}");
+                }
+            }
+        }
+    }
+
+    /// Whether it could be asked if the kind of policies stays.
+    pub fn asked(&mut self, stays: &Result<bool, ApplyError>) {
+        match stays {
+            Ok(_) => drop(self.kinds.end(&"kind")),
+            Err(error) => {
+                if self.kinds.is_news("kind", error.to_string()) {
+                    warn!("policies: whether their CRD stays cannot be told: {error}; nothing is deleted meanwhile");
+                }
+            }
+        }
+    }
+
+    /// A policy's finalizer was written, or not.
+    pub fn kept(&mut self, policy: &str, kept: &Result<(), ApplyError>) {
+        match kept {
+            Ok(()) => drop(self.keeps.end(&policy.to_owned())),
+            Err(ApplyError::Stale) => {}
+            Err(error) => {
+                if self.keeps.is_news(policy.to_owned(), error.to_string()) {
+                    warn!(policy, "the policy's finalizer is not written: {error}; {REMEDY}");
                 }
             }
         }

@@ -10,24 +10,14 @@ use serde_json::{Value, json};
 use super::claims::Claims;
 use super::fields::{Field, Fields, body, difference, fields, port_names};
 use super::head::Head;
-use super::import::PolarisImportSpec;
+use super::policy::Policy;
 use super::report::{Report, Trouble};
-use super::status::{ImportStatus, RefusedService};
+use super::status::RefusedService;
 use super::template::Made;
 use super::vanish::Vanished;
 use crate::annotation::{GONE_SINCE, POLICY};
 use crate::percent::Percent;
 use crate::registry::{Catalogue, ServiceKey};
-
-/// A policy as it is.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Policy {
-    pub name: String,
-    pub generation: i64,
-    pub created: Option<Timestamp>,
-    pub spec: PolarisImportSpec,
-    pub status: ImportStatus,
-}
 
 /// The state of a namespace of the registry.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -58,6 +48,8 @@ pub struct World<'a> {
     /// Entries that the API server did not take.
     pub denied: &'a BTreeMap<String, Denied>,
     pub fleet_limit: Percent,
+    /// Whether the kind of policies stays.
+    pub kind_stays: bool,
     pub now: Timestamp,
 }
 
@@ -110,7 +102,11 @@ impl Plan {
     fn add(&mut self, world: &World<'_>, policy: &Policy, claims: &mut Claims) -> Report {
         let own: Vec<_> = world.entries.values().filter(|head| head.policy.as_deref() == Some(&*policy.name)).collect();
         let mut report = Report { entries: own.len(), ..Report::default() };
-        if let Some(problem) = policy.spec.problem() {
+        if policy.deleting.is_some() {
+            self.prune_all(world, policy, &own, &mut report);
+            return report;
+        }
+        if let Some(problem) = policy.fault.clone().or_else(|| policy.spec.problem()) {
             report.trouble = Some(Trouble::Invalid(problem));
             return report;
         }
@@ -168,6 +164,21 @@ impl Plan {
             self.steps.extend(step(policy, &made, there).filter(|_| denied.is_none_or(|denied| denied.again)));
         }
         names
+    }
+
+    /// Deletes all entries of a policy that is being deleted, if it says so: whoever deletes it means them.
+    fn prune_all(&mut self, world: &World<'_>, policy: &Policy, own: &[&Head], report: &mut Report) {
+        report.gone = own.len();
+        if !policy.prunes_all() || !world.kind_stays || own.is_empty() {
+            return;
+        }
+        report.trouble = Some(Trouble::Deleting);
+        let grace = policy.grace(world.now);
+        if grace.is_zero() {
+            self.steps.extend(own.iter().map(|head| delete(policy, head)));
+        } else {
+            self.again = self.again.into_iter().chain([grace]).min();
+        }
     }
 
     fn prune(&mut self, world: &World<'_>, policy: &Policy, gone: Vec<&Head>, known: &Known, report: &mut Report) {

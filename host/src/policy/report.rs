@@ -34,6 +34,8 @@ pub enum Trouble {
     Registry(String),
     /// Too much would be pruned.
     Held(String),
+    /// It is being deleted, and its entries with it.
+    Deleting,
 }
 
 impl Report {
@@ -52,6 +54,9 @@ impl Report {
                 (false, "Registry", format!("{text}; entries stay as they are, and nothing is pruned meanwhile"))
             }
             Some(Trouble::Held(text)) => (false, "PruningHeld", text.clone()),
+            Some(Trouble::Deleting) => {
+                (false, "Deleting", format!("{} entries are still to be deleted with it", self.entries))
+            }
             None if !self.refused.is_empty() => {
                 let first = self.refused.first().map(|first| format!("{}: {}", first.service, first.reason));
                 let text = format!(

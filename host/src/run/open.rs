@@ -14,7 +14,7 @@ use crate::dns;
 use crate::election::LeaderElector;
 use crate::entries::{DirectoryBackend, DirectoryEntries, EntryEvents, KubernetesEntries, served_version};
 use crate::istio::{ServiceEntry, VERSIONS};
-use crate::policy::{self, Importer, PolicyReports};
+use crate::policy::{self, Importer, Place, PolicyReports};
 use crate::registry::CatalogueSource;
 use crate::rollout::{ActiveModules, Request, RolloutController, SharedState};
 use crate::sink::{KubernetesSink, Sink};
@@ -116,16 +116,26 @@ async fn open_backend<R>(
             info!(namespace, version = resource.version, "serving the ServiceEntries of a cluster");
             let events = KubernetesEntries::new(client.clone(), resource.clone(), namespace).events();
             let (events, names) = keep_names(config, gate, &client, &resource, events);
-            let policies = policies.map(|source| carry_out(config, gate, &client, &resource, source));
+            let policies = policies.map(|source| {
+                let cluster = policy::Cluster::new(client.clone(), config.namespace.clone(), resource.clone());
+                carry_out(config, gate, Place::Cluster(cluster), source)
+            });
             let sink = Sink::Kubernetes(Box::new(KubernetesSink::new(client.clone(), resource.clone())));
             Ok(Backend { events, resource, sink, client: Some(client), names, policies })
         }
         Target::Directory { entries, output } => {
             let backend = Arc::new(DirectoryBackend::new(entries, output, Arc::clone(gate))?);
             info!(namespace, entries = %entries.display(), output = %output.display(), "serving the ServiceEntries of a directory");
-            let events = DirectoryEntries::new(entries, Arc::clone(&backend), namespace)?.events();
-            let resource = ServiceEntry::resource(VERSIONS[0]);
-            Ok(Backend { events, resource, sink: Sink::Directory(backend), client: None, names: None, policies: None })
+            let follower = DirectoryEntries::new(entries, Arc::clone(&backend), namespace.clone(), policies.is_some())?;
+            let (events, resource) = (follower.events(), ServiceEntry::resource(VERSIONS[0]));
+            let policies = match policies {
+                Some(source) => {
+                    let directory = policy::Directory::new(entries, Arc::clone(&backend), namespace)?;
+                    Some(carry_out(config, gate, Place::Directory(directory), source))
+                }
+                None => None,
+            };
+            Ok(Backend { events, resource, sink: Sink::Directory(backend), client: None, names: None, policies })
         }
     }
 }
@@ -134,14 +144,11 @@ async fn open_backend<R>(
 fn carry_out<R>(
     config: &Config<R>,
     gate: &Arc<Gate>,
-    client: &kube::Client,
-    resource: &ApiResource,
+    place: Place,
     source: CatalogueSource,
 ) -> (BoxFuture<'static, ()>, Arc<PolicyReports>) {
     let reports = Arc::new(PolicyReports::default());
     let options = policy::Options {
-        namespace: config.namespace.clone(),
-        entry: resource.clone(),
         source,
         gate: Arc::clone(gate),
         fleet_limit: config.guard.fleet_limit,
@@ -149,7 +156,7 @@ fn carry_out<R>(
         swap_rate: config.swap_rate,
         reports: Arc::clone(&reports),
     };
-    (Box::pin(Importer::new(client.clone(), options).run()), reports)
+    (Box::pin(Importer::new(place, options).run()), reports)
 }
 
 /// Makes what keeps names and tells of lost virtual IPs, beside the controller and from the same watch.

@@ -137,7 +137,7 @@ mod tests {
         let stats = registry.stats();
         let controller = Controller::new(Parts {
             registry,
-            events: DirectoryEntries::new(&entries, Arc::clone(&backend), "polaris".into()).unwrap().events(),
+            events: DirectoryEntries::new(&entries, Arc::clone(&backend), "polaris".into(), false).unwrap().events(),
             resource: ServiceEntry::resource(VERSIONS[0]),
             converter: Arc::clone(&modules),
             sink: Sink::Directory(backend),

@@ -11,4 +11,5 @@ mod guard;
 mod holds;
 mod leftovers;
 mod module;
+mod policies;
 mod rebinding;

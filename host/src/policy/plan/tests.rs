@@ -1,6 +1,7 @@
 //! Entries that are made, changed, noted as gone and deleted, by worlds that differ in one thing.
 
 use super::*;
+use crate::policy::OnDelete;
 
 /// A small world that is planned for until nothing is left to do.
 struct Bench {
@@ -8,13 +9,17 @@ struct Bench {
     catalogues: BTreeMap<String, Known>,
     entries: BTreeMap<String, Head>,
     denied: BTreeMap<String, Denied>,
+    kind_stays: bool,
     now: Timestamp,
 }
 
 fn policy(name: &str, day: u8, spec: Value) -> Policy {
     let created = Some(format!("2026-01-0{day}T00:00:00Z").parse().unwrap());
-    let spec = serde_json::from_value(spec).unwrap();
-    Policy { name: name.into(), generation: 1, created, spec, status: ImportStatus::default() }
+    let object = json!({
+        "apiVersion": "polaris2istio.aeraki.net/v1alpha1", "kind": "PolarisImport",
+        "metadata": {"name": name, "generation": 1}, "spec": spec,
+    });
+    Policy { created, ..Policy::new(&serde_json::from_value(object).unwrap()) }
 }
 
 fn spec() -> Value {
@@ -31,7 +36,7 @@ impl Bench {
         let policies = policies.into_iter().map(|policy| (policy.name.clone(), policy)).collect();
         let (entries, denied) = (BTreeMap::new(), BTreeMap::new());
         let now = "2026-02-01T00:00:00Z".parse().unwrap();
-        let mut bench = Self { policies, catalogues: BTreeMap::new(), entries, denied, now };
+        let mut bench = Self { policies, catalogues: BTreeMap::new(), entries, denied, kind_stays: true, now };
         bench.list(services);
         bench
     }
@@ -49,6 +54,7 @@ impl Bench {
             entries: &self.entries,
             denied: &self.denied,
             fleet_limit: Percent::new(20),
+            kind_stays: self.kind_stays,
             now: self.now,
         })
     }
@@ -194,6 +200,37 @@ fn no_accident_prunes() {
     bench.policies.clear();
     assert_eq!(bench.settle(), [""; 0]);
     assert_eq!(bench.entries.len(), 3);
+}
+
+#[test]
+fn entries_go_with_their_policy_if_it_says_so() {
+    let mut bench = Bench::new(vec![policy("shop", 1, spec())], &["a", "b"]);
+    bench.settle();
+    let shop = |bench: &mut Bench, change: fn(&mut Policy)| change(bench.policies.get_mut("shop").unwrap());
+    shop(&mut bench, |shop| shop.deleting = Some("2026-02-01T00:00:00Z".parse().unwrap()));
+    bench.pass(60);
+    assert_eq!(bench.settle(), [""; 0], "it does not say so");
+    shop(&mut bench, |shop| (shop.spec.on_delete, shop.finalizers) = (OnDelete::Prune, shop.finalizers(true)));
+    bench.kind_stays = false;
+    assert_eq!(bench.settle(), [""; 0], "all policies go with their CRD");
+    bench.kind_stays = true;
+    shop(&mut bench, |shop| shop.deleting = Some("2026-02-01T00:00:58Z".parse().unwrap()));
+    assert_eq!(bench.settle(), [""; 0], "the CRD may be going");
+    assert_eq!(bench.plan().again, Some(Duration::from_secs(3)));
+    assert_eq!(bench.plan().reports["shop"].words().1, "Deleting");
+    bench.pass(3);
+    assert_eq!(bench.settle(), ["delete a", "delete b"]);
+    assert_eq!(bench.settle(), [""; 0]);
+}
+
+#[test]
+fn a_policy_that_cannot_be_understood_is_not_carried_out() {
+    let mut bench = Bench::new(vec![policy("shop", 1, spec())], &["a"]);
+    bench.settle();
+    bench.policies.get_mut("shop").unwrap().fault = Some("spec.selct: there is no such field".into());
+    bench.list(&["a", "b"]);
+    assert_eq!(bench.settle(), [""; 0]);
+    assert_eq!(bench.plan().reports["shop"].words().1, "Invalid");
 }
 
 #[test]

@@ -77,7 +77,7 @@ fn rights<R>(config: &Config<R>) -> Vec<Right> {
     }
     if config.policies.is_some() {
         let group = "polaris2istio.aeraki.net";
-        rights.push(right(entries, group, "polarisimports", &["list", "watch"]));
+        rights.push(right(entries, group, "polarisimports", &["list", "watch", "patch"]));
         let status = right(entries, group, "polarisimports", &["patch"]);
         rights.push(Right { subresource: Some("status"), ..status });
         rights.push(right(entries, "networking.istio.io", "serviceentries", &["create", "delete"]));

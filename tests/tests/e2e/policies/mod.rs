@@ -232,6 +232,29 @@ async fn what_is_gone_is_pruned_after_its_time() {
     assert_eq!(status["entries"], 5, "{status}");
 }
 
+#[tokio::test]
+async fn entries_go_with_a_policy_that_says_so_and_not_with_the_crd() {
+    let Some(policies) = Policies::new("policy-delete").await else { return };
+    let world = &policies.world;
+    for name in ["a", "b", "mine"] {
+        world.register(name, &["10.0.0.1"]).await;
+    }
+    world.create(&world.entry("mine")).await;
+    let _controller = policies.start();
+    policies.create(json!({"onDelete": "Prune", "select": {"exclude": ["mine"]}})).await;
+    policies.until("Synced").await;
+    world.endpoints("a", &["10.0.0.1"]).await;
+    let finalizers = policies.policies.get("all").await.unwrap().metadata.finalizers;
+    assert_eq!(finalizers, Some(vec!["polaris2istio.aeraki.net/prune".to_owned()]));
+    policies.policies.delete("all", &Default::default()).await.unwrap();
+    world.until("it goes with its policy", "a", Value::is_null).await;
+    wait_for("the policy is gone", SOON, || async {
+        policies.policies.get_opt("all").await.unwrap().map_or(Ok(()), |policy| Err(json!(policy)))
+    })
+    .await;
+    assert_eq!(policies.entries().await.keys().collect::<Vec<_>>(), ["mine"]);
+}
+
 /// The API server itself refuses what cannot work.
 #[tokio::test]
 async fn the_schema_refuses_what_cannot_work() {
@@ -282,6 +305,7 @@ async fn no_right_for_policies_is_spare() {
     let needed = [
         ("polarisimports list", "PolarisImports cannot be watched"),
         ("polarisimports watch", "PolarisImports cannot be watched"),
+        ("polarisimports patch", "the policy's finalizer is not written"),
         ("polarisimports/status patch", "the policy's status is not written"),
         ("serviceentries create", "policy: not written"),
         ("serviceentries delete", "policy: not written"),
@@ -313,7 +337,7 @@ async fn check_needed(right: &str, words: &str) {
     api.apply(&manifests.0, false).await;
     world.register("a", &["10.0.0.1"]).await;
     world.register("b", &["10.0.0.1"]).await;
-    policies.create(json!({"prune": {"after": "0s", "limit": "100%"}})).await;
+    policies.create(json!({"prune": {"after": "0s", "limit": "100%"}, "onDelete": "Prune"})).await;
     let controller = world.controller().switch("policies").flag("empty-hold", "0s").start();
     if verb == "delete" {
         world.endpoints("a", &["10.0.0.1"]).await;

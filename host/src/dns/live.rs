@@ -1,14 +1,15 @@
-//! The objects that carry our label, as a watch shows them.
-
-use std::collections::BTreeMap;
+//! An object that carries our label, as a watch shows it.
 
 use kube::ResourceExt;
 use kube::api::DynamicObject;
-use kube::runtime::watcher::Event;
 use serde_json::{Value, json};
 
 use super::objects::LABEL;
 use crate::istio::KIND;
+use crate::kube_watch::Watched;
+
+/// All objects of one kind, by name.
+pub(super) type Objects = Watched<Live>;
 
 /// An object of ours.
 #[derive(Clone, Debug)]
@@ -19,29 +20,13 @@ pub(super) struct Live {
     value: Value,
 }
 
-/// All objects of one kind, by name.
-#[derive(Debug, Default)]
-pub(super) struct ObjectCache {
-    pub(super) objects: BTreeMap<String, Live>,
-    incoming: BTreeMap<String, Live>,
-    /// Whether a whole list was received.
-    pub(super) complete: bool,
-}
-
-impl ObjectCache {
-    pub(super) fn apply(&mut self, event: Event<DynamicObject>) {
-        match event {
-            Event::Init => self.incoming.clear(),
-            Event::InitApply(object) => drop(self.incoming.insert(object.name_any(), Live::new(object))),
-            Event::InitDone => (self.objects, self.complete) = (std::mem::take(&mut self.incoming), true),
-            Event::Apply(object) => drop(self.objects.insert(object.name_any(), Live::new(object))),
-            Event::Delete(object) => drop(self.objects.remove(&object.name_any())),
-        }
-    }
-}
-
 impl Live {
-    pub(super) fn new(mut object: DynamicObject) -> Self {
+    /// An object by its name.
+    pub(super) fn named(object: DynamicObject) -> (String, Self) {
+        (object.name_any(), Self::new(object))
+    }
+
+    fn new(mut object: DynamicObject) -> Self {
         object.metadata.managed_fields = None;
         Self {
             uid: object.uid().unwrap_or_default(),

@@ -1,4 +1,4 @@
-//! Objects as a watch shows them, by name.
+//! Objects as a watch shows them, by name: a list that comes anew replaces what is known only once it is whole.
 
 use std::collections::BTreeMap;
 
@@ -6,11 +6,11 @@ use kube::runtime::watcher::Event;
 
 /// All objects of one kind.
 #[derive(Debug)]
-pub struct Watched<T> {
-    pub objects: BTreeMap<String, T>,
+pub(crate) struct Watched<T> {
+    pub(crate) objects: BTreeMap<String, T>,
     incoming: BTreeMap<String, T>,
     /// Whether a whole list was received.
-    pub complete: bool,
+    pub(crate) complete: bool,
 }
 
 impl<T> Default for Watched<T> {
@@ -21,10 +21,10 @@ impl<T> Default for Watched<T> {
 
 impl<T> Watched<T> {
     /// Takes an event in. Returns whether something is `other` than it was.
-    pub fn apply<K>(
+    pub(crate) fn apply<K>(
         &mut self,
         event: Event<K>,
-        read: impl Fn(&K) -> (String, T),
+        read: impl Fn(K) -> (String, T),
         other: impl Fn(&T, &T) -> bool,
     ) -> bool {
         match event {
@@ -33,7 +33,7 @@ impl<T> Watched<T> {
                 false
             }
             Event::InitApply(object) => {
-                let (name, value) = read(&object);
+                let (name, value) = read(object);
                 self.incoming.insert(name, value);
                 false
             }
@@ -43,12 +43,12 @@ impl<T> Watched<T> {
                 true
             }
             Event::Apply(object) => {
-                let (name, value) = read(&object);
+                let (name, value) = read(object);
                 let differs = self.objects.get(&name).is_none_or(|old| other(old, &value));
                 self.objects.insert(name, value);
                 differs
             }
-            Event::Delete(object) => self.objects.remove(&read(&object).0).is_some(),
+            Event::Delete(object) => self.objects.remove(&read(object).0).is_some(),
         }
     }
 }
