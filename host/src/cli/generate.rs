@@ -8,6 +8,7 @@ use anyhow::{Context, bail};
 use clap::Args;
 use serde_json::{Value, json};
 
+use super::generate_diff::{DiffArgs, diff};
 use super::offline::Format;
 use super::registry_args::RegistryArgs;
 use crate::entries::Contents;
@@ -18,7 +19,7 @@ use crate::text;
 const EXAMPLES: &str = "\
 Examples:
   polaris2istio generate --polaris-address polaris:8091 --polaris-namespace default --host {service}.polaris
-  polaris2istio generate --polaris-address polaris:8091 --policy policy.yaml | kubectl diff -f -
+  polaris2istio generate --polaris-address polaris:8091 --policy policy.yaml --diff
   polaris2istio generate --answers answers/ --policy policy.yaml --only-missing entries/ > entries/new.yaml
 
 Services without an entry are told on stderr, each with the reason. Exit code 1 where there are some.";
@@ -52,6 +53,8 @@ pub(super) struct GenerateArgs {
     #[arg(short, long, value_name = "FORMAT", default_value = "yaml")]
     output: Format,
     #[command(flatten)]
+    diff: DiffArgs,
+    #[command(flatten)]
     registry: RegistryArgs,
 }
 
@@ -60,8 +63,15 @@ pub(super) fn generate(args: &GenerateArgs) -> anyhow::Result<ExitCode> {
     if let Some(problem) = spec.problem() {
         bail!("policy: {problem}");
     }
+    if let (true, Some(path)) = (args.diff.diff, &args.policy) {
+        let policy = read(path)?;
+        return wait(async {
+            let catalogue = args.catalogue(&spec.polaris_namespace).await?;
+            diff(&args.diff, &policy, catalogue, &namespace).await
+        });
+    }
     let existing = args.only_missing.as_deref().map(existing).transpose()?.unwrap_or_default();
-    let catalogue = args.catalogue(&spec.polaris_namespace)?;
+    let catalogue = wait(args.catalogue(&spec.polaris_namespace))?;
     let generated = make(&spec, &catalogue, &existing, &namespace);
     print(&generated.entries, args.output)?;
     for refused in &generated.refused {
@@ -95,10 +105,8 @@ impl GenerateArgs {
         Ok((policy.spec, namespace))
     }
 
-    fn catalogue(&self, namespace: &str) -> anyhow::Result<Catalogue> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no async runtime")?;
-        let listing = runtime.block_on(async { anyhow::Ok(self.registry.catalogue()?.list(namespace, "").await?) })?;
-        match listing {
+    async fn catalogue(&self, namespace: &str) -> anyhow::Result<Catalogue> {
+        match self.registry.catalogue()?.list(namespace, "").await? {
             Listing::Listed(catalogue) if catalogue.is_unknown() => {
                 bail!("the registry knows no namespace `{namespace}`, or nothing in it; check its spelling")
             }
@@ -106,6 +114,10 @@ impl GenerateArgs {
             Listing::Unchanged => bail!("the registry says that nothing changed, but it was not asked before"),
         }
     }
+}
+
+fn wait<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().context("no async runtime")?.block_on(work)
 }
 
 /// The one policy of a file.

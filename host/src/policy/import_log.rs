@@ -50,9 +50,7 @@ impl ImportLog {
         for (name, report) in reports {
             let (ready, word, text) = report.words();
             // Counts change all the time while entries are made.
-            if ["Making", "Waiting", "Deleting"].contains(&word)
-                || !self.reports.is_news(name.clone(), (word, report.refused.len()))
-            {
+            if report.is_passing() || !self.reports.is_news(name.clone(), (word, report.refused.len())) {
                 continue;
             }
             if ready {

@@ -16,6 +16,7 @@ use super::import_log::ImportLog;
 use super::place::Place;
 use super::plan::{Action, Plan, Step, World, plan};
 use super::policy::Policy;
+use super::policy_events::PolicyEvents;
 use super::policy_reports::PolicyReports;
 use super::report::Report;
 use crate::clock;
@@ -23,6 +24,7 @@ use crate::kube_watch::Watched;
 use crate::percent::Percent;
 use crate::plan::ApplyError;
 use crate::registry::CatalogueSource;
+use crate::telemetry::Events;
 use crate::writes::{BlockReason, Due, Gate, Resting, WriteRateLimiter, perform};
 
 /// The time within which changes are reconciled together.
@@ -38,6 +40,8 @@ const BATCH: usize = 100;
 
 /// The settings and means of an [`Importer`].
 pub struct Options {
+    /// The namespace of the policies.
+    pub namespace: String,
     pub source: CatalogueSource,
     pub gate: Arc<Gate>,
     /// `--fleet-limit`, for policies that have no limit of their own.
@@ -52,6 +56,7 @@ pub struct Options {
 /// Carries out the policies of one namespace.
 pub struct Importer {
     place: Place,
+    namespace: String,
     gate: Arc<Gate>,
     fleet_limit: Percent,
     writes: WriteRateLimiter,
@@ -71,6 +76,7 @@ impl Importer {
     pub fn new(place: Place, options: Options) -> Self {
         Self {
             place,
+            namespace: options.namespace,
             catalogues: Catalogues::new(options.source, Arc::clone(&options.gate)),
             gate: options.gate,
             fleet_limit: options.fleet_limit,
@@ -86,8 +92,9 @@ impl Importer {
         }
     }
 
-    /// Runs until the future is dropped.
-    pub async fn run(mut self) {
+    /// Runs until the future is dropped, and tells of troubles by these Events.
+    pub async fn run(mut self, events: Events) {
+        let mut events = PolicyEvents::new(events, self.namespace.clone());
         let (mut policies, mut entries) = (self.place.policies(), self.place.entries());
         let mut reopened = self.gate.reopened();
         let mut due = Due::default();
@@ -98,7 +105,7 @@ impl Importer {
                 () = self.catalogues.changed() => true,
                 () = reopened.next() => true,
                 () = due.come() => {
-                    self.reconcile().await.into_iter().for_each(|pause| due.within(pause));
+                    self.reconcile(&mut events).await.into_iter().for_each(|pause| due.within(pause));
                     false
                 }
             };
@@ -127,7 +134,7 @@ impl Importer {
     }
 
     /// Plans, writes a part of the plan, and tells of it. Returns when to do so again, if nothing changes before.
-    async fn reconcile(&mut self) -> Option<Duration> {
+    async fn reconcile(&mut self, events: &mut PolicyEvents) -> Option<Duration> {
         if !self.policies.complete || !self.entries.complete {
             return None;
         }
@@ -149,7 +156,7 @@ impl Importer {
         steps.truncate(BATCH);
         let undone = self.perform(steps).await;
         let unkept = self.keep(&reports, kind_stays).await;
-        let untold = self.tell(&reports).await;
+        let untold = self.tell(&reports, events).await;
         let soonest = [
             more.then_some(GATHER),
             (undone || unkept).then_some(RETRY),
@@ -246,11 +253,13 @@ impl Importer {
     }
 
     /// Writes the status of policies where it is another one. Returns whether some are to be told later.
-    async fn tell(&mut self, reports: &BTreeMap<String, Report>) -> bool {
+    async fn tell(&mut self, reports: &BTreeMap<String, Report>, events: &mut PolicyEvents) -> bool {
         let now = Instant::now();
         let mut later = false;
+        events.retain(|name| reports.contains_key(name));
         for (name, report) in reports {
             let Some(policy) = self.policies.objects.get_mut(name) else { continue };
+            events.tell(policy, report);
             let status = report.status(policy.generation, &policy.status, clock::wall(clock::now()));
             if status == policy.status {
                 continue;

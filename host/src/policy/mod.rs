@@ -1,6 +1,7 @@
 //! Policies: which services of a registry namespace get an entry that nobody writes by hand, and what that entry is like.
 
 mod catalogues;
+mod changes;
 mod check;
 mod claims;
 mod cluster;
@@ -21,6 +22,7 @@ mod place;
 mod plan;
 #[allow(clippy::module_inception, reason = "it is the room's main type")]
 mod policy;
+mod policy_events;
 mod policy_reports;
 mod report;
 mod selection;
@@ -28,6 +30,7 @@ mod status;
 mod template;
 mod vanish;
 
+pub use changes::{Change, changes};
 pub use check::unknown_fields;
 pub use cluster::Cluster;
 pub use crd::{crd, schema};

@@ -44,6 +44,12 @@ impl Report {
         ready
     }
 
+    /// Whether it is on its way to another state, which comes by itself.
+    pub fn is_passing(&self) -> bool {
+        let (_, word, _) = self.words();
+        ["Making", "Waiting", "Deleting"].contains(&word)
+    }
+
     /// Whether all is well, in one word and in a sentence.
     pub fn words(&self) -> (bool, &'static str, String) {
         let Self { services, missing, .. } = self;

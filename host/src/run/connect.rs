@@ -6,13 +6,17 @@ use reqwest::header::{HeaderValue, USER_AGENT};
 use super::{Cluster, Config, RunError};
 use crate::redact;
 
-/// A client, which says which replica it is if there are several.
-pub(super) async fn connect<R>(config: &Config<R>, identity: Option<&str>) -> Result<kube::Client, RunError> {
-    if let Some(client) = &config.client {
-        return Ok(client.clone());
+/// The client of a run.
+pub(super) async fn client<R>(config: &Config<R>, identity: Option<&str>) -> Result<kube::Client, RunError> {
+    match &config.client {
+        Some(client) => Ok(client.clone()),
+        None => connect(&config.cluster, identity).await,
     }
-    let mut config =
-        read(&config.cluster).await.map_err(|problem| RunError::Kubeconfig(redact::addresses(&problem)))?;
+}
+
+/// Makes a client, which says which replica it is if there are several.
+pub async fn connect(cluster: &Cluster, identity: Option<&str>) -> Result<kube::Client, RunError> {
+    let mut config = read(cluster).await.map_err(|problem| RunError::Kubeconfig(redact::addresses(&problem)))?;
     // The library takes a proxy from the environment as well: one is used only where the kubeconfig itself names it, by HTTP.
     let environment = ["HTTPS_PROXY", "https_proxy"].map(std::env::var);
     if config.proxy_url.as_ref().is_some_and(|proxy| environment.iter().flatten().any(|set| *proxy == **set)) {

@@ -15,6 +15,7 @@ mod start;
 
 pub use check::{Finding, Verdict, check};
 pub use config::{Cluster, Config, HttpPlace, StatePlace, Target};
+pub use connect::connect;
 pub use error::RunError;
 pub use running::Running;
 

@@ -7,7 +7,7 @@ use kube::api::ApiResource;
 use tokio::sync::{mpsc, watch};
 use tracing::info;
 
-use super::connect::connect;
+use super::connect::client;
 use super::{Config, RunError, StatePlace, Target};
 use crate::clock;
 use crate::dns;
@@ -53,7 +53,7 @@ pub(super) struct Backend {
     /// Keeps the names, if there is a cluster.
     pub(super) names: Option<BoxFuture<'static, ()>>,
     /// Carries policies out, where there are any, and what became of them.
-    pub(super) policies: Option<(BoxFuture<'static, ()>, Arc<PolicyReports>)>,
+    pub(super) policies: Option<(Importer, Arc<PolicyReports>)>,
 }
 
 /// Opens all; it may wait long for a cluster.
@@ -84,7 +84,7 @@ async fn open_leadership<R>(config: &Config<R>, gate: &Arc<Gate>) -> Result<Lead
     let (leads, led) = watch::channel(true);
     let elector = match &config.election {
         Some(election) => {
-            let client = connect(config, Some(&election.identity)).await?;
+            let client = client(config, Some(&election.identity)).await?;
             Some(Arc::new(LeaderElector::new(client, election.clone(), Arc::clone(gate), leads.clone())))
         }
         None => None,
@@ -97,7 +97,7 @@ async fn open_state<R>(config: &Config<R>, place: &StatePlace) -> Result<Keeper<
         StatePlace::Nowhere => Store::Memory,
         StatePlace::File(path) => Store::File(FileStore::new(path)),
         StatePlace::ConfigMap { namespace, name } => {
-            Store::ConfigMap(Box::new(ConfigMapStore::new(connect(config, None).await?, namespace, name)))
+            Store::ConfigMap(Box::new(ConfigMapStore::new(client(config, None).await?, namespace, name)))
         }
     };
     Ok(if config.once { Keeper::open_once(store).await? } else { Keeper::open(store).await? })
@@ -111,7 +111,7 @@ async fn open_backend<R>(
     let namespace = config.namespace.clone();
     match &config.target {
         Target::Kubernetes => {
-            let client = connect(config, config.election.as_ref().map(|election| &*election.identity)).await?;
+            let client = client(config, config.election.as_ref().map(|election| &*election.identity)).await?;
             let resource = served_version(&client).await;
             info!(namespace, version = resource.version, "serving the ServiceEntries of a cluster");
             let events = KubernetesEntries::new(client.clone(), resource.clone(), namespace).events();
@@ -146,9 +146,10 @@ fn carry_out<R>(
     gate: &Arc<Gate>,
     place: Place,
     source: CatalogueSource,
-) -> (BoxFuture<'static, ()>, Arc<PolicyReports>) {
+) -> (Importer, Arc<PolicyReports>) {
     let reports = Arc::new(PolicyReports::default());
     let options = policy::Options {
+        namespace: config.namespace.clone(),
         source,
         gate: Arc::clone(gate),
         fleet_limit: config.guard.fleet_limit,
@@ -156,7 +157,7 @@ fn carry_out<R>(
         swap_rate: config.swap_rate,
         reports: Arc::clone(&reports),
     };
-    (Box::pin(Importer::new(place, options).run()), reports)
+    (Importer::new(place, options), reports)
 }
 
 /// Makes what keeps names and tells of lost virtual IPs, beside the controller and from the same watch.

@@ -44,7 +44,7 @@ pub(super) fn start<R: Registry>(config: Config<R>, bound: Bound, opened: Opened
         swap_rate: config.swap_rate,
         once: config.once,
         pulse: tasks.pulse(),
-        observers: Observers { metrics: Arc::clone(&metrics), events, history: Arc::clone(&history) },
+        observers: Observers { metrics: Arc::clone(&metrics), events: events.clone(), history: Arc::clone(&history) },
     });
     let handle = controller.handle();
     let view = View {
@@ -76,7 +76,7 @@ pub(super) fn start<R: Registry>(config: Config<R>, bound: Bound, opened: Opened
         tasks.spawn("names", names);
     }
     if let Some(policies) = policies {
-        tasks.spawn("policies", policies);
+        tasks.spawn("policies", policies.run(events));
     }
     tasks.spawn("history", chronicle(view.clone()));
     tasks.spawn("pause", pause(Arc::clone(&keeper), gate));

@@ -50,8 +50,19 @@ impl Events {
         self.send(entry, Words { kind: "Normal", reason: "Recovered", action: condition.action(), note });
     }
 
+    /// Tells of something else than an entry; `kind` is `Normal` or `Warning`.
+    pub fn note(
+        &self,
+        about: ObjectReference,
+        kind: &'static str,
+        reason: &'static str,
+        action: &'static str,
+        words: &str,
+    ) {
+        self.send_about(about, Words { kind, reason, action, note: cut(words) });
+    }
+
     fn send(&self, entry: &ServiceEntry, words: Words) {
-        let Some(sender) = &self.sender else { return };
         let reference = ObjectReference {
             api_version: Some(self.api_version.clone()),
             kind: Some(KIND.into()),
@@ -60,8 +71,14 @@ impl Events {
             uid: entry.metadata.uid.clone(),
             ..ObjectReference::default()
         };
-        if sender.try_send((reference, words)).is_err() {
-            debug!(entry = entry.title(), "an Event is left out, there are too many");
+        self.send_about(reference, words);
+    }
+
+    fn send_about(&self, about: ObjectReference, words: Words) {
+        let Some(sender) = &self.sender else { return };
+        let name = about.name.clone();
+        if sender.try_send((about, words)).is_err() {
+            debug!(name, "an Event is left out, there are too many");
         }
     }
 }

@@ -23,6 +23,7 @@ mod load;
 mod mesh;
 mod mtls;
 mod names;
+mod policies;
 mod recipes;
 mod rights;
 mod traffic;

@@ -22,7 +22,7 @@ use super::{SOON, report};
 const PROMPT: Duration = Duration::from_secs(10);
 
 /// The resolver of a pod in a namespace, as kubelet configures it.
-fn pod(dns: &CoreDns, namespace: &str) -> TokioResolver {
+pub(crate) fn pod(dns: &CoreDns, namespace: &str) -> TokioResolver {
     let search = [format!("{namespace}.svc.cluster.local"), "svc.cluster.local".into(), "cluster.local".into()];
     let search = search.iter().map(|name| Name::from_ascii(format!("{name}.")).unwrap()).collect();
     let mut udp = ConnectionConfig::udp();
@@ -50,7 +50,7 @@ async fn resolve(pod: &TokioResolver, name: &str) -> Option<BTreeSet<IpAddr>> {
 }
 
 /// Waits until a name has these addresses, or none.
-async fn resolves(pod: &TokioResolver, name: &str, expected: Option<&[IpAddr]>, within: Duration) {
+pub(crate) async fn resolves(pod: &TokioResolver, name: &str, expected: Option<&[IpAddr]>, within: Duration) {
     let expected: Option<BTreeSet<IpAddr>> = expected.map(|all| all.iter().copied().collect());
     wait_for(&format!("{name} resolves to {expected:?}"), within, || async {
         let found = resolve(pod, name).await;
@@ -64,7 +64,7 @@ fn addresses(entry: &Value) -> Vec<IpAddr> {
     all.iter().map(|address| address["value"].as_str().unwrap().parse().unwrap()).collect()
 }
 
-async fn with_address(world: &World, name: &str) -> Vec<IpAddr> {
+pub(crate) async fn with_address(world: &World, name: &str) -> Vec<IpAddr> {
     let allocated = |entry: &Value| entry["status"]["addresses"][0].is_object();
     addresses(&world.until("it has an address", name, allocated).await)
 }

@@ -2,7 +2,6 @@
 
 mod diff;
 mod inspect;
-mod line_diff;
 pub(super) mod live;
 mod module_text;
 mod new;

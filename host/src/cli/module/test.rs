@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 
-use super::line_diff::line_diff;
 use super::watch::watch;
 use crate::cases::{Answer, Case, OUTCOME, breach};
 use crate::cli::SandboxArgs;
+use crate::cli::line_diff::line_diff;
 use crate::converter::{LoadedModule, Parameters};
 use crate::source::Source;
 

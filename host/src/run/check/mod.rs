@@ -7,7 +7,7 @@ mod rights;
 
 use std::fmt;
 
-use super::connect::connect;
+use super::connect::client;
 use super::{Config, Target};
 use crate::registry::Registry;
 
@@ -59,7 +59,7 @@ impl fmt::Display for Verdict {
 pub async fn check<R: Registry>(config: Config<R>) -> Vec<Finding> {
     let mut findings = Vec::new();
     if matches!(config.target, Target::Kubernetes) {
-        match connect(&config, None).await {
+        match client(&config, None).await {
             Ok(client) => {
                 findings.extend(cluster::check(&client, &config).await);
                 findings.extend(rights::check(&client, &config).await);

@@ -4,14 +4,15 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use k8s_openapi::api::events::v1::Event;
 use kube::api::{Api, DynamicObject, Patch, PatchParams, PostParams};
 use polaris2istio::policy::PolarisImport;
-use polaris2istio_tests::servers::{self, ApiServer, Manifests};
+use polaris2istio_tests::servers::{self, ApiServer, ApiServerOptions, Manifests};
 use polaris2istio_tests::wait_for;
 use serde_json::{Value, json};
 
 use super::SOON;
-use super::controller::Controller;
+use super::controller::{Controller, binary};
 use super::entry::addresses;
 use super::world::World;
 
@@ -24,6 +25,10 @@ struct Policies {
 impl Policies {
     async fn new(name: &str) -> Option<Self> {
         let (world, api) = World::shared(name).await?;
+        Self::of(world, api).await
+    }
+
+    async fn of(world: World, api: &ApiServer) -> Option<Self> {
         let overlay = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/e2e/policies");
         let manifests = Manifests::kustomize(servers::binaries()?, overlay);
         api.apply(&manifests.moved(&world.release.namespace, &world.namespace).0, false).await;
@@ -67,6 +72,20 @@ impl Policies {
             if fits { Ok(status) } else { Err(status) }
         })
         .await
+    }
+
+    /// Waits until an Event on the policy has this reason.
+    async fn event(&self, reason: &str) {
+        let events: Api<Event> = Api::namespaced(self.world.client(), &self.world.namespace);
+        wait_for(&format!("an Event says {reason}"), SOON, || async {
+            let all = events.list(&Default::default()).await.unwrap().items;
+            let about = |event: &&Event| {
+                event.regarding.as_ref().is_some_and(|about| about.kind.as_deref() == Some("PolarisImport"))
+            };
+            let reasons: Vec<_> = all.iter().filter(about).filter_map(|event| event.reason.clone()).collect();
+            if reasons.iter().any(|found| found == reason) { Ok(()) } else { Err(format!("{reasons:?}")) }
+        })
+        .await;
     }
 
     async fn entries(&self) -> BTreeMap<String, DynamicObject> {
@@ -168,6 +187,7 @@ async fn no_mistake_prunes_and_no_stranger_is_touched() {
     let status = policies.until("PruningHeld").await;
     assert_eq!((status["services"].clone(), status["gone"].clone()), (json!(0), json!(3)), "{status}");
     controller.says(&["not ready, PruningHeld"]).await;
+    policies.event("PruningHeld").await;
     assert_eq!(policies.entries().await.len(), 4);
     policies.patch(json!({"select": {"names": null}})).await;
     policies.until("Refused").await;
@@ -228,12 +248,15 @@ async fn what_is_gone_is_pruned_after_its_time() {
     world.deregister("a", &["10.0.0.1"]).await;
     world.admin.delete_service(&world.namespace, "a").await;
     world.until("it is deleted", "a", Value::is_null).await;
-    let status = policies.until("Synced").await;
-    assert_eq!(status["entries"], 5, "{status}");
+    wait_for("the status counts it no more", SOON, || async {
+        let status = policies.until("Synced").await;
+        if status["entries"] == 5 { Ok(()) } else { Err(status) }
+    })
+    .await;
 }
 
 #[tokio::test]
-async fn entries_go_with_a_policy_that_says_so_and_not_with_the_crd() {
+async fn entries_go_with_a_policy_that_says_so() {
     let Some(policies) = Policies::new("policy-delete").await else { return };
     let world = &policies.world;
     for name in ["a", "b", "mine"] {
@@ -253,6 +276,64 @@ async fn entries_go_with_a_policy_that_says_so_and_not_with_the_crd() {
     })
     .await;
     assert_eq!(policies.entries().await.keys().collect::<Vec<_>>(), ["mine"]);
+}
+
+/// While the CRD is deleted, all policies are, and nobody means their entries.
+#[tokio::test]
+async fn the_crd_takes_no_entry_along() {
+    let (Some(servers), Some(binaries)) = (servers::shared().await, servers::binaries()) else { return };
+    let api = ApiServer::start_with(binaries, ApiServerOptions::default()).await;
+    let world = World::new(&api, &servers.polaris, "policy-crd").await;
+    let policies = Policies::of(world, &api).await.unwrap();
+    let world = &policies.world;
+    world.register("a", &["10.0.0.1"]).await;
+    let controller = policies.start();
+    policies.create(json!({"onDelete": "Prune"})).await;
+    policies.until("Synced").await;
+    let entry = world.endpoints("a", &["10.0.0.1"]).await;
+    // Until the policy is gone, which its finalizer puts off.
+    api.kubectl(&["delete", "crd/polarisimports.polaris2istio.aeraki.net", "--timeout=60s"], "").await;
+    controller.says(&["a CRD is missing"]).await;
+    let after = world.get("a").await.unwrap();
+    assert_eq!(after["metadata"]["uid"], entry["metadata"]["uid"]);
+    assert_eq!(addresses(&after), ["10.0.0.1"]);
+}
+
+/// `generate --diff` shows what would be written, and writes nothing.
+#[tokio::test]
+async fn a_policy_can_be_looked_at_before() {
+    let Some(policies) = Policies::new("policy-diff").await else { return };
+    let world = &policies.world;
+    world.register("a", &["10.0.0.1"]).await;
+    let _controller = policies.start();
+    policies.create(json!({})).await;
+    policies.until("Synced").await;
+    let before = world.endpoints("a", &["10.0.0.1"]).await;
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("policy.yaml");
+    let diff = |change: Value| {
+        let policy = json!(policies.policy(change));
+        std::fs::write(&file, policy.to_string()).unwrap();
+        let mut command = std::process::Command::new(binary());
+        command.args(["generate", "--diff", "--namespace", &world.namespace, "--polaris-address", &world.polaris]);
+        command.arg("--policy").arg(&file).arg("--kubeconfig").arg(&world.release.kubeconfig);
+        let output = command.output().unwrap();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (output.status.code().unwrap(), text(&output.stdout), text(&output.stderr))
+    };
+    let (code, out, told) = diff(json!({}));
+    assert_eq!((code, &*out), (0, ""), "{told}");
+    let template = json!({"hosts": ["{service}.polaris"], "labels": {"team": "shop"}});
+    let (code, out, told) = diff(json!({"template": template}));
+    assert_eq!(code, 1, "{told}");
+    assert!(out.starts_with(&format!("--- cluster/{0}/a\n+++ policy/{0}/a\n", world.namespace)), "{out}");
+    let changed: Vec<_> = out.lines().skip(2).filter(|line| line.starts_with(['+', '-'])).collect();
+    assert_eq!(changed, ["+    team: shop"], "{out}");
+    assert!(told.contains("0 entries would be made, 1 changed and 0 deleted"), "{told}");
+    let (code, out, told) = diff(json!({"select": {"names": ["x*"]}}));
+    assert_eq!((code, &*out), (0, ""), "{told}");
+    assert!(told.contains("PruningHeld: 1 of 1 entries"), "{told}");
+    assert_eq!(world.get("a").await.unwrap()["metadata"]["resourceVersion"], before["metadata"]["resourceVersion"]);
 }
 
 /// The API server itself refuses what cannot work.
