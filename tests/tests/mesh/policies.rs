@@ -4,11 +4,12 @@ use std::time::Instant;
 
 use polaris2istio::policy::crd;
 use polaris2istio_tests::Backend;
-use polaris2istio_tests::servers::{CoreDns, free_port};
+use polaris2istio_tests::servers::{CoreDns, User, free_port};
 use serde_json::json;
 
 use super::mesh::{Callable, Mesh};
 use super::names::{pod, resolves, with_address};
+use super::rights::{self, grant};
 use super::traffic::{answered, instance};
 use super::{SOON, report};
 
@@ -33,7 +34,10 @@ async fn traffic_flows_to_what_a_policy_made() {
         "spec": {"polarisNamespace": namespace, "template": template},
     }))
     .await;
-    let _controller = world.controller().switch("policies").switch("allow-loopback").start();
+    let names = [rights::ENTRIES, rights::EVENTS, rights::SERVICES, rights::SLICES];
+    grant(&mesh.api, namespace, &[&names[..], &rights::POLICIES].concat()).await;
+    let start = world.controller().kubeconfig(&mesh.api.kubeconfig(User::Limited)).flag("state", "none");
+    let _controller = start.switch("policies").switch("allow-loopback").start();
     let backend = Backend::start("made").await;
     let registered = Instant::now();
     world.admin.register(&instance(&world, "cart", &backend)).await;

@@ -17,6 +17,13 @@ pub(crate) const SLICES: Right = ("discovery.k8s.io", &["endpointslices"], KEEP)
 /// The right that the repair of virtual IPs needs besides.
 pub(crate) const STATUS: Right = ("networking.istio.io", &["serviceentries/status"], &["patch"]);
 
+/// The rights that policies need besides: on themselves, on their status, and on the entries that they make.
+pub(crate) const POLICIES: [Right; 3] = [
+    ("polaris2istio.aeraki.net", &["polarisimports"], &["list", "watch", "patch"]),
+    ("polaris2istio.aeraki.net", &["polarisimports/status"], &["patch"]),
+    ("networking.istio.io", &["serviceentries"], &["create", "delete"]),
+];
+
 const KEEP: &[&str] = &["list", "watch", "get", "create", "patch", "delete"];
 
 /// Gives the user `limited` rights in a namespace.
