@@ -1,4 +1,4 @@
-//! The kubectl plugin: which pod it asks, in which namespace, and with which words.
+//! The kubectl plugin: which pod it asks, in which namespace, and with which words; and the files of a release.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a panic is how a test fails")]
 
 use std::os::unix::fs::PermissionsExt;
@@ -60,5 +60,70 @@ fn wrong_usage_has_a_remedy() {
     ] {
         let (found, _, errors) = run(arguments, "", fail);
         assert!(found == Some(code) && errors.contains(words), "{arguments:?}: {found:?} {errors}");
+    }
+}
+
+/// Runs `deploy/release` with a program that only starts the real one, which is large. Returns its directory.
+fn release(arguments: &[&str]) -> (Option<i32>, String, tempfile::TempDir) {
+    let directory = tempfile::tempdir().unwrap();
+    let program = directory.path().join("program");
+    std::fs::write(&program, format!("#!/bin/sh\nexec {} \"$@\"\n", env!("CARGO_BIN_EXE_polaris2istio"))).unwrap();
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/release");
+    let output = Command::new(script)
+        .arg("--binary")
+        .arg(&program)
+        .args(arguments)
+        .arg(directory.path().join("out"))
+        .output()
+        .unwrap();
+    (output.status.code(), String::from_utf8(output.stderr).unwrap(), directory)
+}
+
+fn sh(directory: &Path, command: &str) -> String {
+    let output = Command::new("sh").args(["-ec", command]).current_dir(directory).output().unwrap();
+    let text = [output.stdout, output.stderr].concat();
+    let text = String::from_utf8(text).unwrap();
+    assert!(output.status.success(), "{command}: {text}");
+    text
+}
+
+#[test]
+fn a_release_has_what_krew_and_shells_need() {
+    let url = "https://example.com/releases";
+    let (code, errors, directory) = release(&["--url", url]);
+    assert_eq!(code, Some(0), "{errors}");
+    let out = directory.path().join("out");
+    sh(&out, "sha256sum --check --strict SHA256SUMS");
+    let version = env!("CARGO_PKG_VERSION");
+    let manifest = std::fs::read_to_string(out.join("polaris2istio.yaml")).unwrap();
+    let archive = format!("kubectl-polaris2istio-{version}.tar.gz");
+    let digest = sh(&out, &format!("sha256sum {archive}"));
+    for words in [
+        format!("version: \"v{version}\""),
+        format!("uri: \"{url}/{archive}\""),
+        format!("sha256: \"{}\"", &digest[..64]),
+        "bin: kubectl-polaris2istio".into(),
+    ] {
+        assert!(manifest.contains(&words), "{words}: {manifest}");
+    }
+    // All that the manifest wants out of the archive is in it, and the plugin can be started.
+    let listed = sh(&out, &format!("tar -tvzf {archive}"));
+    assert!(listed.contains("-rwxr-xr-x 0/0") && listed.contains("./kubectl-polaris2istio"), "{listed}");
+    assert!(listed.contains("./LICENSE"), "{listed}");
+    let listed = sh(&out, "tar -tzf polaris2istio-*-linux-*.tar.gz");
+    for file in ["man/polaris2istio.1", "man/polaris2istio-uninstall.1", "completions/polaris2istio.zsh", "LICENSE"] {
+        assert!(listed.contains(&format!("./{file}\n")), "{file}: {listed}");
+    }
+    // Another run on another day gives the same plugin, so that the digest in krew's index can be checked by anyone.
+    let (_, _, again) = release(&["--url", url]);
+    assert_eq!(sh(&again.path().join("out"), &format!("sha256sum {archive}")), digest);
+}
+
+#[test]
+fn a_release_without_an_address_is_refused() {
+    for arguments in [&["--url", "http://example.com"][..], &["--url", "@URI@"], &[]] {
+        let (code, errors, _) = release(arguments);
+        assert!(code == Some(2) && errors.contains("--url"), "{arguments:?}: {code:?} {errors}");
     }
 }

@@ -27,6 +27,7 @@ mod sandbox_args;
 mod selector;
 mod status;
 mod status_text;
+mod uninstall;
 mod version;
 
 use std::ffi::OsString;
@@ -107,6 +108,8 @@ enum Command {
     Resume(module::live::LiveArgs),
     /// Look whether all is there that a run with these flags needs: registry, rights, CRD, lease, clock
     Check(Box<check::CheckArgs>),
+    /// Take away what is left in a cluster when the controller is gone
+    Uninstall(uninstall::UninstallArgs),
     /// Print what this binary is made of
     Version(version::VersionArgs),
     /// Print what a shell needs to complete commands
@@ -155,6 +158,7 @@ impl Cli {
             Some(Command::Pause(args)) => pause::pause(args),
             Some(Command::Resume(args)) => pause::resume(&args),
             Some(Command::Check(args)) => check::check(&args),
+            Some(Command::Uninstall(args)) => uninstall::uninstall(&args),
             Some(Command::Version(args)) => version::version(&args),
             Some(Command::Completions(args)) => completions::completions(&args, redact::help(Self::command())),
             Some(Command::Man(args)) => completions::man(&args, redact::help(Self::command())),

@@ -10,7 +10,9 @@
 //! made for.
 
 mod leader_elector;
+mod presence;
 mod record;
 mod rules;
 
 pub use leader_elector::{ElectionConfig, LeaderCallbacks, LeaderElector};
+pub use presence::{Presence, presence};

@@ -12,12 +12,14 @@ mod open;
 mod pause;
 mod running;
 mod start;
+mod uninstall;
 
 pub use check::{Finding, Verdict, check};
 pub use config::{Cluster, Config, HttpPlace, StatePlace, Target};
 pub use connect::connect;
 pub use error::RunError;
 pub use running::Running;
+pub use uninstall::{Found, Leftover, Made, Object, Uninstall, UninstallError};
 
 use crate::controller::SyncStatus;
 use crate::registry::Registry;

@@ -4,4 +4,5 @@
 mod browser;
 mod clients;
 mod controller;
+mod in_browser;
 mod page;

@@ -31,6 +31,7 @@ mod rights;
 mod secrets;
 mod takeover;
 mod tls;
+mod uninstall;
 mod world;
 
 use std::time::Duration;
