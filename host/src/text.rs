@@ -35,6 +35,15 @@ pub(crate) fn printable(character: char) -> char {
     if character.is_control() { char::REPLACEMENT_CHARACTER } else { character }
 }
 
+/// A number with its noun: `1 entry`, `2 entries`.
+pub(crate) fn counted(count: usize, noun: &str) -> String {
+    match (count, noun.strip_suffix('y')) {
+        (1, _) => format!("1 {noun}"),
+        (_, Some(stem)) => format!("{count} {stem}ies"),
+        (_, None) => format!("{count} {noun}s"),
+    }
+}
+
 /// A foreign text as it may be shown: of at most so many characters, on one line.
 pub fn shown(text: &str, most: usize) -> String {
     let mut cut: String = text.chars().take(most).map(printable).collect();

@@ -180,7 +180,7 @@ fn the_guard_has_its_say() {
         entry["spec"]["endpoints"] = endpoints.clone();
         answer["instances"] = serde_json::json!([]);
     });
-    emptied.both(0, &["held: 1 endpoints of the entry are held for 5m: the service lists no instance any more"]);
+    emptied.both(0, &["held: 1 endpoint of the entry is held for 5m: the service lists no instance any more"]);
     emptied.check("convert", 0, &["address: \"10.0.0.1\""], &[]);
     let said = emptied.check("explain", 0, &["converted, with endpoints held"], &[]);
     assert!(!said.contains("has no endpoints"), "{said}");

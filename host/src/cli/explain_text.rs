@@ -8,6 +8,7 @@ use super::history::lines;
 use super::status_text::{age, end};
 use crate::observe::{Explanation, LiveExplanation};
 use crate::text;
+use crate::text::counted;
 
 /// Endpoints that are printed; `-o json` has all.
 const PUBLISHED: usize = 20;
@@ -57,7 +58,7 @@ pub(super) fn live(live: &LiveExplanation, now: Timestamp) -> String {
         line("no writes", reason);
     }
     for hold in &status.holds {
-        line("held", &format!("{}: {} endpoints, {}", end(hold, now), hold.endpoints, hold.reason));
+        line("held", &format!("{}: {}, {}", end(hold, now), counted(hold.endpoints, "endpoint"), hold.reason));
     }
     for problem in status.problems.iter().filter(|problem| status.holds.is_empty() || problem.condition != "held") {
         line("problem", &format!("{}: {}", problem.condition, problem.text));
@@ -71,7 +72,7 @@ pub(super) fn live(live: &LiveExplanation, now: Timestamp) -> String {
         let change = format!("{} added, {} removed, {} changed", write.added, write.removed, write.changed);
         line("last write", &format!("{} ago: {change}", age(write.at, now)));
     }
-    line("published", &format!("{} endpoints", status.endpoints));
+    line("published", &counted(status.endpoints, "endpoint"));
     for endpoint in live.published.iter().take(PUBLISHED) {
         line("", endpoint);
     }

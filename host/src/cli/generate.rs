@@ -15,6 +15,7 @@ use crate::entries::Contents;
 use crate::policy::{PolarisImport, PolarisImportSpec, generate as make, schema, unknown_fields};
 use crate::registry::{Catalogue, Listing};
 use crate::text;
+use crate::text::counted;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -78,9 +79,9 @@ pub(super) fn generate(args: &GenerateArgs) -> anyhow::Result<ExitCode> {
         eprintln!("warning: service {}: no entry: {}", refused.service.escape_debug(), refused.reason);
     }
     eprintln!(
-        "{} entries for {} services of namespace {}; {} have one, {} get none",
-        generated.entries.len(),
-        generated.entries.len() + generated.there + generated.refused.len(),
+        "{} for {} of namespace {}; {} have one, {} get none",
+        counted(generated.entries.len(), "entry"),
+        counted(generated.entries.len() + generated.there + generated.refused.len(), "service"),
         spec.polaris_namespace,
         generated.there,
         generated.refused.len()

@@ -64,14 +64,14 @@ mod tests {
     fn the_newest_is_last_and_nothing_steers_the_terminal() {
         let event = |number: u32, kind: &str, entry: &str, text: &str, cause: &str| json!({"number": number, "at": format!("2026-01-01T00:00:0{number}Z"), "kind": kind, "entry": entry, "text": text, "cause": cause});
         let events: Vec<HistoryEvent> = serde_json::from_value(json!([
-            event(2, "write", "polaris/a", "1 endpoints added\u{1b}[2J", "revision r"),
+            event(2, "write", "polaris/a", "1 endpoint added\u{1b}[2J", "revision r"),
             event(1, "leader", "", "this process writes", ""),
         ]))
         .unwrap();
         assert_eq!(
             lines(&events),
             "2026-01-01 00:00:01.000  leader               this process writes\n\
-             2026-01-01 00:00:02.000  write     polaris/a  1 endpoints added\u{fffd}[2J (revision r)\n"
+             2026-01-01 00:00:02.000  write     polaris/a  1 endpoint added\u{fffd}[2J (revision r)\n"
         );
     }
 }

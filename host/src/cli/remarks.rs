@@ -12,6 +12,7 @@ use crate::istio::ServiceEntry;
 use crate::percent::Percent;
 use crate::plan::{AddressRule, Desired};
 use crate::registry::Content;
+use crate::text::counted;
 
 /// One of them.
 pub(super) struct Remark {
@@ -100,7 +101,8 @@ pub(super) fn guard(
         .map(|hold| {
             let end =
                 hold.until.map_or("without end".into(), |until| format!("for {}", time(until.duration_since(now))));
-            let text = format!("{} endpoints of the entry are held {end}: {}", hold.endpoints, hold.reason);
+            let be = if hold.endpoints == 1 { "is" } else { "are" };
+            let text = format!("{} of the entry {be} held {end}: {}", counted(hold.endpoints, "endpoint"), hold.reason);
             Remark::warning("held", Some("converted, with endpoints held"), text)
         })
         .collect();

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use jiff::Timestamp;
 
 use crate::observe::{EntryStatus, Held, PolicyStatus, Status};
+use crate::text::counted;
 
 /// As kubectl has them, in words without spaces. Those after the eighth are of `-o wide`.
 const HEADS: [&str; 11] = [
@@ -100,7 +101,7 @@ fn text(status: &Status, columns: Columns, now: Timestamp, namespace: Option<&st
 fn policy_line(policy: &PolicyStatus) -> String {
     let PolicyStatus { policy, services, entries, ready, reason, message, .. } = policy;
     let state = if *ready { "ready".into() } else { format!("{reason}: {message}") };
-    format!("{policy}: {services} services, {entries} entries, {state}")
+    format!("{policy}: {}, {}, {state}", counted(*services, "service"), counted(*entries, "entry"))
 }
 
 fn role(status: &Status) -> String {
@@ -137,7 +138,7 @@ fn rows(text: &mut String, entries: &[EntryStatus], columns: Columns, now: Times
     for (entry, cells) in entries.iter().zip(&cells) {
         line(cells);
         for hold in &entry.holds {
-            line(&[format!("  held {}: {} endpoints, {}", end(hold, now), hold.endpoints, hold.reason)]);
+            line(&[format!("  held {}: {}, {}", end(hold, now), counted(hold.endpoints, "endpoint"), hold.reason)]);
         }
         // The words of a hold tell how long it was to last when it began.
         for problem in entry.problems.iter().filter(|problem| entry.holds.is_empty() || problem.condition != "held") {

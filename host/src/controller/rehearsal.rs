@@ -12,6 +12,7 @@ use super::reconciliation::Reconciliation;
 use super::sync_status::SyncStatus;
 use crate::plan::{Apply, Desired};
 use crate::telemetry::Condition;
+use crate::text::counted;
 
 impl Reconciliation<'_> {
     /// Shows once what is not written. When the gate opens, or the entry changes, it is reconciled again.
@@ -19,8 +20,10 @@ impl Reconciliation<'_> {
         let change = &apply.change;
         if blocked.is_pause() {
             let text = format!(
-                "a write waits: {} endpoints come, {} go, {} change; {blocked}",
-                change.added, change.removed, change.changed
+                "a write waits: {} to come, {} to go, {} to change; {blocked}",
+                counted(change.added, "endpoint"),
+                change.removed,
+                change.changed
             );
             self.set(Condition::Paused, text);
         }

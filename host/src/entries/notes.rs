@@ -6,6 +6,7 @@ use std::path::Path;
 use tracing::{error, info, warn};
 
 use super::backend::Key;
+use crate::text::counted;
 
 /// A line, and how much it matters.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -88,12 +89,13 @@ pub(super) fn left_over(path: &Path, (namespace, name): &Key, reason: &str) -> N
 pub(super) fn log_start(served: usize, passed_over: &BTreeMap<String, usize>, not_read: usize) {
     let count: usize = passed_over.values().sum();
     let reasons: Vec<_> = passed_over.iter().map(|(reason, count)| format!("{count} {reason}")).collect();
-    let mut text = format!("{served} entries are served");
+    let be = |count| if count == 1 { "is" } else { "are" };
+    let mut text = format!("{} {} served", counted(served, "entry"), be(served));
     if count > 0 {
-        text += &format!(", {count} documents are passed over: {}", reasons.join(", "));
+        text += &format!(", {} {} passed over: {}", counted(count, "document"), be(count), reasons.join(", "));
     }
     if not_read > 0 {
-        text += &format!("; {not_read} files or sub-directories are not read");
+        text += &format!("; {} or sub-directories {} not read", counted(not_read, "file"), be(not_read));
     }
     info!("{text}");
 }

@@ -15,6 +15,7 @@ use crate::binding::{empty_service, tell_missing};
 use crate::registry::{Content, ServiceKey};
 use crate::rollout::Paused;
 use crate::telemetry::HistoryEvent;
+use crate::text::counted;
 
 /// Endpoints of an entry that are shown.
 const ENDPOINTS: usize = 4_096;
@@ -84,7 +85,10 @@ impl LiveExplanation {
         let (content, word) = match &last.content {
             Content::Listed(listed) => {
                 let revision = &listed.revision;
-                (Arc::clone(listed), format!("lists {} instances, revision {revision}", listed.instances.len()))
+                (
+                    Arc::clone(listed),
+                    format!("lists {}, revision {revision}", counted(listed.instances.len(), "instance")),
+                )
             }
             Content::Missing => (Arc::new(empty_service(Some(service))), "has no such service".into()),
         };

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 
 use crate::istio::{Endpoint, Pairs};
+use crate::text::counted;
 
 /// The write that the sink is to perform.
 #[derive(Clone, Debug, PartialEq)]
@@ -87,7 +88,7 @@ impl Change {
 
 impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} endpoints added, {} removed, {} changed", self.added, self.removed, self.changed)?;
+        write!(f, "{} added, {} removed, {} changed", counted(self.added, "endpoint"), self.removed, self.changed)?;
         if self.fields.is_empty() { Ok(()) } else { write!(f, "; {}", self.fields.join(", ")) }
     }
 }

@@ -9,6 +9,7 @@ use super::plan::{Action, Step};
 use super::report::Report;
 use crate::log_once::LogOnce;
 use crate::plan::ApplyError;
+use crate::text::counted;
 
 /// The rights that policies need beyond those for entries.
 const REMEDY: &str = "grant this identity the verbs list and watch on polarisimports.polaris2istio.aeraki.net, patch on polarisimports/status, patch on polarisimports (for `onDelete: Prune`), and create and delete on serviceentries.networking.istio.io in the entries' namespace";
@@ -65,8 +66,8 @@ impl ImportLog {
     pub fn rehearse(&mut self, steps: &[Step]) {
         let count = |fits: fn(&Action) -> bool| steps.iter().filter(|step| fits(&step.action)).count();
         let text = format!(
-            "policies would make {} entries, change {}, note {} as gone and delete {}",
-            count(|action| matches!(action, Action::Create(_))),
+            "policies would make {}, change {}, note {} as gone and delete {}",
+            counted(count(|action| matches!(action, Action::Create(_))), "entry"),
             count(|action| matches!(action, Action::Change(_))),
             count(|action| matches!(action, Action::Mark(_))),
             count(|action| matches!(action, Action::Delete { .. })),

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Comparison, Status};
 use crate::text;
+use crate::text::counted;
 
 /// The most entries that a report names: ten thousand would be too many to read, and the report has to fit into a
 /// ConfigMap.
@@ -144,7 +145,8 @@ impl fmt::Display for Report {
         let Self { endpoints, added, removed, altered, invented, active_call_us, candidate_call_us, .. } = self;
         write!(
             f,
-            "{entries} entries: {unchanged} unchanged, {changed} changed, {rejected} newly rejected, {failed} failed"
+            "{}: {unchanged} unchanged, {changed} changed, {rejected} newly rejected, {failed} failed",
+            counted(*entries, "entry")
         )?;
         if uncompared + stopped > 0 {
             write!(f, ", {} not compared", uncompared + stopped)?;

@@ -36,7 +36,7 @@ fn lists_and_other_names_of_files() {
             let list = json!({"apiVersion": "v1", "kind": "List", "items": [a, map, b]});
             bench.write("entries/all.json", list.to_string());
         },
-        &["2 entries are served, 1 documents are passed over: 1 of kind ConfigMap"],
+        &["2 entries are served, 1 document is passed over: 1 of kind ConfigMap"],
     );
     check(
         |bench, a, b| {
@@ -78,7 +78,7 @@ fn what_is_passed_over_is_said_once() {
     });
     let running = bench.start(&[]);
     bench.expect("a", &["10.0.0.1"]);
-    running.expect_log("1 entries are served, 5 documents are passed over: 5 without the labels");
+    running.expect_log("1 entry is served, 5 documents are passed over: 5 without the labels");
     bench.entry("b", json!({}));
     bench.expect("b", &["10.0.0.2"]);
     assert_eq!(running.count("are not both there"), 5, "{}", running.log());

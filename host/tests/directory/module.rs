@@ -19,7 +19,7 @@ fn another_module_at_the_source_is_taken() {
     // An empty custom section named `x`: the same module under another digest.
     module.extend([0, 2, 1, b'x']);
     bench.write("module.wasm", &module);
-    running.expect_log("module changed: 1 entries: 1 unchanged");
+    running.expect_log("module changed: 1 entry: 1 unchanged");
     bench.answer("reviews", &[("10.0.0.2", 100)]);
     bench.expect("reviews", &["10.0.0.2"]);
 }

@@ -21,6 +21,7 @@ mod deed;
 mod disk;
 mod gate;
 mod guarded;
+mod hostile;
 mod known;
 mod process;
 mod registry;
@@ -56,7 +57,7 @@ const SOAK: &str = "--soak=";
 async fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args().skip(1).collect();
     let rows = registry::ROWS.into_iter().chain(api::ROWS).chain(admission::ROWS).chain(process::ROWS);
-    let rows = rows.chain(guarded::ROWS);
+    let rows = rows.chain(guarded::ROWS).chain(hostile::ROWS);
     let rows: Vec<_> = rows.filter(|row| wanted(row, &arguments)).collect();
     let all = arguments.iter().any(|argument| argument == ALL);
     let Some(binaries) = servers::binaries() else { return code(!all) };

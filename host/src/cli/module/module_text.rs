@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::converter::Identity;
 use crate::rollout::{Loading, ModuleEvent, ModuleRecord, ModuleStatus, Refused, Report, SourceTrouble};
 use crate::text;
+use crate::text::counted;
 
 /// The result of a change of modules.
 #[derive(Debug, Serialize, Deserialize)]
@@ -101,7 +102,7 @@ pub(super) fn outcome(outcome: &Outcome) -> String {
 
 /// The result of a release.
 pub(super) fn released(released: &Released) -> String {
-    format!("released what {} entries held\n", released.released)
+    format!("released what {} held\n", counted(released.released, "entry"))
 }
 
 /// The commands that decide on a module.

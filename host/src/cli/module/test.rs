@@ -13,6 +13,7 @@ use crate::cli::SandboxArgs;
 use crate::cli::line_diff::line_diff;
 use crate::converter::{LoadedModule, Parameters};
 use crate::source::Source;
+use crate::text::counted;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -80,7 +81,7 @@ fn run(args: &TestArgs) -> anyhow::Result<ExitCode> {
     let run = Run { module, parameters: args.sandbox.parameters(), update: args.update };
     let mut out = std::io::stdout().lock();
     let (info, count) = (run.module.info(), directories.len());
-    writeln!(out, "running {count} cases on {} ({} {})\n", run.module.origin(), info.name, info.version)?;
+    writeln!(out, "running {} on {} ({} {})\n", counted(count, "case"), run.module.origin(), info.name, info.version)?;
     let mut failures = Vec::new();
     for directory in &directories {
         let name = directory.file_name().unwrap_or(directory.as_os_str()).to_string_lossy();

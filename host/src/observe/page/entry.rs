@@ -4,6 +4,7 @@ use super::problems::details;
 use super::{Page, changes};
 use crate::observe::html::Html;
 use crate::observe::{Explanation, Fate, LiveExplanation, Reason};
+use crate::text::counted;
 
 /// Instances that are shown; `explain` has all.
 const INSTANCES: usize = 500;
@@ -29,7 +30,7 @@ impl Page<'_> {
         html.raw("<dl>\n<div><dt>Registry</dt><dd>")
             .text(&live.registry)
             .raw("</dd></div>\n<div><dt>Published</dt><dd>");
-        html.text(&format!("{} endpoints", status.endpoints)).raw("</dd></div>\n<div><dt>Module</dt><dd>");
+        html.text(&counted(status.endpoints, "endpoint")).raw("</dd></div>\n<div><dt>Module</dt><dd>");
         html.text(&live.module).raw("</dd></div>\n</dl>\n");
         if !live.silence.is_empty() {
             html.raw("<p class=\"bad\">The module says nothing: ").text(&live.silence).raw("</p>\n");

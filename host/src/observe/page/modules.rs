@@ -3,6 +3,7 @@
 use super::Page;
 use crate::observe::html::Html;
 use crate::rollout::ModuleRecord;
+use crate::text::counted;
 
 impl Page<'_> {
     pub(super) fn modules(&self, html: &mut Html) {
@@ -53,8 +54,11 @@ impl Page<'_> {
         );
         for one in &self.status.policies {
             let counts = format!(
-                "{} services, {} entries, {} refused, {} of services that are gone",
-                one.services, one.entries, one.refused, one.gone
+                "{}, {}, {} refused, {} of services that are gone",
+                counted(one.services, "service"),
+                counted(one.entries, "entry"),
+                one.refused,
+                one.gone
             );
             html.raw("<div><dt>").text(&one.policy).raw("</dt><dd>").text(&counts).raw("</dd></div>\n");
         }

@@ -5,6 +5,7 @@ use std::fmt;
 use kube::api::ObjectMeta;
 
 use super::claims::Claims;
+use crate::text::counted;
 use crate::title::title;
 
 /// The kinds of objects that something is left in.
@@ -75,7 +76,7 @@ impl fmt::Display for Leftover {
                 }
                 if *strip && !claims.annotations.is_empty() {
                     let and = if claims.fields.is_empty() { "" } else { "; " };
-                    write!(f, "{and}remove {} annotations", claims.annotations.len())?;
+                    write!(f, "{and}remove {}", counted(claims.annotations.len(), "annotation"))?;
                 }
                 Ok(())
             }
