@@ -37,7 +37,7 @@ use governor::{Quota, RateLimiter};
 use kube::api::ApiResource;
 use kube::runtime::controller::{Action, Config, applier};
 use kube::runtime::reflector::{ObjectRef, Store, store::Writer};
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 pub use blocked::paused;
 pub use diagnostics::line;
@@ -206,6 +206,12 @@ async fn wait_until_reconciled(context: &Context, store: &Store<ServiceEntry>) -
         }
         if let Some(worst) = worst {
             info!(entries = entries.len(), "all entries reconciled");
+            if context.sink.is_partial() {
+                error!(
+                    "not all documents of --entries can be used, see above; so this run failed, though the others are done"
+                );
+                return SyncStatus::Failed;
+            }
             return worst;
         }
     }

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -46,6 +47,8 @@ pub struct DirectoryBackend {
     doubt: Notify,
     /// Wakes policies when entries are other ones.
     pub(super) rewritten: Notify,
+    /// Whether something in the entries' files cannot be used.
+    unusable: AtomicBool,
 }
 
 #[derive(Default)]
@@ -139,7 +142,17 @@ impl DirectoryBackend {
             doubted: Mutex::default(),
             doubt: Notify::new(),
             rewritten: Notify::new(),
+            unusable: AtomicBool::default(),
         })
+    }
+
+    /// Whether something in the entries' files cannot be used, so that not all is served.
+    pub fn is_partial(&self) -> bool {
+        self.unusable.load(Ordering::Acquire)
+    }
+
+    pub(super) fn set_partial(&self, partial: bool) {
+        self.unusable.store(partial, Ordering::Release);
     }
 
     pub fn output(&self) -> &Path {

@@ -137,6 +137,7 @@ impl DirectoryEntries {
     fn update(&mut self) {
         let Listed { documents, present, notes, bystanders, passed_over } = self.files.list(&self.backend);
         self.gone_at = self.files.gone_at();
+        self.backend.set_partial(!self.files.are_whole());
         let gone = self.backend.replace(documents, bystanders);
         let count = self.backend.keys().len();
         let not_read = not_read(self.entries.path());
@@ -244,12 +245,14 @@ pub fn is_entry_file(name: &str) -> bool {
     !name.starts_with('.') && matches!(ending.as_deref(), Some("yaml" | "yml" | "json"))
 }
 
-/// What lies in a directory and is not read: sub-directories, and files of other names.
+/// What lies in a directory and is not read: sub-directories, files of other names, pipes, and links that lead nowhere.
 fn not_read(directory: &Path) -> Vec<PathBuf> {
     let files = std::fs::read_dir(directory).into_iter().flatten().flatten().map(|file| file.path());
     let name = |path: &PathBuf| path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let mut paths: Vec<_> =
-        files.filter(|path| !name(path).starts_with('.') && (path.is_dir() || !is_entry_file(&name(path)))).collect();
+    let read = |path: &PathBuf| is_entry_file(&name(path)) && path.is_file();
+    // What was renamed meanwhile is no more there to be told of.
+    let there = |path: &PathBuf| path.symlink_metadata().is_ok();
+    let mut paths: Vec<_> = files.filter(|path| !name(path).starts_with('.') && !read(path) && there(path)).collect();
     paths.sort();
     paths
 }

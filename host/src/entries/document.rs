@@ -102,7 +102,8 @@ impl Contents {
         };
         let values = match serde_saphyr::from_multiple(text) {
             Ok(values) => values,
-            Err(_) => contents.each_by_itself(text, &origin),
+            // Files that were put one after another keep the mark that each began with.
+            Err(_) => contents.each_by_itself(&text.replace("\n\u{feff}", "\n"), &origin),
         };
         for (number, value) in (1..).zip(values) {
             contents.take(value, &origin, &format!("document {number}"));
@@ -141,7 +142,11 @@ impl Contents {
             },
             "List" | LIST_KIND => {
                 let version = value.get("apiVersion").cloned();
-                let Some(Value::Array(items)) = value.get_mut("items").map(Value::take) else { return };
+                let items = match value.get_mut("items").map(Value::take) {
+                    Some(Value::Array(items)) => items,
+                    Some(Value::Null) => return,
+                    _ => return self.others.push(format!("kind {kind} without items")),
+                };
                 for (number, mut item) in (1..).zip(items) {
                     // The API server leaves out what the list says already.
                     if let (LIST_KIND, Some(item)) = (kind.as_str(), item.as_object_mut()) {
@@ -338,6 +343,8 @@ mod tests {
         let bare = r#"{"apiVersion":"networking.istio.io/v1","kind":"ServiceEntryList","items":[{"metadata":{"name":"a"},"spec":{}}]}"#;
         check(bare, &["a"], &[], &[]);
         check("kind: List\nitems: null\n", &[], &[], &[]);
+        check("kind: List\nitems: {a: 1}\n", &[], &[], &["kind List without items"]);
+        check("kind: List\nitem: []\n", &[], &[], &["kind List without items"]);
         let bad = indented(&good("A"));
         check(
             format!("kind: List\nitems:\n{a}\n{bad}\n"),
@@ -365,6 +372,9 @@ mod tests {
         );
         check(format!("---\n---\n{a}---\n# nothing\n---\n{b}"), &["a", "b"], &[], &[]);
         check(format!("\u{feff}{}", a.replace('\n', "\r\n")), &["a"], &[], &[]);
+        // As files are that were put one after another, before the line of the second document and after it.
+        check(format!("{a}---\n\u{feff}{b}"), &["a", "b"], &[], &[]);
+        check(format!("{a}\u{feff}---\n{b}"), &["a", "b"], &[], &[]);
         check("a: 1\n", &[], &[], &["no kind"]);
         check(b"\xff\xfea\0", &[], &["UTF-16; save it as UTF-8"], &[]);
     }

@@ -73,8 +73,10 @@ impl Notes {
 pub(super) fn not_read(path: &Path) -> Note {
     let what = if path.is_dir() {
         "sub-directories are not read; move its files up, or run another controller for it"
-    } else {
+    } else if path.is_file() {
         "not read: files of entries end in .yaml, .yml or .json"
+    } else {
+        "not read: it is no file, or a link that leads nowhere; remove it, or put the file there"
     };
     Note::warning(None, format!("{}: {what}", path.display()))
 }
@@ -95,7 +97,8 @@ pub(super) fn log_start(served: usize, passed_over: &BTreeMap<String, usize>, no
         text += &format!(", {} {} passed over: {}", counted(count, "document"), be(count), reasons.join(", "));
     }
     if not_read > 0 {
-        text += &format!("; {} or sub-directories {} not read", counted(not_read, "file"), be(not_read));
+        let what = if not_read == 1 { "file or sub-directory" } else { "files or sub-directories" };
+        text += &format!("; {not_read} {what} {} not read", be(not_read));
     }
     info!("{text}");
 }

@@ -28,6 +28,11 @@ impl Sink {
         }
     }
 
+    /// Whether not all that is to be served could be read.
+    pub fn is_partial(&self) -> bool {
+        matches!(self, Self::Directory(backend) if backend.is_partial())
+    }
+
     /// Finds out whether an apply would be taken, and writes nothing: an API server asks its admission webhooks as well.
     pub async fn rehearse(&self, apply: &Apply) -> Result<(), ApplyError> {
         match self {

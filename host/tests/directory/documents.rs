@@ -16,11 +16,17 @@ fn bench(write: impl Fn(&Bench, Value, Value)) -> Bench {
 /// Both are served, and the log says these texts.
 #[track_caller]
 fn check(write: impl Fn(&Bench, Value, Value), texts: &[&str]) {
+    check_code(0, write, texts);
+}
+
+/// Both are served, with this exit code.
+#[track_caller]
+fn check_code(expected: i32, write: impl Fn(&Bench, Value, Value), texts: &[&str]) {
     let bench = bench(write);
     let (code, log) = bench.once(&[]);
     assert_eq!(
         (code, bench.addresses("a"), bench.addresses("b")),
-        (0, Some(vec!["10.0.0.1".into()]), Some(vec!["10.0.0.2".into()])),
+        (expected, Some(vec!["10.0.0.1".into()]), Some(vec!["10.0.0.2".into()])),
         "{log}"
     );
     for text in texts {
@@ -44,19 +50,22 @@ fn lists_and_other_names_of_files() {
             bench.write("entries/b.Yml", format!("\u{feff}---\r\n---\r\n{b}\r\n"));
             bench.write("entries/notes.txt", "nothing");
             std::fs::create_dir(bench.path("entries/more")).unwrap();
+            std::os::unix::fs::symlink("/nonexistent", bench.path("entries/gone.yaml")).unwrap();
         },
         &[
             "more: sub-directories are not read",
             "notes.txt: not read",
-            "2 entries are served; 2 files or sub-directories",
+            "gone.yaml: not read: it is no file, or a link that leads nowhere",
+            "2 entries are served; 3 files or sub-directories",
         ],
     );
 }
 
 #[test]
 fn one_bad_document_keeps_no_good_one_out() {
+    // A pipeline has to notice all the same.
     let all = |bad: &'static str, texts: &[&str]| {
-        check(|bench, a, b| bench.write("entries/all.yaml", format!("{a}\n---\n{bad}\n---\n{b}\n")), texts);
+        check_code(1, |bench, a, b| bench.write("entries/all.yaml", format!("{a}\n---\n{bad}\n---\n{b}\n")), texts);
     };
     all("kind: [", &["all.yaml: not valid YAML: line 3", "1 that cannot be used"]);
     all("kind: a\nkind: b", &["all.yaml: not valid YAML: line 4, column 1: the key `kind` is there twice; remove one"]);
