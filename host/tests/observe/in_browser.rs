@@ -24,7 +24,7 @@ fn started(entries: usize) -> Controller {
     let controller = Controller::start(entries, &[]);
     let start = Instant::now();
     while !get(controller.pages, "/status", "").1.contains(&format!("\"synced\": {entries}")) {
-        assert!(start.elapsed() < DEADLINE * 3);
+        assert!(start.elapsed() < DEADLINE * (3 + u32::try_from(entries / 1000).unwrap()));
         std::thread::sleep(Duration::from_millis(50));
     }
     controller

@@ -54,7 +54,7 @@ impl Session<'_> {
         let all = self.list(Object::ServiceEntry, &ListParams::default()).await?;
         let leftovers = all.into_iter().filter_map(|metadata| {
             let claims = Claims::read(&metadata);
-            let nothing = claims.fields.is_empty() && !(strip && !claims.annotations.is_empty());
+            let nothing = claims.fields.is_empty() && (!strip || claims.annotations.is_empty());
             let delete = claims.made && self.uninstall.made == Made::Delete;
             match (delete, nothing) {
                 (true, _) => Some(Leftover::new(Object::ServiceEntry, metadata, Action::Delete)),
