@@ -23,11 +23,11 @@ pub(super) struct DiffArgs {
     /// Show what the policy would change in the cluster, and change nothing; exit code 1 if there is something
     #[arg(long, requires = "policy", conflicts_with_all = ["only_missing", "output"])]
     pub(super) diff: bool,
-    /// A kubeconfig, in place of those of KUBECONFIG or the one in the home directory
-    #[arg(long, env = "POLARIS2ISTIO_KUBECONFIG", value_name = "FILE", requires = "diff")]
+    /// For --diff: a kubeconfig, in place of those of KUBECONFIG or the one in the home directory
+    #[arg(long, env = "POLARIS2ISTIO_KUBECONFIG", value_name = "FILE")]
     kubeconfig: Option<PathBuf>,
-    /// The context of the kubeconfig to use, in place of its current one
-    #[arg(long, env = "POLARIS2ISTIO_CONTEXT", value_name = "NAME", requires = "diff")]
+    /// For --diff: the context of the kubeconfig to use, in place of its current one
+    #[arg(long, env = "POLARIS2ISTIO_CONTEXT", value_name = "NAME")]
     context: Option<String>,
 }
 
