@@ -10,10 +10,13 @@ pub(crate) fn option<'de, D: Deserializer<'de>, T: DeserializeOwned>(document: D
     Ok(serde_json::from_value(Value::deserialize(document)?).ok())
 }
 
-/// The parts of a list that can be read.
+/// The parts of a list that can be read; none of what is no list.
 pub(crate) fn list<'de, D: Deserializer<'de>, T: DeserializeOwned, L: FromIterator<T>>(
     document: D,
 ) -> Result<L, D::Error> {
-    let parts = Vec::<Value>::deserialize(document)?;
+    let parts = match Value::deserialize(document)? {
+        Value::Array(parts) => parts,
+        _ => Vec::new(),
+    };
     Ok(parts.into_iter().filter_map(|part| serde_json::from_value(part).ok()).collect())
 }

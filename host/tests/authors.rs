@@ -38,7 +38,7 @@ fn files(directory: &Path) -> BTreeMap<PathBuf, String> {
 #[test]
 fn a_project_is_the_example_with_all_that_it_needs() {
     let directory = tempfile::tempdir().unwrap();
-    for language in ["rust", "javascript", "go", "c"] {
+    for language in ["rust", "javascript", "typescript", "go", "c", "python"] {
         let project = directory.path().join(language);
         check(&["module", "new", language, project.to_str().unwrap()], 0, &["/build"], &[]);
         let mut made = files(&project);
@@ -56,6 +56,43 @@ fn a_project_is_the_example_with_all_that_it_needs() {
         check(&["module", "new", language, project.to_str().unwrap()], 1, &[], &["is not empty"]);
     }
     check(&["module", "new", "cobol", "x"], 2, &[], &["rust", "javascript", "go"]);
+}
+
+/// The types of TypeScript were made of the world by a tool that is not run here, so a change of the world must change them too.
+#[test]
+fn the_types_of_typescript_are_those_of_the_world() {
+    let world = fs::read_to_string(root().join("wit/converter.wit")).unwrap();
+    let types = fs::read_to_string(root().join("wit/examples/typescript/types/conversion.d.ts")).unwrap();
+    let (package, version) =
+        world.split_once("package ").unwrap().1.split_once(';').unwrap().0.split_once('@').unwrap();
+    assert!(types.contains(&format!("declare module '{package}/conversion@{version}'")));
+    let camel = |name: &str| {
+        let mut parts = name.split('-');
+        let first = parts.next().unwrap().to_owned();
+        parts.fold(first, |text, part| text + &part[..1].to_uppercase() + &part[1..])
+    };
+    let (mut fields, mut record) = (0, false);
+    for line in world.lines().map(str::trim) {
+        record = line.starts_with("record ") || (record && line != "}");
+        if let Some((name, _)) = line
+            .strip_suffix(',')
+            .filter(|line| record && !line.starts_with('/'))
+            .and_then(|line| line.split_once(": "))
+        {
+            let name = camel(name.trim_start_matches('%'));
+            assert!(types.contains(&format!("    {name}: ")) || types.contains(&format!("    {name}?: ")), "{name}");
+            fields += 1;
+        }
+    }
+    assert!(fields > 40, "the world has {fields} fields");
+    let declared = types.lines().filter(|line| {
+        line.starts_with("    ")
+            && line.trim_end().ends_with(',')
+            && line.contains(": ")
+            && !line.contains("tag: ")
+            && !line.contains("val: ")
+    });
+    assert_eq!(declared.count(), fields, "and no others");
 }
 
 #[test]

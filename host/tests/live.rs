@@ -26,10 +26,17 @@ struct ActiveModules {
 impl ActiveModules {
     fn start() -> Self {
         let directory = tempfile::tempdir().unwrap();
+        std::fs::write(directory.path().join("module.wasm"), ModuleBytes::embedded().bytes).unwrap();
+        let process = Self::spawn(&directory);
+        let live = Self { directory, process };
+        live.until(|status| status["active"].is_object());
+        live
+    }
+
+    fn spawn(directory: &TempDir) -> Child {
         let example = root().join("deploy/example");
         let path = |name: &str| directory.path().join(name);
-        std::fs::write(path("module.wasm"), ModuleBytes::embedded().bytes).unwrap();
-        let process = Command::new(env!("CARGO_BIN_EXE_polaris2istio"))
+        Command::new(env!("CARGO_BIN_EXE_polaris2istio"))
             .arg("--answers")
             .arg(example.join("answers"))
             .arg("--entries")
@@ -45,10 +52,33 @@ impl ActiveModules {
             .args(["--swap", "review"])
             .stderr(Stdio::null())
             .spawn()
-            .unwrap();
-        let live = Self { directory, process };
-        live.until(|status| status["active"].is_object());
-        live
+            .unwrap()
+    }
+
+    /// Ends the process at once, as the kernel does where memory is short.
+    fn kill(&mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
+
+    /// Begins a process, and kills it while it loads the module in use.
+    fn die_loading(&mut self) {
+        let before = self.loading();
+        self.process = Self::spawn(&self.directory);
+        let start = Instant::now();
+        while self.loading() == before || self.loading().is_null() {
+            assert!(start.elapsed() < SOON, "no module is being loaded");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        self.kill();
+        assert!(self.loading().is_array(), "it was killed before it was done");
+    }
+
+    /// The modules that are being loaded, as the state that outlives processes has it.
+    fn loading(&self) -> Value {
+        let text = std::fs::read(self.directory.path().join("state.json")).unwrap();
+        let state: Value = serde_json::from_slice(&text).unwrap_or_default();
+        state["module"]["loading"].clone()
     }
 
     fn run(&self, arguments: &str) -> Output {
@@ -219,6 +249,74 @@ fn questions_are_answered() {
         assert!(output.status.code() == Some(1) && text.contains(remedy), "{arguments}: {text}");
     }
     assert_eq!(live.run("explain").status.code(), Some(2), "neither an entry nor files");
+}
+
+/// A process that is killed while it loads the module in use, as by its want of memory, is followed by one that tries once more. The
+/// third one leaves it for the module before, says so, and does not try it again; nor does any later one.
+#[test]
+fn a_module_that_processes_die_of_is_left() {
+    let mut live = ActiveModules::start();
+    live.offer();
+    let (first, second) = (ModuleBytes::embedded().digest.to_string(), Digest::of(&other()).to_string());
+    live.text(&format!("module promote {}", &second["sha256:".len()..][..12]));
+    live.until(|status| status["active"]["module"] == *second && status["loading"].is_null());
+    live.kill();
+    live.die_loading();
+    assert_eq!(live.loading()[0]["ended"], 0);
+    live.die_loading();
+    assert_eq!(live.loading()[0]["ended"], 1, "it was tried once more");
+    for _ in 0..2 {
+        live.process = ActiveModules::spawn(&live.directory);
+        live.until(|status| {
+            let trouble = status["sourceTrouble"]["reason"].as_str().unwrap_or_default();
+            status["active"]["module"] == *first && trouble.contains("is not tried again by itself")
+        });
+        let status = live.text("module status");
+        assert!(status.contains("refused") && status.contains("processes ended while they loaded it"), "{status}");
+        assert!(live.text("module history").contains("rolled-back"));
+        assert!(live.loading().is_null());
+        let entries: Value = serde_json::from_str(&live.text("status -o json")).unwrap();
+        assert_eq!(entries["writesBlocked"], serde_json::json!([]), "{entries}");
+        live.kill();
+    }
+    live.process = ActiveModules::spawn(&live.directory);
+    live.until(|status| status["active"]["module"] == *first);
+    live.until(|status| status["sourceTrouble"].is_object());
+    live.text(&format!("module promote {}", &second["sha256:".len()..][..12]));
+    live.until(|status| status["active"]["module"] == *second && status["refused"] == serde_json::json!([]));
+}
+
+/// An entry becomes a case, which the module in use passes, and which goes from one machine to another as text.
+#[test]
+fn an_entry_is_captured_as_a_case() {
+    let live = ActiveModules::start();
+    live.until_said("history polaris/reviews", "write");
+    let path = |name: &str| live.directory.path().join(name).display().to_string();
+    let said = live.text(&format!("module capture polaris/reviews {}", path("cases/reviews")));
+    assert!(said.contains("outcome.json is what the module in use says"), "{said}");
+    let passed = live.text(&format!("module test embedded {}", path("cases")));
+    assert!(passed.contains("case reviews ... ok") && passed.contains("1 passed, 0 failed"), "{passed}");
+    std::fs::write(path("captured.json"), live.text("module capture polaris/reviews")).unwrap();
+    live.text(&format!("module capture polaris/reviews {} --from {}", path("again"), path("captured.json")));
+    for name in ["entry.yaml", "answer.json", "outcome.json"] {
+        let read = |case: &str| std::fs::read_to_string(path(&format!("{case}/{name}"))).unwrap();
+        assert_eq!(read("again"), read("cases/reviews"), "{name}");
+    }
+    let entry = std::fs::read_to_string(path("again/entry.yaml")).unwrap();
+    assert!(entry.contains("manager: polaris2istio"), "it says who declared what: {entry}");
+    for (arguments, remedy) in [
+        (format!("module capture polaris/review {}", path("other")), "did you mean polaris/reviews?"),
+        (format!("module capture polaris/reviews {}", path("again")), "is not empty"),
+        (
+            format!("module capture polaris/orders {} --from {}", path("x"), path("captured.json")),
+            "is of polaris/reviews",
+        ),
+        (format!("module capture polaris/reviews {} --from {}", path("x"), path("again/answer.json")), "is not what"),
+    ] {
+        let output = live.run(&arguments);
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.code() == Some(1) && text.contains(remedy), "{arguments}: {text}");
+    }
 }
 
 /// An answer goes into `explain` offline, which says the same of it as the controller.

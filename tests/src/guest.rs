@@ -54,9 +54,18 @@ pub fn variant(behaviour: &str) -> Vec<u8> {
 
 /// The misbehaving guest with one of its features.
 pub fn build(feature: &str) -> PathBuf {
-    // One directory for each: two builds at once would take each other's file.
-    let target = target().join(if feature.is_empty() { "plain" } else { feature });
-    let status = cargo()
+    build_by(&mut cargo(), if feature.is_empty() { "plain" } else { feature }, feature)
+}
+
+/// The misbehaving guest with the names of its functions, which are left out otherwise.
+pub fn named() -> PathBuf {
+    build_by(cargo().env("CARGO_PROFILE_COMPONENT_STRIP", "none"), "named", "")
+}
+
+/// One directory for each: two builds at once would take each other's file.
+fn build_by(cargo: &mut Command, directory: &str, feature: &str) -> PathBuf {
+    let target = target().join(directory);
+    let status = cargo
         .args(["rustc", "--quiet", "--package", "polaris2istio-guest-misbehaving", "--lib"])
         .args(["--crate-type", "cdylib", "--profile", "component", "--target", TARGET, "--features", feature])
         .arg("--manifest-path")

@@ -15,6 +15,8 @@ pub enum Command {
     ModuleHistory,
     /// Show the registry's last answer for a service, given as `namespace/name`.
     Answer(String),
+    /// Show an entry, given as `namespace/name`, with all that its conversion depends on.
+    Capture(String),
     /// Stop every write of all replicas, for a reason.
     Pause(String),
     /// Let writes go on.

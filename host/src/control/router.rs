@@ -7,9 +7,9 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::Command;
+use super::{Announcer, Command};
 use crate::guard::Holds;
-use crate::observe::{LiveExplanation, Status, View};
+use crate::observe::{Capture, LiveExplanation, Status, View};
 use crate::rollout::{
     self, CommandRequest, CommandResponse, Forwarded, Giver, ModuleStatus, Paused, Question, Reply, SharedState,
 };
@@ -27,6 +27,7 @@ pub struct Router {
     modules: mpsc::Sender<rollout::Request>,
     holds: Arc<Holds>,
     view: View,
+    announcer: Announcer,
 }
 
 impl Router {
@@ -37,8 +38,9 @@ impl Router {
         modules: mpsc::Sender<rollout::Request>,
         holds: Arc<Holds>,
         view: View,
+        announcer: Announcer,
     ) -> Self {
-        Self { keeper, leads, modules, holds, view }
+        Self { keeper, leads, modules, holds, view, announcer }
     }
 
     /// Answers a command that the operator gave to this process.
@@ -52,8 +54,17 @@ impl Router {
             }
             Command::ModuleHistory => Ok(json!(state.module.history)),
             Command::Answer(service) => self.view.answer(&service),
-            Command::Pause(reason) => self.pause(Some(reason)).await,
-            Command::Resume => self.pause(None).await,
+            Command::Capture(entry) => Capture::of(&self.view, &entry).await.map(|capture| json!(capture)),
+            Command::Pause(ref reason) => {
+                let paused = self.pause(Some(reason.clone())).await;
+                self.announcer.tell(&command, &by, &paused).await;
+                paused
+            }
+            Command::Resume => {
+                let resumed = self.pause(None).await;
+                self.announcer.tell(&command, &by, &resumed).await;
+                resumed
+            }
             Command::Forwarded(command) if *self.leads.borrow() => self.carry_out(command, by, LEADER_WITHIN).await,
             Command::Forwarded(command) => return self.forward(command, by).await,
         };
@@ -85,11 +96,15 @@ impl Router {
 
     /// Carries out a command for the leader alone, for one who waits so long.
     async fn carry_out(&self, command: Forwarded, by: Giver, within: Duration) -> Result<Value, String> {
-        match command {
+        let given = (Command::Forwarded(command.clone()), by.clone());
+        let result = match command {
             Forwarded::Module(command) => self.change(command, by, within).await,
             Forwarded::Release(entry) => self.release(entry),
             Forwarded::Ask(question) => self.explain(question).await,
-        }
+        };
+        let (command, by) = given;
+        self.announcer.tell(&command, &by, &result).await;
+        result
     }
 
     async fn explain(&self, question: Question) -> Result<Value, String> {

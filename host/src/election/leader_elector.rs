@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use k8s_openapi::api::coordination::v1::Lease;
+use k8s_openapi::api::core::v1::ObjectReference;
 use kube::{Api, Client};
 use tokio::sync::{Mutex, watch};
 use tracing::{error, info, warn};
@@ -79,6 +80,20 @@ impl LeaderElector {
     /// This process's name among the replicas.
     pub fn identity(&self) -> &str {
         &self.config.identity
+    }
+
+    /// The Lease, for what is told of all replicas.
+    pub async fn lease(&self) -> ObjectReference {
+        let known = self.lease_state.lock().await;
+        let uid = known.lease.as_ref().and_then(|lease| lease.metadata.uid.clone());
+        ObjectReference {
+            api_version: Some("coordination.k8s.io/v1".into()),
+            kind: Some("Lease".into()),
+            namespace: Some(self.config.namespace.clone()),
+            name: Some(self.config.name.clone()),
+            uid,
+            ..ObjectReference::default()
+        }
     }
 
     /// The holder of the lease, as far as is known; empty if there is none.

@@ -1,10 +1,12 @@
 //! The Istio side: ServiceEntries and who declared their fields. It knows nothing of the registry.
 
+mod encode;
 mod ownership;
 mod pairs;
 mod service_entry;
 mod view;
 
+pub use encode::encode_entry;
 pub use ownership::{Claim, MANAGER, Ownership, Ports};
 pub use pairs::Pairs;
 pub use service_entry::{

@@ -116,6 +116,11 @@ impl Ownership {
         self.ours().flat_map(|claim| claim.annotations.iter().map(String::as_str))
     }
 
+    /// What each manager declared.
+    pub(super) fn claims(&self) -> &[Claim] {
+        &self.claims
+    }
+
     fn ours(&self) -> impl Iterator<Item = &Claim> {
         self.claims.iter().filter(|claim| claim.ours)
     }

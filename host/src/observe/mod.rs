@@ -2,6 +2,7 @@
 //!
 //! Nothing here is secret, and no label has a value that grows with the number of entries, unless that is asked for.
 
+mod capture;
 mod collector;
 mod connections;
 mod explanation;
@@ -22,6 +23,7 @@ mod view;
 mod viewer;
 mod words;
 
+pub use capture::Capture;
 pub use collector::Collected;
 pub use explanation::{Explanation, Fate, Reason, severity_word};
 pub use live_explanation::LiveExplanation;

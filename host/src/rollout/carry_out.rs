@@ -13,10 +13,12 @@ use super::evaluation::{Sides, Stop};
 use super::loader::compile;
 use super::module_set::ModuleSet;
 use super::module_state::{ModuleEventKind, ModuleRecord};
-use super::{Command, Giver, ModuleName, ModuleState, Request};
+use super::{Command, Giver, ModuleName, ModuleState, Request, SharedState};
 use crate::converter::{Identity, LoadedModule};
 use crate::state::StateError;
 
+/// The reason for leaving a module that was in use.
+const ENDED: &str = "processes ended while they loaded it, again and again, so it is not tried any more by itself; their logs say why they ended";
 const NONE: &str = "there is no candidate; another module at the source, or other parameters, make one";
 
 /// A roll-back: which module was left, for which one, and why.
@@ -25,6 +27,8 @@ pub(super) struct RollBack {
     left: Arc<Identity>,
     to: ModuleRecord,
     reason: String,
+    /// Whether processes ended of the module that was left.
+    deadly: bool,
 }
 
 impl RolloutController {
@@ -91,7 +95,9 @@ impl RolloutController {
         let offered =
             self.offered.clone().filter(|offered| name.fits(&Identity::new(offered.digest, &self.parameters)));
         let Some(offered) = offered else { return Err(self.none_of(name)) };
-        let module = compile(&set.active, offered, self.parameters.clone()).await.map_err(|error| error.to_string())?;
+        let identity = Identity::new(offered.digest, &self.parameters);
+        let compile = compile(&set.active, offered, self.parameters.clone());
+        let module = self.loader.noted(&identity, compile).await.map_err(|error| error.to_string())?;
         self.take_over(module, by).await
     }
 
@@ -143,7 +149,8 @@ impl RolloutController {
         let (set, state) = (self.modules.module_set(), self.module_state());
         if name.fits(set.active.identity()) {
             let Some((canary, _)) = &set.canary else { return Err(format!("{name} is the module in use already")) };
-            return Ok(self.roll_back(Arc::clone(canary.identity()), Arc::clone(&set.active), by.to_string()).await);
+            let (left, to) = (Arc::clone(canary.identity()), Arc::clone(&set.active));
+            return Ok(self.roll_back(left, to, by.to_string(), false).await);
         }
         let Some(earlier) = state.earlier.iter().find(|record| name.fits(&record.identity)) else {
             return Err(format!("no module called {name} ran before; {}", ran(&state)));
@@ -151,7 +158,7 @@ impl RolloutController {
         let to = self.find_or_load(&earlier.identity).await;
         let to =
             to.ok_or_else(|| format!("the module {} is not to be had any more; {}", earlier.identity, ran(&state)))?;
-        Ok(self.roll_back(Arc::clone(set.active.identity()), to, by.to_string()).await)
+        Ok(self.roll_back(Arc::clone(set.active.identity()), to, by.to_string(), false).await)
     }
 
     /// Rolls back a module that fails too often, without asking the operator. It is that module, or nothing happens.
@@ -164,11 +171,22 @@ impl RolloutController {
         let back = if is_canary { Some(&set.active) } else { set.judge().filter(|_| set.active.identity() == failing) };
         if let Some(back) = back {
             let reason = "it failed, or rejected what the one before converts, too often";
-            self.roll_back(Arc::clone(failing), Arc::clone(back), reason.into()).await;
+            self.roll_back(Arc::clone(failing), Arc::clone(back), reason.into(), false).await;
         }
     }
 
-    async fn roll_back(&mut self, left: Arc<Identity>, to: Arc<LoadedModule>, reason: String) -> Value {
+    /// Goes back from the approved module, if processes ended here while they loaded it, to the one that runs in its place.
+    pub(super) async fn leave_deadly(&mut self) {
+        let Some(deadly) = self.deadly.take_if(|_| *self.leads.borrow()) else { return };
+        if self.module_state().active.is_some_and(|active| active.identity == deadly) {
+            self.lost = false;
+            self.set_module_missing(false);
+            let to = self.modules.active();
+            self.roll_back(Arc::new(deadly), to, ENDED.into(), true).await;
+        }
+    }
+
+    async fn roll_back(&mut self, left: Arc<Identity>, to: Arc<LoadedModule>, reason: String, deadly: bool) -> Value {
         let set = self.modules.module_set();
         // The roll-back itself comes first. If it cannot be written down now, that is tried again.
         let previous = set.previous.clone().filter(|_| to.identity() == set.active.identity());
@@ -178,7 +196,7 @@ impl RolloutController {
         self.modules.stats().count(ModuleEventKind::RolledBack);
         (self.candidate, self.again, self.evaluation) = (None, None, None);
         let answer = json!({"active": **to.identity(), "refused": *left});
-        self.unwritten = Some(RollBack { left, to: record(&to, Timestamp::now()), reason });
+        self.unwritten = Some(RollBack { left, to: record(&to, Timestamp::now()), reason, deadly });
         if let Err(error) = self.write_roll_back().await {
             error!("the module was rolled back, but that is not recorded yet: {error}");
         }
@@ -187,10 +205,11 @@ impl RolloutController {
 
     /// Writes down that the module was rolled back, if that is still to be done.
     pub(super) async fn write_roll_back(&mut self) -> Result<(), StateError> {
-        let Some(RollBack { left, to, reason }) = self.unwritten.clone() else { return Ok(()) };
+        let Some(RollBack { left, to, reason, deadly }) = self.unwritten.clone() else { return Ok(()) };
         self.again = Some(Instant::now() + AGAIN);
         let now = Timestamp::now();
-        self.write_down(&self.modules.active(), |state| state.module.roll_back(&left, &to, &reason, now)).await?;
+        let change = |state: &mut SharedState| state.module.roll_back(&left, &to, &reason, deadly, now);
+        self.write_down(&self.modules.active(), change).await?;
         (self.unwritten, self.again) = (None, None);
         Ok(())
     }

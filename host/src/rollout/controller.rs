@@ -50,8 +50,8 @@ pub struct RolloutController {
     pub(super) unwritten: Option<RollBack>,
     /// The evaluation of the offered module, while it lasts.
     pub(super) evaluation: Option<Evaluation>,
-    /// Tells what this process notes from what another one did.
-    pub(super) process: u64,
+    /// The approved module, if processes ended here while they loaded it: the leader goes back from it to the active one.
+    pub(super) deadly: Option<Identity>,
 }
 
 impl RolloutController {
@@ -64,6 +64,7 @@ impl RolloutController {
         file: Option<ParametersFollower>,
         policy: Policy,
         lost: bool,
+        deadly: Option<Identity>,
         leads: watch::Receiver<bool>,
         requests: mpsc::Receiver<Request>,
     ) -> Self {
@@ -85,7 +86,7 @@ impl RolloutController {
             again: None,
             unwritten: None,
             evaluation: None,
-            process: rand::random(),
+            deadly,
         }
     }
 
@@ -96,6 +97,7 @@ impl RolloutController {
         if self.file.is_none() {
             self.parameters = merged(&self.flags, None);
         }
+        self.leave_deadly().await;
         let modules = Arc::clone(&self.modules);
         let mut state = self.loader.keeper.document();
         loop {
@@ -112,6 +114,7 @@ impl RolloutController {
                 () = sleep_until(due) => self.handle_due().await,
                 Ok(()) = state.changed() => self.follow_leader().await,
                 Ok(()) = self.leads.changed() => {
+                    self.leave_deadly().await;
                     self.follow_leader().await;
                     self.evaluate().await;
                 }
@@ -176,12 +179,12 @@ impl RolloutController {
         if decides || (same && !self.lost) {
             return;
         }
-        let Some(module) = self.find_or_load(&active.identity).await else {
+        let Some(module) = self.follow(&active.identity).await else {
             error!(module = %active.identity, "the active module is not to be had here: this replica cannot write");
             return self.set_module_missing(true);
         };
         let canary = match &state.canary {
-            Some(canary) => self.find_or_load(&canary.module.identity).await.map(|module| (module, canary.share)),
+            Some(canary) => self.follow(&canary.module.identity).await.map(|module| (module, canary.share)),
             None => None,
         };
         let previous = (module.identity() != set.active.identity())
@@ -196,6 +199,16 @@ impl RolloutController {
         self.requeue_all();
     }
 
+    /// Finds a module that others decided on, and loads it unless processes ended here while they did that.
+    async fn follow(&self, identity: &Identity) -> Option<Arc<LoadedModule>> {
+        let is_loaded = self.modules.module_set().find(identity).is_some();
+        if !is_loaded && self.loader.ended_by(identity) > 0 {
+            error!(module = %identity, "not loaded: a process ended here while it did that; its log says why it ended");
+            return None;
+        }
+        self.find_or_load(identity).await
+    }
+
     /// Finds a module that is in use, offered or kept, and loads it.
     pub(super) async fn find_or_load(&self, identity: &Identity) -> Option<Arc<LoadedModule>> {
         let set = self.modules.module_set();
@@ -204,7 +217,10 @@ impl RolloutController {
         }
         let offered = self.offered.clone().filter(|offered| offered.digest == identity.module);
         match offered {
-            Some(offered) => super::loader::compile(&set.active, offered, identity.parameters()).await.ok(),
+            Some(offered) => {
+                let compile = super::loader::compile(&set.active, offered, identity.parameters());
+                self.loader.noted(identity, compile).await.ok()
+            }
             None => self.loader.load(identity, &set.active).await,
         }
     }

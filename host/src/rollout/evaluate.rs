@@ -11,7 +11,7 @@ use super::Report;
 use super::controller::{AGAIN, RolloutController, record};
 use super::evaluation::{Evaluated, Evaluation};
 use super::module_set::ModuleSet;
-use super::module_state::{Canary, Loading, ModuleEventKind, PendingApproval};
+use super::module_state::{Canary, ModuleEventKind, PendingApproval};
 use super::policy::{Decision, Objections};
 use crate::converter::{Identity, LoadError, LoadedModule};
 use crate::digest::Digest;
@@ -32,7 +32,7 @@ impl RolloutController {
         self.again = None;
         let Some(offered) = self.offered.clone().filter(|_| *self.leads.borrow()) else {
             self.evaluation = None;
-            return;
+            return self.note_loaded().await;
         };
         let identity = Identity::new(offered.digest, &self.parameters);
         let set = self.modules.module_set();
@@ -78,9 +78,8 @@ impl RolloutController {
                 return;
             }
             info!(module = %identity, from = offered.origin, "comparing a new module with the active one");
-            let loading = Loading { identity, by: self.process, since: Timestamp::now() };
-            let note = self.loader.keeper.update(|state, _| state.module.loading = Some(loading.clone()));
-            if let Err(error) = note.await {
+            self.note_loaded().await;
+            if let Err(error) = self.loader.note_loading(&identity, true).await {
                 return self.retry_later(&error);
             }
         }
@@ -90,17 +89,17 @@ impl RolloutController {
     /// Whether a process ended while it loaded this module: then it is not tried again by itself.
     async fn is_deadly(&mut self, identity: &Identity, origin: &str) -> bool {
         let state = self.module_state();
-        let left = state.loading.filter(|loading| loading.by != self.process && loading.identity == *identity);
-        if let Some(loading) = left {
+        if state.refusal(identity).is_none_or(|refused| !refused.deadly) {
+            if !state.is_deadly(identity, &self.loader.process) {
+                return false;
+            }
             let now = Timestamp::now();
             error!(module = %identity, "refused: {DEADLY}");
             self.modules.stats().count(ModuleEventKind::Unfit);
-            let note = self.loader.keeper.update(|state, _| state.module.note_deadly(&loading, origin, DEADLY, now));
+            let note = self.loader.keeper.update(|state, _| state.module.note_deadly(identity, origin, DEADLY, now));
             if let Err(error) = note.await {
                 self.retry_later(&error);
             }
-        } else if state.refused.iter().all(|refused| !refused.deadly || refused.identity != *identity) {
-            return false;
         }
         self.modules.stats().note_trouble(&format!("module {origin}, {identity}: {DEADLY}"));
         true
@@ -108,11 +107,8 @@ impl RolloutController {
 
     /// Notes that this process has survived what it loaded.
     async fn note_loaded(&mut self) {
-        let process = self.process;
-        let note = self.loader.keeper.update(|state, _| {
-            state.module.loading.take_if(|loading| loading.by == process);
-        });
-        if let Err(error) = note.await {
+        let note = self.loader.keeper.update(|state, _| state.module.end_all_loading(&self.loader.process)).await;
+        if let Err(error) = note {
             self.retry_later(&error);
         }
     }

@@ -20,10 +20,15 @@ pub struct Giver {
 impl Giver {
     /// A user and a process on this machine.
     pub fn here(user: u32, process: Option<i32>) -> Self {
+        Self { user, process, host: Self::host() }
+    }
+
+    /// The name of this pod or machine; empty if it has none.
+    pub(super) fn host() -> String {
         let name = |text: String| Some(text.trim().to_owned()).filter(|name| !name.is_empty());
         let pod = std::env::var("POD_NAME").ok().and_then(name);
         let host = pod.or_else(|| std::fs::read_to_string("/proc/sys/kernel/hostname").ok().and_then(name));
-        Self { user, process, host: host.unwrap_or_default() }
+        host.unwrap_or_default()
     }
 }
 

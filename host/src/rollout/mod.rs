@@ -11,9 +11,11 @@ mod controller;
 mod endpoint_change;
 mod evaluate;
 mod evaluation;
+mod first;
 mod giver;
 mod judged_outcome;
 mod loader;
+mod loading;
 mod module_name;
 mod module_set;
 mod module_state;
@@ -35,10 +37,9 @@ pub use controller::RolloutController;
 pub use giver::Giver;
 pub use judged_outcome::JudgedOutcome;
 pub use loader::compile;
+pub use loading::{Loading, Process};
 pub use module_name::{ModuleName, NoModuleName};
-pub use module_state::{
-    Canary, Loading, ModuleEvent, ModuleEventKind, ModuleRecord, ModuleState, PendingApproval, Refused,
-};
+pub use module_state::{Canary, ModuleEvent, ModuleEventKind, ModuleRecord, ModuleState, PendingApproval, Refused};
 pub use module_status::ModuleStatus;
 pub use policy::{Decision, Policy};
 pub use report::{EntryChange, Report};

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{ModuleName, Report};
+use super::{Loading, ModuleName, Report};
 use crate::converter::Identity;
 use crate::lenient;
 use crate::percent::Percent;
@@ -33,9 +33,9 @@ pub struct ModuleState {
     /// Is tried on a share of the entries.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub canary: Option<Canary>,
-    /// Is being checked, compiled and compared. If the process that does it is gone, the module may be why.
-    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "lenient::option")]
-    pub loading: Option<Loading>,
+    /// Those that processes are loading. If such a process is gone, the module may be why.
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "lenient::list")]
+    pub loading: Vec<Loading>,
     /// Waits for the operator. A record that cannot be read is left out, and the candidate compared anew.
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "lenient::option")]
     pub candidate: Option<PendingApproval>,
@@ -60,17 +60,6 @@ pub struct ModuleRecord {
     /// The origin of its bytes.
     pub origin: String,
     /// The time since which it has its present role.
-    pub since: Timestamp,
-}
-
-/// A module that a process is trying.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Loading {
-    #[serde(flatten)]
-    pub identity: Identity,
-    /// The process, by a number of its own.
-    pub by: u64,
     pub since: Timestamp,
 }
 
@@ -244,7 +233,8 @@ impl ModuleState {
     }
 
     /// Leaves a canary or the active module for another one. Nothing happens if it is neither: then that was decided before.
-    pub(super) fn roll_back(&mut self, left: &Identity, to: &ModuleRecord, reason: &str, at: Timestamp) {
+    /// `deadly` is one that processes ended of.
+    pub(super) fn roll_back(&mut self, left: &Identity, to: &ModuleRecord, reason: &str, deadly: bool, at: Timestamp) {
         let canary = self.canary.take_if(|canary| canary.module.identity == *left).map(|canary| canary.module);
         let active = self.active.clone().filter(|active| active.identity == *left);
         let Some(left) = canary.or_else(|| {
@@ -255,7 +245,8 @@ impl ModuleState {
         }) else {
             return;
         };
-        self.refuse(&left, ModuleEventKind::RolledBack, reason, at);
+        self.note_record(ModuleEventKind::RolledBack, &left, reason.into(), at);
+        self.refuse(&left.identity, reason, deadly, at);
     }
 
     /// Drops the candidate or the canary of this name, by the operator's wish. Returns it; `None` if neither has the name.
@@ -264,7 +255,8 @@ impl ModuleState {
             self.candidate.take_if(|pending| name.fits(&pending.module.identity)).map(|pending| pending.module);
         let canary = || self.canary.take_if(|canary| name.fits(&canary.module.identity)).map(|canary| canary.module);
         let module = candidate.or_else(canary)?;
-        self.refuse(&module, ModuleEventKind::Rejected, reason, at);
+        self.note_record(ModuleEventKind::Rejected, &module, reason.into(), at);
+        self.refuse(&module.identity, reason, false, at);
         Some(module)
     }
 
@@ -294,12 +286,10 @@ impl ModuleState {
         }
     }
 
-    /// Refuses a module that a process was loading when it ended.
-    pub(super) fn note_deadly(&mut self, loading: &Loading, origin: &str, reason: &str, at: Timestamp) {
-        self.loading = None;
-        self.note(ModuleEventKind::Unfit, loading.identity.clone(), origin.into(), reason.into(), at);
-        self.pardon(&loading.identity);
-        self.refused.push(Refused { identity: loading.identity.clone(), reason: reason.into(), at, deadly: true });
+    /// Refuses a candidate that a process was loading when it ended.
+    pub(super) fn note_deadly(&mut self, identity: &Identity, origin: &str, reason: &str, at: Timestamp) {
+        self.note(ModuleEventKind::Unfit, identity.clone(), origin.into(), reason.into(), at);
+        self.refuse(identity, reason, true, at);
     }
 
     /// The refusal of a module; `None` if it was not refused.
@@ -307,21 +297,16 @@ impl ModuleState {
         self.refused.iter().find(|refused| refused.identity == *identity)
     }
 
-    fn refuse(&mut self, module: &ModuleRecord, what: ModuleEventKind, reason: &str, at: Timestamp) {
-        self.note_record(what, module, reason.into(), at);
-        self.pardon(&module.identity);
-        self.refused.push(Refused {
-            identity: module.identity.clone(),
-            reason: text::shown(reason, DETAIL),
-            at,
-            deadly: false,
-        });
+    fn refuse(&mut self, identity: &Identity, reason: &str, deadly: bool, at: Timestamp) {
+        self.pardon(identity);
+        self.refused.push(Refused { identity: identity.clone(), reason: text::shown(reason, DETAIL), at, deadly });
         if self.refused.len() > REFUSED {
             self.refused.remove(0);
         }
     }
 
     fn pardon(&mut self, identity: &Identity) {
+        self.forget_loading(identity);
         self.refused.retain(|refused| refused.identity != *identity);
     }
 }

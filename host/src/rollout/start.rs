@@ -1,19 +1,18 @@
-//! Decides which module is in use from the start: the one that was in use before, if it can be found. A module that is new
-//! at its source goes through a change like any other, and so does the embedded module of a new release.
+//! Puts together what changes modules, and begins with the one that `first.rs` decides on. A module that is new at its source goes
+//! through a change like any other, and so does the embedded module of a new release.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use tokio::sync::{mpsc, watch};
-use tracing::{error, warn};
 
 use super::controller::{RolloutController, merged, record};
-use super::loader::{Loader, load_aside};
+use super::first::{First, Wanted};
+use super::loader::Loader;
 use super::module_set::ModuleSet;
-use super::module_state::ModuleRecord;
-use super::{ActiveModules, Policy, Request, SharedState};
-use crate::converter::{Identity, Limits, LoadError, LoadedModule, Parameters, ParametersFile};
+use super::{ActiveModules, Policy, Process, Request, SharedState};
+use crate::converter::{Limits, LoadError, LoadedModule, Parameters, ParametersFile};
 use crate::source::{Cache, ModuleBytes, ModuleSource, SourceError};
 use crate::state::{Keeper, StateError};
 
@@ -57,12 +56,6 @@ pub enum StartError {
     State(#[from] StateError),
 }
 
-/// The module that the source has, with the parameters that are set for it.
-struct Wanted {
-    bytes: ModuleBytes,
-    parameters: Parameters,
-}
-
 impl Setup {
     /// Decides which module is in use. Returns the modules, and the controller that changes them.
     ///
@@ -72,6 +65,7 @@ impl Setup {
     pub async fn open(
         self,
         keeper: Arc<Keeper<SharedState>>,
+        process: Process,
         leads: watch::Receiver<bool>,
         requests: mpsc::Receiver<Request>,
     ) -> Result<(Arc<ActiveModules>, RolloutController), StartError> {
@@ -79,14 +73,14 @@ impl Setup {
             Some(path) => Some(Cache::open(path).map_err(|source| StartError::Cache { path: path.clone(), source })?),
             None => None,
         };
-        let loader = Loader { keeper: Arc::clone(&keeper), cache, size_limit: self.size_limit };
+        let loader = Loader { keeper: Arc::clone(&keeper), cache, size_limit: self.size_limit, process };
         let file = match &self.parameters_file {
             Some(path) => Some(ParametersFile::read(path).await.map_err(StartError::Parameters)?),
             None => None,
         };
         let parameters = merged(&self.parameters, file.as_ref());
         let wanted = self.wanted(parameters.clone()).await;
-        let (active, lost) = self.first(&loader, wanted).await?;
+        let First { module: active, lost, deadly } = self.first(&loader, wanted).await?;
         let state = keeper.document().borrow().module.clone();
         if !lost {
             let (module, ModuleBytes { digest, bytes, .. }) =
@@ -102,6 +96,7 @@ impl Setup {
         loader.keep(&active);
         let modules = Arc::new(ActiveModules::new(Arc::clone(&active), self.policy.most_failures));
         if let Some(canary) = state.canary.filter(|_| !lost)
+            && loader.ended_by(&canary.module.identity) == 0
             && let Some(module) = loader.load(&canary.module.identity, &active).await
         {
             // Its entries must not go back and forth over a restart.
@@ -117,6 +112,7 @@ impl Setup {
             file,
             self.policy,
             lost,
+            deadly,
             leads,
             requests,
         );
@@ -125,50 +121,5 @@ impl Setup {
 
     async fn wanted(&self, parameters: Parameters) -> Result<Wanted, SourceError> {
         Ok(Wanted { bytes: self.source.fetch().await?, parameters })
-    }
-
-    /// The module to begin with, and whether the approved one is lost, so that this one is not approved.
-    async fn first(
-        &self,
-        loader: &Loader,
-        wanted: Result<Wanted, SourceError>,
-    ) -> Result<(Arc<LoadedModule>, bool), StartError> {
-        let new = |bytes: ModuleBytes, parameters| {
-            let (load, limits) = (self.load, self.limits.clone());
-            load_aside(move || load(&bytes, limits, parameters))
-        };
-        let active = loader.keeper.document().borrow().module.active.clone();
-        let Some(ModuleRecord { identity, .. }) = active else {
-            let Wanted { bytes, parameters } = wanted?;
-            return Ok((new(bytes, parameters).await?, false));
-        };
-        if let Ok(Wanted { bytes, parameters }) = &wanted
-            && Identity::new(bytes.digest, parameters) == identity
-        {
-            return Ok((new(bytes.clone(), parameters.clone()).await?, false));
-        }
-        let kept = match &wanted {
-            // Other parameters of the same module.
-            Ok(Wanted { bytes, .. }) if bytes.digest == identity.module => Some(bytes.clone()),
-            _ => loader.find(identity.module).await,
-        };
-        if let Some(kept) = kept {
-            match new(kept, identity.parameters()).await {
-                Ok(module) => {
-                    if let Err(error) = &wanted {
-                        warn!("{error}; the module that was in use goes on: {identity}");
-                    }
-                    return Ok((module, false));
-                }
-                Err(error) => error!("the module that was in use cannot be loaded any more: {error}"),
-            }
-        }
-        let Wanted { bytes, parameters } = wanted?;
-        error!(
-            lost = %identity,
-            found = %bytes.digest,
-            "the module that was in use is not to be had, and its source has another one: nothing is written until that is approved; set --module-cache to a directory that outlives a restart"
-        );
-        Ok((new(bytes, parameters).await?, true))
     }
 }

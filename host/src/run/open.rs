@@ -16,7 +16,7 @@ use crate::entries::{DirectoryBackend, DirectoryEntries, EntryEvents, Kubernetes
 use crate::istio::{ServiceEntry, VERSIONS};
 use crate::policy::{self, Importer, Place, PolicyReports};
 use crate::registry::CatalogueSource;
-use crate::rollout::{ActiveModules, Request, RolloutController, SharedState};
+use crate::rollout::{ActiveModules, Process, Request, RolloutController, SharedState};
 use crate::sink::{KubernetesSink, Sink};
 use crate::state::{ConfigMapStore, FileStore, Keeper, Store};
 use crate::writes::{BlockReason, Gate, WriteRateLimiter};
@@ -34,6 +34,8 @@ pub(super) struct Opened {
     pub(super) rollout: RolloutController,
     /// Commands to the rollout.
     pub(super) commands: mpsc::Sender<Request>,
+    /// How this process is told from others.
+    pub(super) process: Process,
 }
 
 /// Which of several replicas writes.
@@ -70,14 +72,16 @@ pub(super) async fn open<R>(config: &mut Config<R>) -> Result<Opened, RunError> 
     let keeper = Arc::new(open_state(config, place).await?);
     let (commands, requests) = mpsc::channel(COMMANDS);
     let setup = config.modules.clone();
-    let (modules, rollout) = setup.open(Arc::clone(&keeper), leadership.led.clone(), requests).await?;
+    let process = Process::here(config.election.as_ref().map(|election| &*election.identity));
+    let opened = setup.open(Arc::clone(&keeper), process.clone(), leadership.led.clone(), requests);
+    let (modules, rollout) = opened.await?;
     let active = modules.active();
     let module = active.info();
     info!(
         module = %active.identity(), name = module.name, version = module.version, from = active.origin(),
         "conversion module loaded"
     );
-    Ok(Opened { gate, leadership, keeper, backend, modules, rollout, commands })
+    Ok(Opened { gate, leadership, keeper, backend, modules, rollout, commands, process })
 }
 
 async fn open_leadership<R>(config: &Config<R>, gate: &Arc<Gate>) -> Result<Leadership, RunError> {

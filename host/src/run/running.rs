@@ -10,7 +10,7 @@ use crate::controller::{Controller, Handle, SyncStatus};
 use crate::election::LeaderElector;
 use crate::observe::View;
 use crate::registry::Registry;
-use crate::rollout::SharedState;
+use crate::rollout::{Process, SharedState};
 use crate::state::Keeper;
 use crate::tasks::{TaskEnded, Tasks};
 
@@ -24,6 +24,7 @@ pub struct Running<R> {
     pub(super) leads: watch::Sender<bool>,
     pub(super) view: View,
     pub(super) keeper: Arc<Keeper<SharedState>>,
+    pub(super) process: Process,
 }
 
 impl<R: Registry> Running<R> {
@@ -38,7 +39,7 @@ impl<R: Registry> Running<R> {
     ///
     /// A part ended.
     pub async fn finish(self, shutdown: impl Future<Output = ()>) -> Result<SyncStatus, TaskEnded> {
-        let Self { controller, handle, elector, mut tasks, leads, view, keeper } = self;
+        let Self { controller, handle, elector, mut tasks, leads, view, keeper, process } = self;
         let mut failed = None;
         let either = async {
             tokio::select! {
@@ -51,8 +52,8 @@ impl<R: Registry> Running<R> {
         // Before the lease is released: the next leader reads it.
         if *leads.borrow() {
             write_last_record(&view.holds, &keeper).await;
-            end_loading(&keeper).await;
         }
+        end_loading(&keeper, &process).await;
         // Else a write may still be on its way, and the next leader must wait until it cannot be.
         if let Some(elector) = elector.filter(|_| handle.writes_ended()) {
             elector.release().await;
@@ -72,10 +73,8 @@ impl<R: Registry> Running<R> {
 }
 
 /// A module that this process was loading is not to blame for its end.
-async fn end_loading(keeper: &Keeper<SharedState>) {
-    if keeper.document().borrow().module.loading.is_some()
-        && let Err(error) = keeper.update(|state, _| state.module.loading = None).await
-    {
+async fn end_loading(keeper: &Keeper<SharedState>, process: &Process) {
+    if let Err(error) = keeper.update(|state, _| state.module.end_all_loading(process)).await {
         warn!("a module that was being loaded will be taken for the reason of this end: {error}");
     }
 }
@@ -171,7 +170,7 @@ mod tests {
         };
         let mut tasks = Tasks::new(Pulse::default());
         tasks.spawn("beside", task);
-        Running { controller, handle, elector: None, tasks, leads, view, keeper }
+        Running { controller, handle, elector: None, tasks, leads, view, keeper, process: Process::default() }
     }
 
     async fn ends(registry: impl Registry, task: impl Future<Output = ()> + Send + 'static) -> String {

@@ -10,7 +10,7 @@ use super::open::{Backend, Leadership, Opened};
 use super::pause::pause;
 use super::running::Running;
 use super::{Config, StatePlace};
-use crate::control::Router;
+use crate::control::{Announcer, Router};
 use crate::controller::{Controller, Parts};
 use crate::guard::Holds;
 use crate::observe::View;
@@ -21,7 +21,7 @@ use crate::telemetry::{Events, History, Metrics, Observers};
 /// Starts all; the controller itself runs with [`Running`].
 pub(super) fn start<R: Registry>(config: Config<R>, bound: Bound, opened: Opened) -> Running<R> {
     let Bound { socket, site, mut tasks } = bound;
-    let Opened { gate, leadership, keeper, backend, modules, rollout, commands } = opened;
+    let Opened { gate, leadership, keeper, backend, modules, rollout, commands, process } = opened;
     let Leadership { elector, leads, led } = leadership;
     let holds = Arc::new(Holds::new(config.guard.fleet_limit));
     let (metrics, history) = (Arc::new(Metrics::default()), Arc::new(History::default()));
@@ -65,7 +65,8 @@ pub(super) fn start<R: Registry>(config: Config<R>, bound: Bound, opened: Opened
     let place = if config.dry_run { &StatePlace::Nowhere } else { &config.state };
     restore(&holds, &keeper.document().borrow(), place);
     tasks.spawn("guard record", write_record(Arc::clone(&holds), Arc::clone(&keeper), led.clone()));
-    let router = Arc::new(Router::new(Arc::clone(&keeper), led, commands, holds, view.clone()));
+    let announcer = Announcer::new(events, elector.clone());
+    let router = Arc::new(Router::new(Arc::clone(&keeper), led, commands, holds, view.clone(), announcer));
     if let Some(elector) = elector.clone() {
         handle.stand_by();
         let callbacks = Leadable { controller: handle.clone(), keeper: Arc::clone(&keeper) };
@@ -86,7 +87,7 @@ pub(super) fn start<R: Registry>(config: Config<R>, bound: Bound, opened: Opened
         tasks.spawn("socket", socket.serve(Arc::clone(&router)));
     }
     tasks.spawn("commands", async move { router.serve_others().await });
-    Running { controller, handle, elector, tasks, leads, view, keeper }
+    Running { controller, handle, elector, tasks, leads, view, keeper, process }
 }
 
 /// Events on the entries of a cluster. None in a dry run: an Event would be a write.

@@ -62,6 +62,12 @@ impl Events {
         self.send_about(about, Words { kind, reason, action, note: cut(words) });
     }
 
+    /// Tells of a command that somebody gave, on what stands for all replicas.
+    pub fn command(&self, on: ObjectReference, done: bool, reason: &'static str, action: &'static str, note: &str) {
+        let (kind, reason) = if done { ("Normal", reason) } else { ("Warning", "CommandRefused") };
+        self.note(on, kind, reason, action, note);
+    }
+
     fn send(&self, entry: &ServiceEntry, words: Words) {
         let reference = ObjectReference {
             api_version: Some(self.api_version.clone()),
@@ -92,7 +98,7 @@ async fn publish(mut recorder: Recorder, mut told: mpsc::Receiver<(ObjectReferen
                 None
             }
             Ok(Err(kube::Error::Api(status))) if status.code == 403 => Some(format!(
-                "{}; grant create and patch on events.events.k8s.io by a Role in the entries' namespace",
+                "{}; grant create and patch on events.events.k8s.io by a Role in the entries' namespace, and create in the controller's own",
                 status.message
             )),
             Ok(Err(error)) => Some(error.to_string()),

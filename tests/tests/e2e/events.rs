@@ -12,9 +12,9 @@ use super::world::World;
 /// An Event: its reason, its type, how often it came, and words of its note.
 type Told = (&'static str, &'static str, i32, &'static str);
 
-/// The Events on an entry in the order in which they came.
-async fn events(api: &ApiServer, world: &World, name: &str) -> Vec<Event> {
-    let all = Api::<Event>::namespaced(api.client().await, &world.namespace);
+/// The Events on an object of a namespace in the order in which they came.
+async fn events(api: &ApiServer, namespace: &str, name: &str) -> Vec<Event> {
+    let all = Api::<Event>::namespaced(api.client().await, namespace);
     let mut events = all.list(&ListParams::default()).await.unwrap().items;
     events.retain(|event| event.regarding.as_ref().is_some_and(|regarding| regarding.name.as_deref() == Some(name)));
     events.sort_by_key(|event| event.event_time.clone());
@@ -29,8 +29,12 @@ fn fits(event: &Event, (reason, kind, times, words): &Told) -> bool {
 }
 
 async fn until_events(api: &ApiServer, world: &World, name: &str, expected: &[Told]) {
+    until_events_in(api, &world.namespace, name, expected).await;
+}
+
+async fn until_events_in(api: &ApiServer, namespace: &str, name: &str, expected: &[Told]) {
     wait_for(&format!("{name} has the Events {expected:?}"), SOON, || async {
-        let seen = events(api, world, name).await;
+        let seen = events(api, namespace, name).await;
         let all = seen.len() == expected.len() && seen.iter().zip(expected).all(|(event, told)| fits(event, told));
         if all { Ok(()) } else { Err(format!("{seen:#?}")) }
     })
@@ -78,6 +82,31 @@ async fn another_hold_is_another_event() {
     world.deregister("cart", &hosts[3..]).await;
     let empty = ("EndpointsHeldEmpty", "Warning", 1, "the service lists no instance any more");
     until_events(api, &world, "cart", &[removal, empty]).await;
+}
+
+/// Who gave a command stands on the Lease of the replicas, whichever of them it was given to.
+#[tokio::test]
+async fn commands_are_told_on_the_lease() {
+    let Some((world, api)) = World::shared("commands").await else { return };
+    let replica = || world.controller().flag("leader-election", "true").socket();
+    let leader = replica().start();
+    leader.says(&["this replica writes from now on"]).await;
+    leader.verb(&["pause", "--reason", "maintenance"]);
+    leader.verb(&["resume"]);
+    let standby = replica().start();
+    standby.says(&["another replica writes"]).await;
+    standby.verb(&["module", "release", "--all"]);
+    standby.verb(&["module", "status"]);
+    let told = [
+        ("WritesPaused", "Normal", 1, "`pause maintenance` by command of user "),
+        ("WritesResumed", "Normal", 1, "`resume` by command of user "),
+        ("HoldsReleased", "Normal", 1, "`module release --all` by command of user "),
+    ];
+    let own = &world.release.namespace;
+    until_events_in(api, own, "polaris2istio", &told).await;
+    // `kubectl describe` finds them by it.
+    let seen = events(api, own, "polaris2istio").await;
+    assert!(seen.iter().all(|event| event.regarding.as_ref().is_some_and(|lease| lease.uid.is_some())), "{seen:#?}");
 }
 
 /// A trouble that a leader told is over for its Events too, even if it ended while another one led.

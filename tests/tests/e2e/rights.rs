@@ -51,7 +51,7 @@ fn take_away(role: &mut Value, entries: &str, right: &str) {
 }
 
 /// A right, what is lost without it, and the words that the log then has.
-const NEEDED: [(&str, Loss, &[&str]); 13] = [
+const NEEDED: [(&str, Loss, &[&str]); 14] = [
     ("entries events create", Loss::Events, &["WARN", "Events cannot be written", "cannot create resource"]),
     ("entries events patch", Loss::Events, &["WARN", "Events cannot be written", "cannot patch resource"]),
     ("entries serviceentries list", Loss::Service, &["WARN", "403", "cannot list resource"]),
@@ -62,6 +62,7 @@ const NEEDED: [(&str, Loss, &[&str]); 13] = [
     ("own configmaps list", Loss::Followed, &["WARN", "shared state cannot be followed", "cannot list resource"]),
     ("own configmaps update", Loss::Service, &["WARN", "waiting for the shared state", "cannot update resource"]),
     ("own configmaps watch", Loss::Followed, &["WARN", "shared state cannot be followed", "cannot watch resource"]),
+    ("own events create", Loss::Commands, &["WARN", "Events cannot be written", "cannot create resource"]),
     ("own leases create", Loss::Service, &["ERROR", "the lease cannot be used", "cannot create resource"]),
     ("own leases get", Loss::Service, &["ERROR", "the lease cannot be used", "cannot get resource"]),
     ("own leases update", Loss::Service, &["ERROR", "the lease cannot be used", "cannot update resource"]),
@@ -76,6 +77,8 @@ enum Loss {
     Followed,
     /// Messages for an entry's owner stand in the log alone.
     Events,
+    /// Who gave a command stands in the log and the history alone.
+    Commands,
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -112,8 +115,14 @@ async fn check_needed(
     }
     world.register("cart", &["10.0.0.1"]).await;
     world.create(&world.entry("cart")).await;
-    let controller = world.controller().flag("leader-election", "true").start();
+    let controller = world.controller().flag("leader-election", "true").socket().start();
     match loss {
+        Loss::Commands => {
+            world.endpoints("cart", &["10.0.0.1"]).await;
+            controller.verb(&["pause", "--reason", "maintenance"]);
+            controller.says(words).await;
+            controller.verb(&["resume"]);
+        }
         Loss::Service => {
             controller.says(words).await;
             world.endpoints("cart", &[]).await;

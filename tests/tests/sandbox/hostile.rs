@@ -42,23 +42,23 @@ fn sized(bytes: &[u8]) -> Vec<u8> {
 }
 
 /// A section: how many parts, and these.
-fn section(id: u8, parts: &[Vec<u8>]) -> Vec<u8> {
+pub(crate) fn section(id: u8, parts: &[Vec<u8>]) -> Vec<u8> {
     [&[id][..], &sized(&[number(parts.len()), parts.concat()].concat())].concat()
 }
 
 /// A function with so many local variables, and this code.
-fn function(locals: usize, code: &[u8]) -> Vec<u8> {
+pub(crate) fn function(locals: usize, code: &[u8]) -> Vec<u8> {
     sized(&[&[1][..], &number(locals), b"\x7f", code, b"\x0b"].concat())
 }
 
 /// A component with a core module of these sections, encoded here: a text of this length would take longer to parse.
-fn component(sections: &[Vec<u8>]) -> Vec<u8> {
+pub(crate) fn component(sections: &[Vec<u8>]) -> Vec<u8> {
     let module = [b"\0asm\x01\0\0\0", &sections.concat()[..]].concat();
     [b"\0asm\x0d\0\x01\0\x01", &sized(&module)[..]].concat()
 }
 
 /// A component with these functions, which take a 64-bit number each.
-fn of_functions(functions: &[Vec<u8>]) -> Vec<u8> {
+pub(crate) fn of_functions(functions: &[Vec<u8>]) -> Vec<u8> {
     let kind = vec![0x60, 1, 0x7e, 0];
     component(&[section(1, &[kind]), section(3, &vec![vec![0]; functions.len()]), section(10, functions)])
 }
@@ -80,7 +80,7 @@ fn more_parts_than_a_program_has() {
 
 /// Within the counts, and still too much: 60,000 blocks that read and write 2,000 variables take the compiler a quarter of a minute
 /// and 200 MiB, and nothing but the limits of its process ends it.
-fn heavy() -> Vec<u8> {
+pub(crate) fn heavy() -> Vec<u8> {
     let variable = |at: usize| number(1 + at % 2_000);
     let block = |at: usize| {
         // (block (br_if 0 (local.get a)) (local.set c (local.get b)))
@@ -125,7 +125,7 @@ fn a_process_of_its_own_compiles_alike() {
     assert_eq!(here.to_string(), there.to_string());
 }
 
-fn half(path: &Path) -> Vec<u8> {
+pub(crate) fn half(path: &Path) -> Vec<u8> {
     let mut bytes = std::fs::read(path).unwrap();
     bytes.truncate(bytes.len() / 2);
     bytes

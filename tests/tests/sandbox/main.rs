@@ -2,8 +2,10 @@
 //! modules that are changed while everything runs.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a panic is how a test fails")]
 
+mod backtrace;
 mod calls;
 mod controller;
+mod cramped;
 mod guest;
 mod hostile;
 mod load;

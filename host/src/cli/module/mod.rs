@@ -1,5 +1,6 @@
 //! `module`: inspects, tests and compares conversion modules, and for a running controller shows and changes those in use.
 
+mod capture;
 mod diff;
 mod inspect;
 pub(super) mod live;
@@ -27,6 +28,8 @@ pub(super) enum ModuleCommand {
     Test(test::TestArgs),
     /// Show what another module would change: offline with two modules, in a running controller without
     Diff(diff::DiffArgs),
+    /// Make a case of an entry of a running controller, with the registry's answer
+    Capture(capture::CaptureArgs),
     /// Write a project of a module of one's own, which builds with one command
     New(new::NewArgs),
     /// Print the world that modules are of, or write it into a directory
@@ -57,6 +60,7 @@ impl ModuleCommand {
             Self::Inspect(args) => inspect::inspect(&args),
             Self::Test(args) => test::test(&args),
             Self::Diff(args) => diff::diff(&args),
+            Self::Capture(args) => capture::capture(&args),
             Self::New(args) => new::new(&args),
             Self::Wit(args) => wit::wit(&args),
             Self::StubWasi(args) => stub_wasi::stub_wasi(&args),

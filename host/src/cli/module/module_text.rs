@@ -53,8 +53,11 @@ pub(super) fn status(status: &ModuleStatus) -> String {
         report(&mut text, &pending.report);
         decisions(&mut text, &pending.module.identity);
     }
-    if let Some(Loading { identity, since, .. }) = &state.loading {
-        line(&mut text, "loading", &format!("{identity}, since {since}"));
+    for Loading { identity, by, since, ended, .. } in &state.loading {
+        line(&mut text, "loading", &format!("{identity}, on {}, since {since}", by.host));
+        if *ended > 0 {
+            line(&mut text, "", &format!("processes that ended there while they loaded it: {ended}"));
+        }
     }
     for record in &state.earlier {
         line(&mut text, "earlier", &describe(record));

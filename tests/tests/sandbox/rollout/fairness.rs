@@ -41,13 +41,13 @@ impl Rollout {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn services_whose_calls_hang_keep_no_others_waiting() {
-    let (entries, hanging) = (100, 30);
+    let (entries, hanging) = (1_000, 100);
     let rollout = start(entries, Decision::Auto).await;
     let usual = rollout.median(hanging, "10.0.0.3").await;
     for number in 0..hanging {
         rollout.world.answer(&super::name(number), Some("loop"), &["10.0.0.4"]);
     }
-    // Their calls take half a minute, one after the other.
+    // Their calls take more than a minute and a half, one after the other.
     let beside = rollout.median(hanging, "10.0.0.5").await;
     assert!(beside < usual * 2 + SLACK, "{beside:?} beside those that hang, {usual:?} else");
     // Later ones, and those whose turn has come again, are no burden either.
@@ -60,14 +60,14 @@ async fn services_whose_calls_hang_keep_no_others_waiting() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_roll_back_waits_for_no_call_of_the_module_that_it_takes_away() {
-    let entries = 60;
+    let entries = 1_000;
     let rollout = start(entries, Decision::Review).await;
     let usual = rollout.median(0, "10.0.0.3").await;
     rollout.offer("loop");
     rollout.until("it waits", |state| candidate(state) == digest("loop")).await;
     rollout.command(Command::Promote(named("loop"))).await.unwrap();
     rollout.until("it is in use", |state| super::active(state) == digest("loop")).await;
-    // All calls of it hang now, for a minute together.
+    // All calls of it hang now, for a quarter of an hour together.
     rollout.command(Command::Rollback(named("tag-one"))).await.unwrap();
     let after = rollout.median(20, "10.0.0.5").await;
     assert!(after < usual * 2 + SLACK, "{after:?} after the roll-back, {usual:?} before");

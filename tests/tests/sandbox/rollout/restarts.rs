@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use polaris2istio::rollout::Command;
+use polaris2istio::rollout::{Command, Process};
 use polaris2istio::source::{ModuleBytes, NamedSource, Source};
 use polaris2istio_tests::wait_for;
 use serde_json::{Value, json};
@@ -86,7 +86,8 @@ async fn a_module_that_a_process_died_of_is_not_tried_again() {
     let keep =
         |config: &mut polaris2istio::run::Config, world: &World| config.modules.cache = Some(world.path("cache"));
     let rollout = Rollout::start(2, keep).await;
-    let loading = json!({"module": digest("tag-two"), "by": 7, "since": "2026-11-24T10:00:00Z"});
+    // By a leader elsewhere.
+    let loading = json!([{"module": digest("tag-two"), "by": 7, "host": "elsewhere", "pid": 1, "candidate": true, "since": "2026-11-24T10:00:00Z"}]);
     rollout.offer("tag-two");
     rollout.until_tagged("two", 2).await;
     rollout.command(Command::Rollback(named("tag-one"))).await.unwrap();
@@ -102,13 +103,39 @@ async fn a_module_that_a_process_died_of_is_not_tried_again() {
         .await;
     rollout.until_source_fails(Some("the process that loaded it last ended")).await;
     let state = rollout.until("it is refused", |state| state.refused.len() == 1).await;
-    assert_eq!((active(&state), state.candidate, state.loading), (digest("tag-one"), None, None));
+    assert_eq!((active(&state), state.candidate, state.loading), (digest("tag-one"), None, vec![]));
     assert!(state.refused[0].deadly);
     let rollout = rollout.restart(keep).await;
     rollout.until_source_fails(Some("the process that loaded it last ended")).await;
     rollout.command(Command::Promote(named("tag-two"))).await.unwrap();
     rollout.until_tagged("two", 2).await;
     rollout.until_source_fails(None).await;
+}
+
+/// Processes ended here, twice, while they loaded the module in use, and none ran before it: nothing is written until the source has
+/// another one, and it is not loaded again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_module_that_processes_died_of_is_not_begun_with() {
+    let rollout = Rollout::start(2, |_, _| {}).await;
+    let before = rollout.outputs();
+    let here = Process::here(None);
+    let rollout = rollout
+        .restart(|_, world| {
+            let mut state: Value = serde_json::from_slice(&std::fs::read(world.path("state.json")).unwrap()).unwrap();
+            let (module, since) = (digest("tag-one"), "2026-11-24T10:00:00Z");
+            state["module"]["loading"] =
+                json!([{"module": module, "by": 7, "host": here.host, "pid": here.pid, "since": since, "ended": 1}]);
+            std::fs::write(world.path("state.json"), state.to_string()).unwrap();
+        })
+        .await;
+    rollout.until_source_fails(Some("the process that loaded it last ended")).await;
+    rollout.world.answer(&name(0), None, &["10.0.0.1", "10.0.0.2", "10.0.0.9"]);
+    let rollout = rollout.restart(|_, _| {}).await;
+    rollout.until_source_fails(Some("the process that loaded it last ended")).await;
+    assert_eq!(rollout.outputs(), before, "no other module writes in its place");
+    rollout.offer("tag-two");
+    rollout.until_tagged("two", 2).await;
+    rollout.until_addresses(0, &["10.0.0.1", "10.0.0.2", "10.0.0.9"]).await;
 }
 
 /// A command that reaches the leader after its giver was refused is not carried out, and one in time is, with who gave it.
