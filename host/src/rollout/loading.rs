@@ -11,7 +11,7 @@ use crate::converter::Identity;
 
 /// Notes that are kept: of each replica one or two, and of those that are gone.
 const NOTES: usize = 20;
-/// After this time a note of elsewhere says nothing any more.
+/// After this time a note of elsewhere says nothing any more, unless it is a leader's.
 const FORGOTTEN: SignedDuration = SignedDuration::from_hours(24);
 /// Processes that may end while they load the module in use: one may have been ended by something else.
 pub(super) const TRIES: u32 = 2;
@@ -80,7 +80,7 @@ impl ModuleState {
         let ended = self.ended_by(module, by);
         self.loading.retain(|note| {
             let again = note.identity == *module && (note.by.by == by.by || by.outlived(&note.by));
-            let forgotten = note.by.host != by.host && since.duration_since(note.since) > FORGOTTEN;
+            let forgotten = !note.candidate && note.by.host != by.host && since.duration_since(note.since) > FORGOTTEN;
             !again && !forgotten
         });
         self.loading.truncate(NOTES - 1);
