@@ -94,10 +94,10 @@ impl RegistryArgs {
     }
 
     /// Where the services of a namespace are listed.
-    pub(super) fn catalogue(&self) -> anyhow::Result<CatalogueSource> {
+    pub(super) fn catalogue(&self) -> anyhow::Result<Box<dyn CatalogueSource>> {
         Ok(match self.answers() {
-            Some(path) => CatalogueSource::Directory(DirectoryCatalogue::new(path.to_owned())),
-            None => CatalogueSource::Polaris(Box::new(PolarisCatalogue::new(self.polaris()?)?)),
+            Some(path) => Box::new(DirectoryCatalogue::new(path.to_owned())),
+            None => Box::new(PolarisCatalogue::new(self.polaris()?)?),
         })
     }
 }

@@ -89,7 +89,7 @@ pub(super) fn guard(
         excluded,
         addresses,
         release: None,
-        promotions: 0,
+        promotion: 0,
         module: 0,
         restored: false,
         writable: true,

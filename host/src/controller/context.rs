@@ -10,6 +10,7 @@ use tokio::sync::Notify;
 
 use super::entry_state::Entries;
 use super::inputs::title;
+use super::noticed::Noticed;
 use super::status_cache::StatusCache;
 use crate::binding::binding;
 use crate::dns;
@@ -37,6 +38,8 @@ pub(super) struct Context {
     pub(super) names: Option<dns::Settings>,
     pub(super) guard: Settings,
     pub(super) holds: Arc<Holds>,
+    /// The entries on which Events tell of the whole fleet.
+    pub(super) noticed: Noticed,
     /// Closed when the controller stops: what waits here is not begun any more.
     pub(super) turns: Arc<Turns<ObjectRef<ServiceEntry>>>,
     pub(super) sink: Sink,

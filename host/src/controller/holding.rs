@@ -54,6 +54,7 @@ impl Reconciliation<'_> {
         // What a standby sees is nobody's alarm.
         let nobodys = Fleet::new(Percent::new(100));
         let fleet = if standby { &nobodys } else { self.context.holds.fleet() };
+        let module = hash(&**by);
         let input = GuardInput {
             live: self.live,
             service: &answer.service.to_string(),
@@ -66,8 +67,8 @@ impl Reconciliation<'_> {
             addresses: &self.context.addresses,
             // What the operator lets go counts when it can be written.
             release: if blocked.is_some() { None } else { self.context.holds.take_release(self.title) },
-            promotions: self.context.holds.promotions(),
-            module: hash(&**by),
+            promotion: self.context.holds.promotion(module),
+            module,
             restored,
             writable: blocked.is_none(),
             now,
@@ -89,14 +90,23 @@ impl Reconciliation<'_> {
         let news = self.context.holds.alarm_news();
         diagnostics::log_alarm(&news);
         diagnostics::note_alarm(&self.context.observers.history, &news);
+        let events = &self.context.observers.events;
         for news in news {
-            if let AlarmNews::Noticed(notice) = news {
-                let reason = match notice.kind {
-                    NoticeKind::AllLost => "FleetLost",
-                    NoticeKind::Isolated => "FleetIsolated",
-                };
-                let events = &self.context.observers.events;
-                events.problem(self.live, Condition::Held, reason, &notice.to_string());
+            match news {
+                AlarmNews::Noticed(notice) => {
+                    let reason = match notice.kind {
+                        NoticeKind::AllLost => "FleetLost",
+                        NoticeKind::Isolated => "FleetIsolated",
+                    };
+                    events.problem(self.live, Condition::Held, reason, &notice.to_string());
+                    self.context.noticed.begin(notice.kind, self.live);
+                }
+                AlarmNews::NoticeOver(kind) => {
+                    if let Some(entry) = self.context.noticed.end(kind) {
+                        events.solved(&entry, Condition::Held, kind.words());
+                    }
+                }
+                AlarmNews::Raised(_) | AlarmNews::Over => {}
             }
         }
     }

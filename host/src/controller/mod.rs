@@ -15,6 +15,7 @@ mod holding;
 mod index;
 mod inputs;
 mod inspection;
+mod noticed;
 mod publications;
 mod reconcile;
 mod reconciliation;
@@ -131,6 +132,7 @@ impl<R: Registry> Controller<R> {
             progress: Default::default(),
             complete: Default::default(),
             writes_ended: Default::default(),
+            noticed: Default::default(),
         });
         let writer = Writer::new(parts.resource);
         Self {

@@ -10,7 +10,7 @@ use super::hold::Kind;
 use super::operator_fingerprint::OperatorFingerprint;
 
 impl Guard {
-    /// Splits off the endpoint ports that the module drops because an operator wants it so, having promoted the module or just
+    /// Splits off the endpoint ports that the module drops because an operator wants it so, having promoted this module or just
     /// changed the entry's ports or annotations. Returns the number of these, and the others.
     pub(super) fn split_explained(
         &mut self,
@@ -23,7 +23,7 @@ impl Guard {
             return (dropped.len(), Vec::new());
         }
         let (Some(known), Some(fingerprint)) = (known, self.fingerprint) else { return (0, dropped) };
-        if fingerprint.promotions != known.promotions {
+        if fingerprint.promotion != known.promotion {
             self.dropped.clear();
             return (dropped.len(), Vec::new());
         }

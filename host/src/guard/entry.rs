@@ -60,7 +60,7 @@ impl Guard {
         let base = self.kept.take().unwrap_or_else(|| input.live.spec.endpoints.clone().into());
         let known = self.fingerprint;
         if input.writable {
-            self.fingerprint = Some(OperatorFingerprint::of(input));
+            self.fingerprint = Some(OperatorFingerprint::of(input, known));
         }
         let endpoint_ports = all_endpoint_ports(&base);
         self.recall(&endpoint_ports, input);

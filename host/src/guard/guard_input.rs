@@ -32,8 +32,8 @@ pub struct GuardInput<'a> {
     pub addresses: &'a AddressRule,
     /// The operator's release since the last decision, if any.
     pub release: Option<Release>,
-    /// The number of promotions of modules so far.
-    pub promotions: u64,
+    /// The number of the last promotion, if it was of the module that gave the answer; else zero.
+    pub promotion: u64,
     /// The module that gave the answer, as a hash of its identity.
     pub module: u64,
     /// The module was just taken back: what it drops of what is listed as fit is known to be good.

@@ -1,7 +1,8 @@
 //! All holds of the process: shown to the operator, who may release them.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::hash::Hash;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
@@ -12,7 +13,16 @@ use super::hold::{Hold, Kind};
 use super::notice::{Notice, NoticeKind};
 use super::past::{GuardRecord, Past, PastHold};
 use crate::clock;
+use crate::hash::hash;
 use crate::percent::Percent;
+
+/// The last promotion of a module.
+#[derive(Debug, Default)]
+struct Promoted {
+    number: u64,
+    /// A hash of its identity.
+    module: u64,
+}
 
 /// The holds of all entries, by `namespace/name`, and the fleet's alarm. Share it in an `Arc`: the controller fills it,
 /// others read it and release.
@@ -20,7 +30,7 @@ use crate::percent::Percent;
 pub struct Holds {
     fleet: Fleet,
     entries: Mutex<BTreeMap<String, Slot>>,
-    promotions: AtomicU64,
+    promoted: Mutex<Promoted>,
     requeue: Notify,
     /// Rings when what outlives the process may have changed.
     changed: Notify,
@@ -62,7 +72,7 @@ impl Holds {
         Self {
             fleet: Fleet::new(fleet_limit),
             entries: Mutex::default(),
-            promotions: AtomicU64::default(),
+            promoted: Mutex::default(),
             requeue: Notify::new(),
             changed: Notify::new(),
             past_lost: AtomicBool::default(),
@@ -142,10 +152,13 @@ impl Holds {
         self.mark(Release::Fleet, |_, slot| slot.holds.iter().any(|hold| hold.kind == Kind::Fleet))
     }
 
-    /// Notes that the operator has seen the changes of a new module and wants them: the endpoints that it drops with its next
-    /// answer, entry by entry, are not held. To be called before that module is first asked. Later drops are held as ever.
-    pub fn accept_module(&self) {
-        self.promotions.fetch_add(1, Ordering::AcqRel);
+    /// Notes that the operator has seen the changes of a module, by its identity, and wants them: the endpoints that it drops
+    /// with its next answer, entry by entry, are not held. To be called before that module is first asked. Later drops are held
+    /// as ever, and so are those of the module before, which is asked until each entry's turn comes.
+    pub fn accept_module(&self, module: &impl Hash) {
+        let mut promoted = self.promoted.lock().unwrap_or_else(PoisonError::into_inner);
+        *promoted = Promoted { number: promoted.number + 1, module: hash(module) };
+        drop(promoted);
         self.requeue.notify_one();
     }
 
@@ -162,8 +175,10 @@ impl Holds {
         &self.fleet
     }
 
-    pub(crate) fn promotions(&self) -> u64 {
-        self.promotions.load(Ordering::Acquire)
+    /// The number of the last promotion, if it was of this module; else zero.
+    pub(crate) fn promotion(&self, module: u64) -> u64 {
+        let promoted = self.promoted.lock().unwrap_or_else(PoisonError::into_inner);
+        if promoted.module == module { promoted.number } else { 0 }
     }
 
     /// Waits until all entries are to be reconciled again.

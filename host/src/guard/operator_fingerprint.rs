@@ -8,8 +8,8 @@ use crate::istio::{Port, ServiceEntry};
 /// A fingerprint of what operators did. If it differs at the next decision, they did something in between.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct OperatorFingerprint {
-    /// The number of promotions of modules.
-    pub(super) promotions: u64,
+    /// The number of the last promotion of a module that gave an answer.
+    pub(super) promotion: u64,
     /// The module that gave the answer.
     pub(super) module: u64,
     /// A hash of the fields that the entry's operator wrote.
@@ -17,9 +17,10 @@ pub(super) struct OperatorFingerprint {
 }
 
 impl OperatorFingerprint {
-    /// The fingerprint at this decision.
-    pub(super) fn of(input: &GuardInput<'_>) -> Self {
-        Self { promotions: input.promotions, module: input.module, entry: operators_hash(input.live) }
+    /// The fingerprint at this decision, after an earlier one.
+    pub(super) fn of(input: &GuardInput<'_>, earlier: Option<Self>) -> Self {
+        let promotion = earlier.map_or(0, |earlier| earlier.promotion).max(input.promotion);
+        Self { promotion, module: input.module, entry: operators_hash(input.live) }
     }
 }
 

@@ -13,15 +13,15 @@ use crate::writes::Gate;
 
 /// What is followed, and what is known.
 pub struct Catalogues {
-    source: Arc<CatalogueSource>,
+    source: Arc<dyn CatalogueSource>,
     gate: Arc<Gate>,
     followed: BTreeMap<String, News>,
     pub known: BTreeMap<String, Known>,
 }
 
 impl Catalogues {
-    pub fn new(source: CatalogueSource, gate: Arc<Gate>) -> Self {
-        Self { source: Arc::new(source), gate, followed: BTreeMap::new(), known: BTreeMap::new() }
+    pub fn new(source: Box<dyn CatalogueSource>, gate: Arc<Gate>) -> Self {
+        Self { source: source.into(), gate, followed: BTreeMap::new(), known: BTreeMap::new() }
     }
 
     /// Follows these namespaces, and no others.

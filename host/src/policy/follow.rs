@@ -30,7 +30,7 @@ const FAILURES: u32 = 3;
 pub type News = BoxStream<'static, Known>;
 
 struct Follower {
-    source: Arc<CatalogueSource>,
+    source: Arc<dyn CatalogueSource>,
     gate: Arc<Gate>,
     namespace: String,
     known: Known,
@@ -42,7 +42,7 @@ struct Follower {
 }
 
 /// Follows a namespace.
-pub fn follow(source: Arc<CatalogueSource>, gate: Arc<Gate>, namespace: String) -> News {
+pub fn follow(source: Arc<dyn CatalogueSource>, gate: Arc<Gate>, namespace: String) -> News {
     let follower = Follower {
         source,
         gate,

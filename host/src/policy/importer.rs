@@ -42,7 +42,7 @@ const BATCH: usize = 100;
 pub struct Options {
     /// The namespace of the policies.
     pub namespace: String,
-    pub source: CatalogueSource,
+    pub source: Box<dyn CatalogueSource>,
     pub gate: Arc<Gate>,
     /// `--fleet-limit`, for policies that have no limit of their own.
     pub fleet_limit: Percent,

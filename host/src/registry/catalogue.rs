@@ -5,13 +5,13 @@
 //! services. Only the revision tells them apart.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
+use futures::future::BoxFuture;
 use serde::Deserialize;
 
 use super::decode::{self, trouble};
-use super::directory_catalogue::DirectoryCatalogue;
 use super::pairs::{Excess, Pairs};
-use super::polaris::PolarisCatalogue;
 use super::wire::EnumValue;
 use super::{RegistryError, ServiceKey};
 use crate::text;
@@ -20,12 +20,10 @@ use crate::text;
 pub(super) const SERVICES: usize = 100_000;
 
 /// Where catalogues come from.
-#[derive(Debug)]
-pub enum CatalogueSource {
-    /// A Polaris server.
-    Polaris(Box<PolarisCatalogue>),
-    /// A directory of recorded answers.
-    Directory(DirectoryCatalogue),
+pub trait CatalogueSource: fmt::Debug + Send + Sync {
+    /// Asks for the services of a namespace; with the revision that was seen last, the answer may be that it still holds.
+    /// Without an answer, or without one that can be understood, nothing is known of any service.
+    fn list<'a>(&'a self, namespace: &'a str, revision: &'a str) -> BoxFuture<'a, Result<Listing, RegistryError>>;
 }
 
 /// The services of a namespace, aliases among them.
@@ -49,19 +47,6 @@ impl Catalogue {
     /// Whether the registry does not know the namespace, or says nothing that can be told from that.
     pub fn is_unknown(&self) -> bool {
         self.revision.is_empty() && self.services.is_empty()
-    }
-}
-
-impl CatalogueSource {
-    /// Asks for the services of a namespace; with the revision that was seen last, the answer may be that it still holds.
-    ///
-    /// # Errors
-    /// No answer could be had or understood. It says nothing of any service.
-    pub async fn list(&self, namespace: &str, revision: &str) -> Result<Listing, RegistryError> {
-        match self {
-            Self::Polaris(polaris) => polaris.list(namespace, revision).await,
-            Self::Directory(directory) => directory.list(namespace),
-        }
     }
 }
 

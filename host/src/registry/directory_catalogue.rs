@@ -1,8 +1,11 @@
 //! The catalogue of a directory of recorded answers: the services that its files are about. Read when asked for.
 
+use std::future::ready;
 use std::path::PathBuf;
 
-use super::catalogue::{Catalogue, Listing};
+use futures::future::BoxFuture;
+
+use super::catalogue::{Catalogue, CatalogueSource, Listing};
 use super::decode::ANSWER_LIMIT;
 use super::directory::is_answer;
 use super::{Content, RegistryError, decode_answer};
@@ -14,13 +17,19 @@ pub struct DirectoryCatalogue {
     path: PathBuf,
 }
 
+impl CatalogueSource for DirectoryCatalogue {
+    fn list<'a>(&'a self, namespace: &'a str, _: &'a str) -> BoxFuture<'a, Result<Listing, RegistryError>> {
+        Box::pin(ready(self.read(namespace)))
+    }
+}
+
 impl DirectoryCatalogue {
     pub fn new(path: PathBuf) -> Self {
         Self { path }
     }
 
-    /// The services of a namespace. A file that cannot be understood may be about any of them, so then there is no answer.
-    pub(super) fn list(&self, namespace: &str) -> Result<Listing, RegistryError> {
+    /// A file that cannot be understood may be about any service, so then there is no answer.
+    fn read(&self, namespace: &str) -> Result<Listing, RegistryError> {
         let unreadable = |path: PathBuf, source| RegistryError::from(FileError::Read { path, source });
         let files = std::fs::read_dir(&self.path).map_err(|error| unreadable(self.path.clone(), error))?;
         let mut catalogue = Catalogue::default();

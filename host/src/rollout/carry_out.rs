@@ -87,7 +87,7 @@ impl RolloutController {
         }
         if name.fits(set.active.identity()) && !self.lost {
             // What it does is approved: what is held because it drops it may go.
-            self.accept();
+            self.accept(set.active.identity());
             info!(module = %set.active.identity(), "the module in use was approved {by}");
             return Ok(json!({"active": **set.active.identity()}));
         }
@@ -103,14 +103,14 @@ impl RolloutController {
 
     async fn take_over(&mut self, module: Arc<LoadedModule>, by: &Giver) -> Result<Value, String> {
         let identity = Arc::clone(module.identity());
-        self.accept();
+        self.accept(&identity);
         self.switch(module, by.to_string()).await.map_err(|error| error.to_string())?;
         Ok(json!({"active": *identity}))
     }
 
-    fn accept(&self) {
+    fn accept(&self, module: &Identity) {
         if let Some(engine) = &self.engine {
-            engine.promoted();
+            engine.promoted(module);
         }
     }
 

@@ -8,7 +8,7 @@ use polaris2istio_core::model::{Request, Service, Update};
 use tokio::runtime::Handle;
 
 use super::{Comparison, JudgedOutcome, Report};
-use crate::converter::LoadedModule;
+use crate::converter::{Identity, LoadedModule};
 use crate::istio::ServiceEntry;
 use crate::plan::AddressRule;
 
@@ -23,8 +23,8 @@ pub trait Engine: Send + Sync {
     fn entry_snapshots(&self) -> EntrySnapshots;
     /// Reconciles all entries anew.
     fn requeue_all(&self);
-    /// Notes that the operator has seen the changes of the next module, and wants them.
-    fn promoted(&self);
+    /// Notes that the operator has seen the changes of this module, and wants them.
+    fn promoted(&self, module: &Identity);
     /// Lets writes go on, or stops them because the module that would give them is not approved.
     fn module_missing(&self, missing: bool);
 }

@@ -51,7 +51,7 @@ pub struct Config<R = AnyRegistry> {
     /// Names that are published in the cluster's DNS.
     pub names: dns::Settings,
     /// Where policies look for the services of a namespace; `None` if there are no policies.
-    pub policies: Option<CatalogueSource>,
+    pub policies: Option<Box<dyn CatalogueSource>>,
     /// Whether istiod is made to allocate again what it gave up.
     pub repair_vip: bool,
     /// Stop when every entry was reconciled.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tracing::warn;
 
 use crate::controller::Handle;
+use crate::converter::Identity;
 use crate::election::LeaderCallbacks;
 use crate::guard::Holds;
 use crate::rollout::{Engine, EntrySnapshot, EntrySnapshots, SharedState};
@@ -33,8 +34,8 @@ impl Engine for EngineHandle {
         self.controller.requeue_all();
     }
 
-    fn promoted(&self) {
-        self.holds.accept_module();
+    fn promoted(&self, module: &Identity) {
+        self.holds.accept_module(module);
     }
 
     fn module_missing(&self, missing: bool) {

@@ -110,7 +110,7 @@ async fn open_state<R>(config: &Config<R>, place: &StatePlace) -> Result<Keeper<
 async fn open_backend<R>(
     config: &Config<R>,
     gate: &Arc<Gate>,
-    policies: Option<CatalogueSource>,
+    policies: Option<Box<dyn CatalogueSource>>,
 ) -> Result<Backend, RunError> {
     let namespace = config.namespace.clone();
     match &config.target {
@@ -149,7 +149,7 @@ fn carry_out<R>(
     config: &Config<R>,
     gate: &Arc<Gate>,
     place: Place,
-    source: CatalogueSource,
+    source: Box<dyn CatalogueSource>,
 ) -> (Importer, Arc<PolicyReports>) {
     let reports = Arc::new(PolicyReports::default());
     let options = policy::Options {

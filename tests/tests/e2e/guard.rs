@@ -1,6 +1,7 @@
 //! The holds of the guard, and the stops of all writes.
 
 use kube::api::{Api, ApiResource, DynamicObject, PostParams};
+use polaris2istio::converter::Identity;
 use polaris2istio::guard::Kind;
 use polaris2istio::source::ModuleBytes;
 use polaris2istio::writes::BlockReason;
@@ -332,7 +333,8 @@ async fn a_module_that_a_person_accepts_may_drop() {
     })
     .await;
     assert_eq!(addresses(&world.get("cart").await.unwrap()).len(), 4);
-    dropping.holds.accept_module();
+    let parameters = [("behaviour".to_owned(), "drop-half".to_owned())];
+    dropping.holds.accept_module(&Identity::new(module.digest, &parameters));
     world.until("half is left", "cart", |entry| addresses(entry).len() == 2).await;
     assert_eq!(holds(&dropping), []);
 }

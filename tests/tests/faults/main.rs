@@ -33,6 +33,7 @@ mod truth;
 mod unwritten;
 mod verdict;
 mod webhook;
+mod weighed;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -57,7 +58,7 @@ const SOAK: &str = "--soak=";
 async fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args().skip(1).collect();
     let rows = registry::ROWS.into_iter().chain(api::ROWS).chain(admission::ROWS).chain(process::ROWS);
-    let rows = rows.chain(guarded::ROWS).chain(hostile::ROWS);
+    let rows = rows.chain(guarded::ROWS).chain(hostile::ROWS).chain(weighed::ROWS);
     let rows: Vec<_> = rows.filter(|row| wanted(row, &arguments)).collect();
     let all = arguments.iter().any(|argument| argument == ALL);
     let Some(binaries) = servers::binaries() else { return code(!all) };

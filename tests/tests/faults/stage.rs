@@ -21,7 +21,7 @@ use super::unwritten::Unwritten;
 use super::world::World;
 
 /// The entries, and the services of the same names: enough that the guard's rule for many at once has a say.
-const NAMES: [&str; 6] = ["cart", "shop", "bank", "mail", "news", "auth"];
+pub(crate) const NAMES: [&str; 6] = ["cart", "shop", "bank", "mail", "news", "auth"];
 
 /// The one that has more instances at times.
 pub(crate) const CHURNED: &str = "shop";
@@ -33,7 +33,7 @@ pub(crate) const MARKED: &str = "cart";
 pub(crate) const LATE: &str = "late";
 
 /// Instances that each service has from the start to the end.
-const STEADY: [&str; 2] = ["10.0.0.1", "10.0.0.2"];
+pub(crate) const STEADY: [&str; 2] = ["10.0.0.1", "10.0.0.2"];
 
 /// Between two changes of instances.
 const CHURN: Duration = Duration::from_millis(1_500);

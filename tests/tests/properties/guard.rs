@@ -187,7 +187,7 @@ impl Bystander {
             excluded: &[],
             addresses: &Default::default(),
             release: release.then_some(Release::All),
-            promotions: 0,
+            promotion: 0,
             module: 0,
             restored: false,
             writable: true,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use polaris2istio::registry::{Decoded, Question, RegistryError};
+use polaris2istio::registry::{RegistryError, ServiceKey};
 use tokio::sync::watch;
 
 use crate::journal::Place;
@@ -18,6 +18,10 @@ pub(crate) enum RegistryFault {
     Fails(u64),
     Drops(u64),
     Denies(u64),
+    /// The answer is cut off in the middle.
+    Cuts(u64),
+    /// Answers are so many milliseconds old, at most, so that an old one comes after a new one.
+    Old(u64),
     /// No connection comes about.
     Down,
 }
@@ -25,28 +29,28 @@ pub(crate) enum RegistryFault {
 impl RegistryFault {
     pub(crate) fn share(self) -> u64 {
         match self {
-            Self::Slow(_) => 0,
+            Self::Slow(_) | Self::Old(_) => 0,
             Self::Hangs(share)
             | Self::Limits(share)
             | Self::Fails(share)
             | Self::Drops(share)
+            | Self::Cuts(share)
             | Self::Denies(share) => share,
             Self::Down => 100,
         }
     }
 
-    /// The answer that comes of it.
-    pub(crate) async fn answer(self, question: &Question) -> Result<Decoded, RegistryError> {
-        let (service, address) = ((*question.service).clone(), question.address.to_string());
+    /// What comes of it in the place of the registry's answer.
+    pub(crate) async fn error(self, service: ServiceKey, address: String) -> RegistryError {
         let (origin, info) = (address.clone(), String::from("in the simulation"));
-        Err(match self {
-            Self::Hangs(_) | Self::Slow(_) => std::future::pending().await,
+        match self {
+            Self::Hangs(_) | Self::Slow(_) | Self::Old(_) => std::future::pending().await,
             Self::Limits(_) => RegistryError::Limited { origin, code: 429, info, wait: None },
             Self::Fails(_) => RegistryError::Server { origin, code: 500_000, info },
-            Self::Drops(_) => RegistryError::Dropped { service, address, problem: info },
+            Self::Drops(_) | Self::Cuts(_) => RegistryError::Dropped { service, address, problem: info },
             Self::Denies(_) => RegistryError::Denied { origin, code: 401, info },
             Self::Down => RegistryError::Unreachable { address, problem: info },
-        })
+        }
     }
 }
 

@@ -71,6 +71,14 @@ pub(crate) fn elapsed() -> Duration {
     }
 }
 
+/// The processor's time that this process has taken.
+pub(crate) fn computed() -> Duration {
+    let mut time = timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: `time` can be written to.
+    unsafe { libc::syscall(libc::SYS_clock_gettime, c_long::from(libc::CLOCK_PROCESS_CPUTIME_ID), &mut time) };
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+}
+
 /// The next number of the seed: SplitMix64.
 fn draw(state: u64) -> (u64, u64) {
     let state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);

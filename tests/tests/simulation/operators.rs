@@ -1,11 +1,23 @@
 //! People and other controllers: what they do to entries, to the shared state and to each other's fields.
 
+use std::time::Duration;
+
 use polaris2istio::rollout::{Command, CommandRequest, Forwarded, Giver, Paused, SharedState};
 use serde_json::{Value, json};
 
 use crate::api_server::{ApiServer, ENTRIES};
 use crate::faults::stranger;
 use crate::replicas::STATE;
+
+/// The resource of policies, and the name of the one that there is.
+pub(crate) const IMPORTS: &str = "polarisimports";
+pub(crate) const IMPORT: &str = "all";
+
+/// How the names of its entries end.
+pub(crate) const MADE: &str = "-made";
+
+/// How long a service is gone before its entry goes.
+pub(crate) const PRUNED_AFTER: Duration = Duration::from_secs(30);
 
 /// An annotation that a person may set on an entry, or take away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,6 +79,35 @@ impl Operators {
         let _ = self.api.create(ENTRIES, name, entry);
     }
 
+    /// All who own entries create those of these that are missing.
+    pub(crate) fn create_missing(&self, entries: &[(String, String, bool)]) {
+        entries.iter().for_each(|(name, service, declared)| self.create(name, service, *declared));
+    }
+
+    /// Creates the policy that makes an entry for each service, or deletes it.
+    pub(crate) fn import(&self, wanted: bool) {
+        if !wanted {
+            return self.api.delete(IMPORTS, IMPORT);
+        }
+        let policy = json!({
+            "apiVersion": "polaris2istio.aeraki.net/v1alpha1", "kind": "PolarisImport", "metadata": {"generation": 1},
+            "spec": {
+                "polarisNamespace": crate::registry::NAMESPACE,
+                "template": {"name": format!("{{service}}{MADE}"), "hosts": ["{service}.made"]},
+                "prune": {"after": format!("{}s", PRUNED_AFTER.as_secs())},
+            },
+        });
+        // One that is there already stays.
+        let _ = self.api.create(IMPORTS, IMPORT, policy);
+    }
+
+    pub(crate) fn edit_import(&self, text: u64) {
+        self.api.edit(IMPORTS, IMPORT, "kubectl-edit", |policy| {
+            policy["metadata"]["generation"] = json!(text);
+            policy["spec"]["template"]["annotations"] = json!({"example.com/template": text.to_string()});
+        });
+    }
+
     pub(crate) fn delete(&self, name: &str) {
         self.api.delete(ENTRIES, name);
     }
@@ -122,6 +163,15 @@ impl Operators {
             if let Some(all) = entry["metadata"]["annotations"].as_object_mut() {
                 all.retain(|key, _| !key.starts_with("polaris2istio.") && key != "aeraki.net/revision");
             }
+        });
+    }
+
+    /// Somebody who is no replica takes the lease, if there is one, and renews it until a moment before this time is over.
+    pub(crate) fn usurp(&self, time: Duration) {
+        let renewed = jiff::Timestamp::now() + time - Duration::from_millis(500);
+        self.api.edit("leases", "lease", "stranger", |lease| {
+            lease["spec"]["holderIdentity"] = json!("replica-of-others");
+            lease["spec"]["renewTime"] = json!(format!("{renewed:.6}"));
         });
     }
 

@@ -4,10 +4,14 @@
 //! subscriptions are the program's. Answers are texts as on the wire, and go through the program's decoder.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use polaris2istio::registry::{Ask, Decoded, Question, RegistryError, decode_answer};
+use futures::future::BoxFuture;
+use polaris2istio::registry::{
+    Ask, Catalogue, CatalogueSource, Decoded, Listing as Services, Question, RegistryError, ServiceKey, decode_answer,
+};
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
@@ -150,6 +154,14 @@ impl Registry {
         Some(body(service, revision, &*listing?))
     }
 
+    /// All services that there are; a registry that knows none has no revision for that.
+    fn catalogue(&self, at: Duration) -> Catalogue {
+        let state = self.lock();
+        let known = state.services.iter().filter(|(_, service)| service.listing_at(at).1.is_some());
+        let services: BTreeMap<_, _> = known.map(|(name, _)| (name.clone(), BTreeMap::new())).collect();
+        Catalogue { revision: services.keys().map(String::as_str).collect::<Vec<_>>().join("+"), services }
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -217,49 +229,91 @@ impl Ask for Asker {
     }
 }
 
+impl fmt::Debug for Asker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Asker").finish_non_exhaustive()
+    }
+}
+
+impl CatalogueSource for Asker {
+    fn list<'a>(&'a self, namespace: &'a str, revision: &'a str) -> BoxFuture<'a, Result<Services, RegistryError>> {
+        Box::pin(async move {
+            let all = ServiceKey::new(namespace, "*");
+            let late = RegistryError::TimedOut { service: all.clone(), address: "first:8090".into(), after: PATIENCE };
+            tokio::time::timeout(PATIENCE, self.services(all, revision)).await.unwrap_or(Err(late))
+        })
+    }
+}
+
 impl Asker {
+    /// What a policy is told.
+    async fn services(&self, all: ServiceKey, revision: &str) -> Result<Services, RegistryError> {
+        self.line.whole().await;
+        let Way { delay, age, fault } = self.way();
+        sleep(delay).await;
+        if let Some(fault) = fault {
+            return Err(fault.error(all, "first:8090".into()).await);
+        }
+        let catalogue = self.registry.catalogue(machine::elapsed().saturating_sub(age));
+        sleep(delay).await;
+        let same = !revision.is_empty() && revision == catalogue.revision;
+        Ok(if same { Services::Unchanged } else { Services::Listed(catalogue) })
+    }
+
     async fn answer(&self, question: &Question) -> Result<Decoded, RegistryError> {
         self.line.whole().await;
         let service = &question.service.name;
-        let (delay, fault) = self.fate();
+        let Way { delay, age, fault } = self.way();
         sleep(delay).await;
-        if let Some(fault) = fault {
-            return fault.answer(question).await;
+        let cuts = matches!(fault, Some(RegistryFault::Cuts(_)));
+        if let Some(fault) = fault.filter(|_| !cuts) {
+            return Err(fault.error((*question.service).clone(), question.address.to_string()).await);
         }
         let request: Value = serde_json::from_slice(&question.body()).expect("a question in JSON");
         let known = request["service"]["revision"].as_str().unwrap_or_default();
         let server = usize::from(question.address.to_string().contains("second"));
         let (revision, listing) = {
             let state = self.registry.lock();
-            let at = machine::elapsed().saturating_sub(state.lags[server]);
+            let at = machine::elapsed().saturating_sub(state.lags[server] + age);
             state.services.get(&**service).map(|known| known.listing_at(at)).unwrap_or_default()
         };
         // The answer is on its way for as long as the question was.
         sleep(delay).await;
-        if listing.is_some() && known == format!("r{revision}") {
+        if listing.is_some() && known == format!("r{revision}") && !cuts {
             return Ok(Decoded::Unchanged);
         }
-        let text = match &listing {
+        let body = match &listing {
             Some(listing) => body(service, revision, listing),
             None => json!({"code": 400202, "info": "not found service", "type": "INSTANCE",
                 "service": {"name": service, "namespace": NAMESPACE}}),
         };
-        let answer = decode_answer(text.to_string().as_bytes(), service)?;
+        let text = body.to_string();
+        let arrives = if cuts { text.len() * 2 / 3 } else { text.len() };
+        let answer = decode_answer(&text.as_bytes()[..arrives], service)?;
         Ok(Decoded::Answer(answer.content, Some(answer.service)))
     }
 
-    /// How long it takes either way, and what goes wrong.
-    fn fate(&self) -> (Duration, Option<RegistryFault>) {
+    fn way(&self) -> Way {
         let mut state = self.registry.lock();
         let State { faults, chance, .. } = &mut *state;
-        let mut delay = Duration::from_millis(chance.between(1, 15));
+        let mut way = Way { delay: Duration::from_millis(chance.between(1, 15)), age: Duration::ZERO, fault: None };
         for fault in faults.iter() {
             match fault {
-                RegistryFault::Slow(most) => delay += Duration::from_millis(chance.between(0, *most)),
-                fault if chance.percent(fault.share()) => return (delay, Some(*fault)),
+                RegistryFault::Slow(most) => way.delay += Duration::from_millis(chance.between(0, *most)),
+                RegistryFault::Old(most) => way.age += Duration::from_millis(chance.between(0, *most)),
+                fault if chance.percent(fault.share()) => return Way { fault: Some(*fault), ..way },
                 _ => {}
             }
         }
-        (delay, None)
+        way
     }
+}
+
+/// What becomes of a question.
+struct Way {
+    /// How long it takes either way.
+    delay: Duration,
+    /// How old the answer is.
+    age: Duration,
+    fault: Option<RegistryFault>,
 }

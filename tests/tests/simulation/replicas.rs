@@ -9,7 +9,7 @@ use polaris2istio::election::ElectionConfig;
 use polaris2istio::guard::{HoldTime, Settings};
 use polaris2istio::observe::{Status, View};
 use polaris2istio::percent::Percent;
-use polaris2istio::registry::{PolarisConfig, PolarisRegistry};
+use polaris2istio::registry::{CatalogueSource, PolarisConfig, PolarisRegistry};
 use polaris2istio::rollout::{Decision, Policy, Setup};
 use polaris2istio::run::{Config, HttpPlace, StatePlace, Target, begin};
 use polaris2istio::source::{Follower, ModuleBytes, ModuleSource, SourceError, SourceNews};
@@ -41,6 +41,8 @@ pub(crate) struct Means {
     pub(crate) api: ApiServer,
     pub(crate) module: watch::Receiver<ModuleBytes>,
     pub(crate) elected: bool,
+    /// Whether policies are carried out.
+    pub(crate) policies: bool,
 }
 
 /// A process, from its start to its end.
@@ -126,6 +128,7 @@ pub(crate) fn identity(number: usize) -> String {
 
 fn config(number: usize, means: &Means, line: &Line) -> Config<PolarisRegistry<Asker>> {
     let asker = Asker { registry: means.registry.clone(), line: line.clone() };
+    let catalogue = Box::new(asker.clone());
     let client = kube::Client::new(means.api.server(number, line.clone()), api_server::NAMESPACE);
     let election = means.elected.then(|| ElectionConfig {
         namespace: api_server::NAMESPACE.into(),
@@ -157,7 +160,7 @@ fn config(number: usize, means: &Means, line: &Line) -> Config<PolarisRegistry<A
         write_rate: NonZeroU32::new(100).expect("a rate"),
         names: dns::Settings { mode: Default::default(), cluster_domain: "cluster.local".into() },
         repair_vip: false,
-        policies: None,
+        policies: means.policies.then(|| catalogue as Box<dyn CatalogueSource>),
         once: false,
         dry_run: false,
     }

@@ -33,6 +33,8 @@ pub(crate) enum Event {
     Registry(Vec<RegistryFault>),
     Api(Vec<ApiFault>),
     Compact,
+    /// The CRD is deleted, and all entries with it; or it is back, and their owners create them anew.
+    Crd(bool),
     Create(usize, usize),
     Delete(usize),
     Recreate(usize),
@@ -44,6 +46,10 @@ pub(crate) enum Event {
     Meddle(usize),
     Strip(usize),
     Pause(bool),
+    /// The policy is created or deleted.
+    Import(bool),
+    /// Its template is changed.
+    EditImport(u64),
     Release,
     SpoilState(bool),
     /// The leading replica, or any.
@@ -51,6 +57,8 @@ pub(crate) enum Event {
     Stop(bool),
     /// The leader is cut off for so many seconds.
     CutOff(u64),
+    /// All replicas stand still for so many seconds, while time goes on and somebody else takes the lease.
+    Freeze(u64),
     Offer(Habit),
     Promote,
     RollBack,
@@ -65,6 +73,8 @@ pub(crate) struct Schedule {
     pub(crate) entries: Vec<(usize, bool)>,
     pub(crate) replicas: usize,
     pub(crate) elected: bool,
+    /// Whether a policy makes entries for all services.
+    pub(crate) policies: bool,
     pub(crate) events: Vec<(Duration, Event)>,
 }
 
@@ -76,13 +86,14 @@ impl Schedule {
         let entries = (0..count + chance.below(2)).map(|at| (at % count, chance.percent(70))).collect();
         let replicas = chance.pick(&[1, 2]);
         let elected = replicas > 1 || chance.percent(50);
+        let policies = chance.percent(30);
         let mut draft = Draft { chance, services: count, events: Vec::new() };
         for _ in 0..draft.chance.between(2, 9) {
             draft.add();
         }
         let mut events = draft.events;
         events.sort_by_key(|(at, _)| *at);
-        Self { services, entries, replicas, elected, events }
+        Self { services, entries, replicas, elected, policies, events }
     }
 }
 
@@ -194,6 +205,8 @@ impl Draft {
                     RegistryFault::Fails(share),
                     RegistryFault::Drops(share),
                     RegistryFault::Denies(share),
+                    RegistryFault::Cuts(share),
+                    RegistryFault::Old(8_000),
                     RegistryFault::Down,
                 ]);
                 self.push(at, Event::Registry(vec![fault]));
@@ -223,6 +236,10 @@ impl Draft {
             ApiFault::WatchesSilent,
             ApiFault::WatchesExpire,
         ]);
+        if self.chance.percent(10) {
+            self.push(at, Event::Crd(false));
+            return self.push(at + lasts, Event::Crd(true));
+        }
         self.push(at, Event::Api(vec![fault]));
         self.push(at + lasts, Event::Api(Vec::new()));
         if self.chance.percent(30) {
@@ -233,7 +250,7 @@ impl Draft {
     fn people(&mut self, at: u64) {
         let (entry, other, service) = (self.service(), self.service(), self.service());
         let back = at + self.chance.pick(&[0, 300, 3_000, 30_000]);
-        match self.chance.below(12) {
+        match self.chance.below(14) {
             0 => self.push(at, Event::Create(self.services + 2, service)),
             1 => {
                 self.push(at, Event::Delete(entry));
@@ -264,14 +281,23 @@ impl Draft {
                 self.push(at, Event::Pause(true));
                 self.push(back, Event::Pause(false));
             }
+            11 => {
+                self.push(at, Event::Import(false));
+                self.push(back, Event::Import(true));
+            }
+            12 => self.push(at, Event::EditImport(at)),
             _ => self.push(at, Event::Release),
         }
     }
 
     fn replicas(&mut self, at: u64) {
         let leader = self.chance.percent(70);
-        match self.chance.below(5) {
+        match self.chance.below(6) {
             0 | 1 => self.push(at, Event::Kill(leader)),
+            4 => {
+                let seconds = self.chance.pick(&[5, 20, 50]);
+                self.push(at, Event::Freeze(seconds));
+            }
             2 => self.push(at, Event::Stop(leader)),
             3 => {
                 let seconds = self.chance.pick(&[3, 12, 40]);

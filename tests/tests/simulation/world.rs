@@ -1,5 +1,7 @@
 //! One world: servers, replicas and people, who live through a schedule, and are looked at all the while.
 
+mod happen;
+
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::time::Duration;
@@ -10,13 +12,13 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::api_server::{ApiServer, ENTRIES};
 use crate::invariants::{self, Found};
-use crate::journal::{Fate, Journal, Note};
+use crate::journal::{Journal, Note};
 use crate::machine;
 use crate::native::Habit;
 use crate::operators::{Annotation, Operators};
 use crate::registry::Registry;
-use crate::replicas::{Means, Replica, identity};
-use crate::schedule::{Event, Schedule, TURMOIL};
+use crate::replicas::{Means, Replica};
+use crate::schedule::{Schedule, TURMOIL};
 use polaris2istio::rollout::Command;
 
 /// How often everything is looked at.
@@ -68,6 +70,7 @@ impl World {
             api: api.clone(),
             module: module.subscribe(),
             elected: schedule.elected,
+            policies: schedule.policies,
         };
         let operators = Operators::new(api.clone());
         Self {
@@ -91,8 +94,15 @@ impl World {
         for (entry, (service, declared)) in self.schedule.entries.clone().into_iter().enumerate() {
             self.operators.create(&name_of_entry(entry), &name_of_service(service), declared);
         }
+        self.import(true);
         for _ in 0..self.schedule.replicas {
             self.start();
+        }
+    }
+
+    fn import(&self, wanted: bool) {
+        if self.schedule.policies {
+            self.operators.import(wanted);
         }
     }
 
@@ -124,6 +134,9 @@ impl World {
     async fn recover(&mut self) {
         self.api.set_faults(Vec::new());
         self.registry.set_faults(Vec::new());
+        if !self.api.has_crd() {
+            self.set_crd(true);
+        }
         self.replicas.iter().for_each(|replica| replica.line.set(true));
         for service in self.registry.services() {
             self.heal(&service);
@@ -133,6 +146,7 @@ impl World {
             self.operators.label(&entry, true);
             Annotation::ALL.into_iter().for_each(|annotation| self.operators.annotate(&entry, annotation, false));
         }
+        self.import(true);
         self.operators.mend_state();
         self.operators.pause(false);
         self.module.send_replace(Habit::Sound.bytes());
@@ -188,135 +202,15 @@ impl World {
                 self.wrong(&entry).map(|problem| Found::new("right", format!("{entry} at the end: {problem}"))),
             );
         }
+        if self.schedule.policies {
+            found.extend(invariants::policies::at_the_end(&self.api, &self.registry.services()));
+        }
         let entries = self.api.names(ENTRIES);
         for held in self.replicas.iter().flat_map(Replica::held) {
             let known = if entries.contains(&held) { "is still held" } else { "is remembered, and gone" };
             found.push(Found::new("over", format!("{held} {known}")));
         }
         found
-    }
-
-    async fn happen(&mut self, event: Event) {
-        match event {
-            Event::Register(service, count) => self.registry.register(&name_of_service(service), count),
-            Event::Deregister(service, share) => {
-                self.registry.change(&name_of_service(service), |all| {
-                    let going: Vec<_> = all.keys().take(part(all.len(), share)).cloned().collect();
-                    going.iter().for_each(|id| drop(all.remove(id)));
-                });
-            }
-            Event::Replace(service) => {
-                let service = name_of_service(service);
-                let Some(oldest) = self.registry.registered(&service).into_keys().next() else { return };
-                self.registry.register(&service, 1);
-                self.registry.change(&service, |all| drop(all.remove(&oldest)));
-            }
-            Event::Isolate(service, share) => self.flag(service, share, Fate::TakenOut),
-            Event::Sicken(service, share) => self.flag(service, share, Fate::Unhealthy),
-            Event::Heal(service) => self.heal(&name_of_service(service)),
-            Event::SwapServices(one, other) => self.registry.swap(&name_of_service(one), &name_of_service(other)),
-            Event::RestartEmpty => self.relist(|_, _| Some(Default::default())),
-            Event::RestartFromBackup(ago) => {
-                let at = machine::elapsed().saturating_sub(Duration::from_secs(ago));
-                let registry = self.registry.clone();
-                self.relist(|_, service| registry.listed_at(service, at));
-            }
-            Event::Forget(share) => {
-                let few = part(self.schedule.services.len(), share);
-                for service in 0..few {
-                    self.registry.list(&name_of_service(service), |_| None);
-                }
-            }
-            Event::Fill(share) => {
-                let few = part(self.schedule.services.len(), share);
-                for service in 0..few {
-                    self.registry.list(&name_of_service(service), |registered| Some(registered.clone()));
-                }
-            }
-            Event::Registry(faults) => self.registry.set_faults(faults),
-            Event::Api(faults) => self.api.set_faults(faults),
-            Event::Compact => self.api.compact(),
-            event => self.happen_to_entries(event).await,
-        }
-    }
-
-    async fn happen_to_entries(&mut self, event: Event) {
-        let operators = &mut self.operators;
-        match event {
-            Event::Create(entry, service) => operators.create(&name_of_entry(entry), &name_of_service(service), true),
-            Event::Delete(entry) => operators.delete(&name_of_entry(entry)),
-            Event::Recreate(entry) => operators.recreate(&name_of_entry(entry), &name_of_entry(entry)),
-            Event::Rename(entry, new) => operators.recreate(&name_of_entry(entry), &name_of_entry(new % NAMES)),
-            Event::Point(entry, service) => operators.point(&name_of_entry(entry), &name_of_service(service)),
-            Event::SwapEntries(one, other) => operators.swap(&name_of_entry(one), &name_of_entry(other)),
-            Event::Label(entry, labelled) => operators.label(&name_of_entry(entry), labelled),
-            Event::Annotate(entry, annotation, set) => operators.annotate(&name_of_entry(entry), annotation, set),
-            Event::Meddle(entry) => operators.meddle(&name_of_entry(entry)),
-            Event::Strip(entry) => operators.strip(&name_of_entry(entry)),
-            Event::Pause(paused) => operators.pause(paused),
-            Event::Release => {
-                self.replicas.iter().for_each(Replica::release);
-                self.journal.note(Note::Released);
-            }
-            Event::SpoilState(lose) => operators.spoil_state(lose),
-            event => self.happen_to_processes(event).await,
-        }
-    }
-
-    async fn happen_to_processes(&mut self, event: Event) {
-        match event {
-            Event::Kill(leader) => {
-                self.take(leader).kill();
-                self.start();
-            }
-            Event::Stop(leader) => {
-                self.take(leader).stop();
-                self.start();
-            }
-            Event::CutOff(seconds) => {
-                let line = self.replicas[self.leader()].line.clone();
-                line.set(false);
-                tokio::spawn(async move {
-                    sleep(Duration::from_secs(seconds)).await;
-                    line.set(true);
-                });
-            }
-            Event::Offer(habit) => drop(self.module.send_replace(habit.bytes())),
-            Event::Promote => self.promote(),
-            Event::RollBack => self.operators.roll_back(),
-            event => panic!("nobody makes it happen: {event:?}"),
-        }
-    }
-
-    fn leader(&self) -> usize {
-        let lease = self.api.get("leases", "lease").unwrap_or_default();
-        let leads = |replica: &Replica| lease["spec"]["holderIdentity"] == *identity(replica.number);
-        self.replicas.iter().position(leads).unwrap_or(0)
-    }
-
-    /// Takes the leader out of the replicas, or the last one that does not lead.
-    fn take(&mut self, leader: bool) -> Replica {
-        let leads = self.leader();
-        let other = (0..self.replicas.len()).rev().find(|at| *at != leads).unwrap_or(leads);
-        self.replicas.remove(if leader { leads } else { other })
-    }
-
-    fn flag(&self, service: usize, share: u64, fate: Fate) {
-        self.registry.change(&name_of_service(service), |all| {
-            let few = part(all.len(), share);
-            all.values_mut().take(few).for_each(|instance| instance.fate = fate);
-        });
-    }
-
-    fn heal(&self, service: &str) {
-        self.registry.change(service, |all| all.values_mut().for_each(|instance| instance.fate = Fate::Fit));
-    }
-
-    /// The registry lists something else of every service.
-    fn relist(&self, listing: impl Fn(&crate::registry::Instances, &str) -> Option<crate::registry::Instances>) {
-        for service in self.registry.services() {
-            self.registry.list(&service, |registered| listing(registered, &service));
-        }
     }
 }
 

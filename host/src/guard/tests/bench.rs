@@ -25,6 +25,7 @@ pub(super) struct Step {
     drops: &'static str,
     release: Option<Release>,
     promoted: bool,
+    next_promoted: bool,
     restored: bool,
     swapped: bool,
     /// The registry was asked, and did not answer.
@@ -42,6 +43,7 @@ pub(super) fn at(second: u64, listed: &'static str, endpoints: &'static str, hol
         drops: "",
         release: None,
         promoted: false,
+        next_promoted: false,
         restored: false,
         swapped: false,
         unanswered: false,
@@ -92,7 +94,12 @@ impl Step {
         (self.endpoints, self.holds)
     }
 
-    /// The operator has promoted a module.
+    /// The operator has promoted the module that comes after this one.
+    pub(super) fn next_promoted(self) -> Self {
+        Self { next_promoted: true, ..self }
+    }
+
+    /// The operator has promoted the module.
     pub(super) fn promoted(self) -> Self {
         Self { promoted: true, ..self }
     }
@@ -107,7 +114,8 @@ pub(super) struct Bench {
     guard: Guard,
     content: Content,
     answers: u64,
-    promotions: u64,
+    /// The number of promotions, and the module of the last one.
+    promoted: (u64, u64),
     module: u64,
     /// What the entry was last given.
     written: Option<Desired>,
@@ -129,7 +137,7 @@ impl Bench {
             guard: Guard::default(),
             content: Content::Missing,
             answers: 0,
-            promotions: 7,
+            promoted: (7, 1),
             module: 1,
             written: None,
         }
@@ -146,8 +154,10 @@ impl Bench {
             self.answers += 1;
             self.content = if listed == "-" { Content::Missing } else { Content::Listed(Arc::new(service(listed))) };
         }
-        self.promotions += u64::from(step.promoted);
         self.module += u64::from(step.swapped);
+        if step.promoted || step.next_promoted {
+            self.promoted = (self.promoted.0 + 1, self.module + u64::from(step.next_promoted));
+        }
         if let Some(annotation) = step.edited {
             let annotations = self.live.metadata.annotations.get_or_insert_default();
             annotations.insert(annotation.into(), format!("{}s", step.second));
@@ -165,7 +175,7 @@ impl Bench {
             excluded: &[],
             addresses: &Default::default(),
             release: step.release,
-            promotions: self.promotions,
+            promotion: if self.promoted.1 == self.module { self.promoted.0 } else { 0 },
             module: self.module,
             restored: step.restored,
             writable: true,

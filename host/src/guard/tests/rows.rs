@@ -379,6 +379,16 @@ fn a_person_releases_or_promotes() {
             at(2, "abcd", "cd", &[Module]).drops("abc"),
         ],
     );
+    // A promotion is of one module: what the one before drops until then stays.
+    check(
+        "abcd",
+        vec![
+            at(0, "abcd", "abcd", &[Module]).drops("ab"),
+            at(1, "abcd", "abcd", &[Module]).drops("ab").next_promoted(),
+            at(2, "abcd", "bcd", &[]).drops("a").swapped(),
+            at(3, "abcd", "bcd", &[Module]).drops("ab"),
+        ],
+    );
     check("abcd", vec![at(0, "a", "abcd", &[Removal]), at(1, "a", "a", &[]).released(Release::All)]);
     check("ab", vec![at(0, "", "ab", &[Empty]), at(1, "", "", &[]).released(Release::All), at(2, "", "", &[])]);
     // An endpoint released for the fleet's sake alone stays held for another reason.

@@ -4,6 +4,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use futures::future::BoxFuture;
 use tokio::sync::Mutex;
 
 use super::address::Protocol;
@@ -13,7 +14,7 @@ use super::job::Question;
 use super::large::Large;
 use super::token::Headers;
 use super::{Address, PolarisConfig};
-use crate::registry::catalogue::{Listing, all_of};
+use crate::registry::catalogue::{CatalogueSource, Listing, all_of};
 use crate::registry::{RegistryError, catalogue};
 
 /// The services of namespaces, asked of Polaris.
@@ -35,6 +36,12 @@ struct Server {
     lister: Lister,
 }
 
+impl CatalogueSource for PolarisCatalogue {
+    fn list<'a>(&'a self, namespace: &'a str, revision: &'a str) -> BoxFuture<'a, Result<Listing, RegistryError>> {
+        Box::pin(self.ask_servers(namespace, revision))
+    }
+}
+
 impl PolarisCatalogue {
     /// Prepares to ask; no request is made yet.
     ///
@@ -46,8 +53,8 @@ impl PolarisCatalogue {
         Ok(Self { config, headers, large, asker, server: Mutex::default() })
     }
 
-    /// Asks for the services of a namespace, at each server at most once.
-    pub(in crate::registry) async fn list(&self, namespace: &str, revision: &str) -> Result<Listing, RegistryError> {
+    /// Asks at each server at most once.
+    async fn ask_servers(&self, namespace: &str, revision: &str) -> Result<Listing, RegistryError> {
         // A server that is asked for the services of no namespace comes to a standstill.
         if namespace.is_empty() {
             return Err(catalogue::not_services("the registry", "no namespace is named, and none can be asked for"));

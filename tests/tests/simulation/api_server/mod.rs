@@ -55,6 +55,8 @@ struct State {
     oldest: u64,
     uids: u64,
     faults: Vec<ApiFault>,
+    /// Whether it has the CRD of entries.
+    crd: bool,
     /// Events by name: what is said once more is a change of the first.
     told: BTreeMap<String, Value>,
     chance: Chance,
@@ -72,6 +74,7 @@ impl ApiServer {
             oldest: 0,
             uids: 0,
             faults: Vec::new(),
+            crd: true,
             told: BTreeMap::new(),
             chance: Chance::new(seed, 2),
         };
@@ -81,6 +84,19 @@ impl ApiServer {
     pub(crate) fn set_faults(&self, faults: Vec<ApiFault>) {
         self.lock().faults = faults;
         self.changed.send_modify(|count| *count += 1);
+    }
+
+    /// Deletes the CRD of entries, and these with it; or has it again.
+    pub(crate) fn set_crd(&self, there: bool) {
+        self.lock().crd = there;
+        if !there {
+            self.names(ENTRIES).iter().for_each(|entry| self.delete(ENTRIES, entry));
+        }
+        self.changed.send_modify(|count| *count += 1);
+    }
+
+    pub(crate) fn has_crd(&self) -> bool {
+        self.lock().crd
     }
 
     /// Forgets how it came to what there is: a watch from before has to begin anew.
@@ -103,9 +119,23 @@ impl ApiServer {
     }
 
     /// Creates an object, in the name of its owner.
-    pub(crate) fn create(&self, resource: &str, name: &str, mut value: Value) -> Result<Value, Refusal> {
+    pub(crate) fn create(&self, resource: &str, name: &str, value: Value) -> Result<Value, Refusal> {
+        self.create_by(&Writer::Other, "kubectl", resource, name, value)
+    }
+
+    fn create_by(
+        &self,
+        by: &Writer,
+        manager: &str,
+        resource: &str,
+        name: &str,
+        mut value: Value,
+    ) -> Result<Value, Refusal> {
         let mut state = self.lock();
         let key = (resource.to_owned(), name.to_owned());
+        if resource == ENTRIES && !state.crd {
+            return Err((404, "the server could not find the requested resource".into()));
+        }
         if state.objects.contains_key(&key) {
             return Err((409, format!("{resource} \"{name}\" already exists")));
         }
@@ -120,22 +150,35 @@ impl ApiServer {
             for part in ["annotations", "labels"] {
                 object.value["metadata"][part] = json!({});
             }
-            object.apply("kubectl", &value);
+            object.apply(manager, &value);
         }
-        let shown = self.put(&mut state, key, Some(object), &Writer::Other);
+        let shown = self.put(&mut state, key, Some(object), by);
         drop(state);
         self.changed.send_modify(|count| *count += 1);
         Ok(shown.unwrap_or_default())
     }
 
     pub(crate) fn delete(&self, resource: &str, name: &str) {
+        // It may be gone already.
+        let _ = self.delete_by(&Writer::Other, resource, name, &Value::Null);
+    }
+
+    /// Deletes an object, if it is as the preconditions say.
+    fn delete_by(&self, by: &Writer, resource: &str, name: &str, conditions: &Value) -> Result<Value, Refusal> {
         let mut state = self.lock();
         let key = (resource.to_owned(), name.to_owned());
-        if state.objects.contains_key(&key) {
-            self.put(&mut state, key, None, &Writer::Other);
+        let Some(object) = state.objects.get(&key) else {
+            return Err((404, format!("{resource} \"{name}\" not found")));
+        };
+        let shown = object.shown();
+        let differs = |(key, value): (&String, &Value)| shown["metadata"][key] != *value;
+        if conditions.as_object().is_some_and(|conditions| conditions.iter().any(differs)) {
+            return Err((409, "Precondition failed: the object is another one".into()));
         }
+        self.put(&mut state, key, None, by);
         drop(state);
         self.changed.send_modify(|count| *count += 1);
+        Ok(shown)
     }
 
     /// Changes an object; nothing is noted if it is the same afterwards. Returns it as it is, and whether it changed.

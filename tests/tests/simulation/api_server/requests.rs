@@ -18,6 +18,11 @@ use super::watches::Selection;
 use super::{ApiServer, ENTRIES, Refusal};
 use crate::faults::{ApiFault, CONNECTION, Line};
 use crate::journal::{Note, Writer};
+use crate::machine;
+use crate::operators::IMPORTS;
+
+/// A request that takes so much longer than it should was sent by a replica that stood still.
+const FROZEN: Duration = Duration::from_secs(2);
 
 /// The API server as one replica reaches it.
 #[derive(Clone)]
@@ -100,7 +105,12 @@ impl Server {
         let asked = Asked::read(request).await;
         self.line.whole().await;
         let (delay, fault) = self.fate(&asked);
+        let sent = machine::elapsed();
         sleep(delay).await;
+        if machine::elapsed() > sent + delay + FROZEN {
+            // The replica was frozen, and its connections are gone.
+            return std::future::pending().await;
+        }
         if let Some(ApiFault::Answers(code, _)) = fault {
             self.note_fault(&asked);
             return answer::refusal((code, "in the simulation".into()));
@@ -140,8 +150,11 @@ impl Server {
     }
 
     fn perform(&self, path: &str, asked: &Asked) -> Answer {
+        if asked.resource == ENTRIES && !self.api.has_crd() {
+            return answer::refusal((404, "the server could not find the requested resource".into()));
+        }
         match (&asked.method, asked.resource.as_str(), &asked.name) {
-            (&Method::GET, "", _) => discovery(path),
+            (&Method::GET, "", _) => discovery(path, self.api.has_crd()),
             (&Method::GET, _, None) if asked.query("watch") == Some("true") => self.watch(asked),
             (&Method::GET, _, None) => {
                 let (items, version) = self.api.list(&asked.selection());
@@ -161,6 +174,11 @@ impl Server {
             }
             (&Method::PUT, resource, Some(name)) => done(self.replace(resource, name, asked)),
             (&Method::PATCH, ENTRIES, Some(name)) => done(self.apply(name, asked)),
+            (&Method::PATCH, IMPORTS, Some(name)) => done(self.tell(name, asked)),
+            (&Method::DELETE, resource, Some(name)) => {
+                let by = Writer::Replica(self.replica);
+                done(self.api.delete_by(&by, resource, name, &asked.body["preconditions"]))
+            }
             (method, ..) => panic!("a request that the model does not know: {method} {path}"),
         }
     }
@@ -191,6 +209,10 @@ impl Server {
             return Err((400, "admission webhook \"simulation.example\" denied the request: not now".into()));
         }
         let manager = asked.query("fieldManager").unwrap_or_default();
+        // The controller's own applies name the uid of an entry, and so never create one.
+        if asked.body["metadata"]["uid"].is_null() && self.api.get(ENTRIES, name).is_none() {
+            return self.api.create_by(&Writer::Replica(self.replica), manager, ENTRIES, name, asked.body.clone());
+        }
         let (object, changed) = self.api.change(ENTRIES, name, &Writer::Replica(self.replica), |object| {
             if asked.body["metadata"]["uid"] != object.value["metadata"]["uid"] {
                 return Err((409, "Precondition failed: uid mismatch".into()));
@@ -209,6 +231,17 @@ impl Server {
             self.api.journal.note(Note::Idle { name: name.into() });
         }
         Ok(object)
+    }
+
+    /// The status of a policy.
+    fn tell(&self, name: &str, asked: &Asked) -> Result<Value, Refusal> {
+        let changed = self.api.change(IMPORTS, name, &Writer::Replica(self.replica), |object| {
+            let mut status = asked.body["status"].clone();
+            status.as_object_mut().into_iter().for_each(|status| status.retain(|_, value| !value.is_null()));
+            object.value["status"] = status;
+            Ok(())
+        });
+        changed.map(|(object, _)| object)
     }
 
     fn event(&self, event: Value) -> Answer {
@@ -257,15 +290,16 @@ fn done(result: Result<Value, Refusal>) -> Answer {
 }
 
 /// What there is, as clients discover it.
-fn discovery(path: &str) -> Answer {
+fn discovery(path: &str, has_crd: bool) -> Answer {
     let version = json!({"groupVersion": "networking.istio.io/v1", "version": "v1"});
+    let group = json!({"name": "networking.istio.io", "versions": [version], "preferredVersion": version});
+    let groups: Vec<_> = has_crd.then_some(group).into_iter().collect();
     let entry = json!({
         "name": ENTRIES, "singularName": "serviceentry", "namespaced": true, "kind": "ServiceEntry",
         "verbs": ["create", "delete", "get", "list", "patch", "update", "watch"],
     });
     match path {
-        "/apis" | "/apis/" => answer::object(&json!({"kind": "APIGroupList", "apiVersion": "v1", "groups": [
-            {"name": "networking.istio.io", "versions": [version], "preferredVersion": version}]})),
+        "/apis" | "/apis/" => answer::object(&json!({"kind": "APIGroupList", "apiVersion": "v1", "groups": groups})),
         "/api" => answer::object(&json!({"kind": "APIVersions", "versions": [], "serverAddressByClientCIDRs": []})),
         "/apis/networking.istio.io/v1" => answer::object(&json!({
             "kind": "APIResourceList", "apiVersion": "v1", "groupVersion": "networking.istio.io/v1", "resources": [entry]})),

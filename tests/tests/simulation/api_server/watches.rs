@@ -125,6 +125,7 @@ impl Watch {
             let late = match self.due(now) {
                 Due::Now(event) if !silent => return Some(event),
                 Due::Later(at) if !silent => at.saturating_sub(now),
+                Due::Never if !silent && self.is_gone() => return None,
                 _ => self.ends.saturating_sub(now),
             };
             // While it is silent it does not end either.
@@ -136,6 +137,11 @@ impl Watch {
                 () = self.broken() => return None,
             }
         }
+    }
+
+    /// Whether what it is about does not exist any more.
+    fn is_gone(&self) -> bool {
+        self.selection.resource == super::ENTRIES && !self.api.has_crd()
     }
 
     /// The next event of this watch, if it is to be told yet.

@@ -3,6 +3,7 @@
 
 mod ends;
 mod loss;
+pub(crate) mod policies;
 mod telling;
 mod truth;
 mod writes;
@@ -53,6 +54,7 @@ pub(crate) fn judge(notes: &Notes, elected: bool) -> Vec<Found> {
     found.extend(writes::judge(notes, &truth, elected));
     found.extend(telling::judge(notes));
     found.extend(ends::judge(notes, &truth));
+    found.extend(policies::judge(notes, &truth));
     found
 }
 

@@ -33,6 +33,8 @@ fn untold(notes: &Notes) -> Vec<Found> {
                 silent.clear();
             }
             Note::Did(event) if event == "RollBack" => promoted = false,
+            // Who stands still says nothing.
+            Note::Did(event) if event.starts_with("Freeze") => silent.clear(),
             Note::Sound => promoted = false,
             Note::Wrong { .. } if promoted => {}
             Note::Status { replica, leads: true, excused: false, entries, .. } => {
@@ -70,7 +72,7 @@ fn untold(notes: &Notes) -> Vec<Found> {
 
 /// Events of a process that lived all the time.
 fn never_over(notes: &Notes) -> Vec<Found> {
-    let changes = ["Kill", "Stop", "CutOff", "Api", "SpoilState"];
+    let changes = ["Kill", "Stop", "CutOff", "Freeze", "Api", "Crd", "SpoilState"];
     let undisturbed = !notes
         .iter()
         .any(|(_, note)| matches!(note, Note::Did(event) if changes.iter().any(|change| event.starts_with(change))));

@@ -15,6 +15,8 @@ type Places = BTreeMap<Place, Fate>;
 #[derive(Default)]
 pub(super) struct Truth {
     listings: BTreeMap<String, Vec<(Duration, Places)>>,
+    /// Whether there is such a service at all.
+    known: BTreeMap<String, Vec<(Duration, bool)>>,
     registrations: BTreeMap<String, Vec<(Duration, Places)>>,
     /// The times at which a person let go of what is held.
     released: Vec<Duration>,
@@ -30,11 +32,12 @@ impl Truth {
         for (at, note) in notes {
             match note {
                 Note::Listed { service, places } => {
+                    from_then_on(&mut truth.known, service, *at, places.is_some());
                     let places = places.clone().unwrap_or_default();
-                    truth.listings.entry(service.clone()).or_default().push((*at, places));
+                    from_then_on(&mut truth.listings, service, *at, places);
                 }
                 Note::Registered { service, places } => {
-                    truth.registrations.entry(service.clone()).or_default().push((*at, places.clone()));
+                    from_then_on(&mut truth.registrations, service, *at, places.clone());
                 }
                 Note::Released => truth.released.push(*at),
                 Note::Sound => truth.sound = *at,
@@ -101,6 +104,29 @@ impl Truth {
         since.map_or(longest, |since| longest.max(at - since))
     }
 
+    /// Whether the registry ever knew the service until then.
+    pub(super) fn ever_known(&self, service: &str, at: Duration) -> bool {
+        let all = self.known.get(service).into_iter().flatten();
+        all.take_while(|(begins, _)| *begins <= at).any(|(_, known)| *known)
+    }
+
+    /// For how long there was no such service without a break, at its longest within what a write may be about.
+    pub(super) fn gone(&self, service: &str, at: Duration) -> Duration {
+        let all = self.known.get(service).map(Vec::as_slice).unwrap_or_default();
+        let (mut since, mut longest) = (None, Duration::ZERO);
+        for (begins, known) in all.iter().take_while(|(begins, _)| *begins <= at) {
+            match known {
+                false => drop(since.get_or_insert(*begins)),
+                true => {
+                    if let Some(since) = since.take().filter(|_| *begins >= at.saturating_sub(STALE)) {
+                        longest = longest.max(*begins - since);
+                    }
+                }
+            }
+        }
+        since.map_or(longest, |since| longest.max(at - since))
+    }
+
     pub(super) fn was_released(&self, at: Duration) -> bool {
         self.released.iter().any(|released| *released <= at && at - *released <= Duration::from_secs(60))
     }
@@ -114,6 +140,13 @@ impl Truth {
         };
         services.iter().copied().filter(robbed).collect()
     }
+}
+
+/// Notes what is so from a time on. What was so for no time was never so.
+fn from_then_on<T>(all: &mut BTreeMap<String, Vec<(Duration, T)>>, service: &str, at: Duration, state: T) {
+    let all = all.entry(service.to_owned()).or_default();
+    all.pop_if(|(begins, _)| *begins == at);
+    all.push((at, state));
 }
 
 /// The fit ones.
