@@ -66,10 +66,11 @@ impl<'a> Vanished<'a> {
         }
     }
 
-    /// When the next of them is due.
+    /// When the next of them will be due. One that is due already, and held, waits for no time.
     pub fn next_due(&self, now: Timestamp) -> Option<Duration> {
         let Some(HoldTime::For(after)) = self.after else { return None };
-        self.entries.iter().filter_map(|entry| Some(after.saturating_sub(age(entry, now)?))).min()
+        let rests = self.entries.iter().filter_map(|entry| Some(after.saturating_sub(age(entry, now)?)));
+        rests.filter(|rest| !rest.is_zero()).min()
     }
 }
 
@@ -145,6 +146,17 @@ mod tests {
         check(&[None; 50], 50, 100, 50, 0, false);
         check(&[Some(4_000); 50], 50, 100, 0, 50, false);
         check(&[None; 1], 1, 100, 1, 0, false);
+    }
+
+    /// Else one that is due, and held because the guard holds its endpoints or many are due at once, would be planned for again
+    /// and again without a pause.
+    #[test]
+    fn only_what_will_be_due_is_waited_for() {
+        let (due, later) = (entry(1, Some(4_000)), entry(2, Some(3_000)));
+        let after = Some(HoldTime::For(Duration::from_secs(3_600)));
+        for (entries, next) in [(vec![&due], None), (vec![&due, &later], Some(Duration::from_secs(600)))] {
+            assert_eq!(Vanished { entries, after, ..Vanished::default() }.next_due(now()), next);
+        }
     }
 
     #[test]
