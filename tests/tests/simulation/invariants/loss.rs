@@ -78,6 +78,8 @@ impl Write<'_> {
         let (dropped, vanished): (Vec<_>, Vec<_>) = taken.into_iter().partition(|place| self.is_listed(place));
         let mut found = Vec::new();
         found.extend(self.judge_dropped(&dropped));
+        // What the module was let drop is no loss of the registry's.
+        let_go.extend(dropped);
         found.extend(self.judge_vanished(&vanished, had, let_go));
         found.extend(self.judge_robbed(&vanished, services));
         found
