@@ -65,7 +65,7 @@ pub(super) fn start<R: Registry>(config: Config<R>, bound: Bound, opened: Opened
     let place = if config.dry_run { &StatePlace::Nowhere } else { &config.state };
     restore(&holds, &keeper.document().borrow(), place);
     tasks.spawn("guard record", write_record(Arc::clone(&holds), Arc::clone(&keeper), led.clone()));
-    let announcer = Announcer::new(events, elector.clone());
+    let announcer = Announcer::new(events.clone(), elector.clone());
     let router = Arc::new(Router::new(Arc::clone(&keeper), led, commands, holds, view.clone(), announcer));
     if let Some(elector) = elector.clone() {
         handle.stand_by();
