@@ -37,7 +37,7 @@ fn templates() -> Result<String, Box<dyn std::error::Error>> {
     let root = host.parent().ok_or("host/ lies in the workspace")?;
     let mut files = vec![root.join("core/Cargo.toml"), root.join("wit/examples/lib.sh")];
     collect(&root.join("core/src"), &mut files)?;
-    for language in ["c", "go", "javascript", "python", "rust", "typescript"] {
+    for language in ["c", "go", "javascript", "rust", "typescript"] {
         collect(&root.join("wit/examples").join(language), &mut files)?;
     }
     files.sort();

@@ -13,8 +13,8 @@ const LOCALS_OF_ONE: u64 = 12_500;
 const BODY: u64 = 1 << 20;
 /// Memories that one component may be made of, and likewise tables. Ours has one of each; a JavaScript guest some adapters more.
 pub(super) const MEMORIES: u32 = 8;
-/// Core instances, likewise: componentize-qjs makes 13, componentize-py 65, most of them stubs without memory.
-pub(super) const INSTANCES: u32 = 96;
+/// Core instances, likewise: componentize-qjs makes 13, most of them stubs without memory; componentize-py more than 96.
+pub(super) const INSTANCES: u32 = 64;
 
 /// A part of which a component has more than it may.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

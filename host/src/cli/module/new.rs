@@ -43,7 +43,6 @@ enum Language {
     Typescript,
     Go,
     C,
-    Python,
 }
 
 impl Language {
@@ -55,7 +54,6 @@ impl Language {
             Self::Typescript => "typescript",
             Self::Go => "go",
             Self::C => "c",
-            Self::Python => "python",
         }
     }
 
@@ -67,19 +65,6 @@ impl Language {
             Self::Typescript => "module.ts",
             Self::Go => "module.go",
             Self::C => "module.c",
-            Self::Python => "app.py",
-        }
-    }
-
-    /// What its README says beside what holds for all.
-    fn note(self) -> &'static str {
-        match self {
-            Self::Python => {
-                "\nA module of Python holds a whole interpreter: 18 MB, which take a processor half a minute and more to compile. So the controller \
-                 needs `--module-max-size 64 --module-memory 256 --module-compile-memory 2048 --module-compile-time 300s`, and memory \
-                 for that in its pod; `./build` sets them for itself.\n"
-            }
-            _ => "",
         }
     }
 }
@@ -165,7 +150,7 @@ fn standalone(manifest: &str) -> String {
 }
 
 fn readme(language: Language) -> String {
-    let (rules, note) = (language.rules(), language.note());
+    let rules = language.rules();
     format!(
         "# A conversion module\n\n\
          Rules of one's own for [polaris2istio](https://github.com/aeraki-mesh/polaris2istio): a component of the world in \
@@ -177,7 +162,7 @@ fn readme(language: Language) -> String {
          While you change the rules, `polaris2istio module test target/*.wasm cases --watch` runs the cases after every build. \
          `polaris2istio module diff embedded target/*.wasm --cases cases` shows what differs from the default rules. Then name the \
          file by `--module`, or put it into a registry: `polaris2istio module push target/*.wasm \
-         oci://registry.example.com/rules/mine:v1`.\n{note}"
+         oci://registry.example.com/rules/mine:v1`.\n"
     )
 }
 
