@@ -8,8 +8,11 @@ use super::SOON;
 use super::instances::step_by_step;
 use super::world::{World, check_clean, writes};
 
+/// What leads to a server.
+type Place = fn(&Polaris) -> String;
+
 /// A way of following: its name, the address that leads to it, and the doorbell with its address.
-struct Way(&'static str, fn(&Polaris) -> String, Option<(&'static str, fn(&Polaris) -> String)>);
+struct Way(&'static str, Place, Option<(&'static str, Place)>);
 
 async fn check(way: Way) {
     let (Some(shared), Some(binaries)) = (servers::shared().await, servers::binaries()) else { return };
@@ -114,7 +117,7 @@ async fn pushes_take_many_changes_at_once() {
     check_many("many-pushes", "nacos", nacos).await;
 }
 
-async fn check_many(namespace: &str, kind: &'static str, address: fn(&Polaris) -> String) {
+async fn check_many(namespace: &str, kind: &'static str, address: Place) {
     let (Some(shared), Some(binaries)) = (servers::shared().await, servers::binaries()) else { return };
     let options = PolarisOptions { nacos: true, ..PolarisOptions::default() };
     let polaris = Polaris::start(binaries, options).await;

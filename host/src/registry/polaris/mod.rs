@@ -42,7 +42,7 @@ use super::{PollStats, Registry, RegistryError, ReportQueue};
 pub struct PolarisRegistry<A = Asker> {
     config: Arc<PolarisConfig>,
     ways: Ways<A>,
-    bell: Option<Bell>,
+    bell: Option<Box<Bell>>,
     stats: Arc<PollStats>,
 }
 
@@ -55,7 +55,7 @@ impl PolarisRegistry {
     pub fn new(config: PolarisConfig) -> Result<Self, RegistryError> {
         let config = Arc::new(config);
         let ways = Ways::new(&config)?;
-        let bell = config.doorbell.as_ref().map(|doorbell| Bell::new(doorbell, &config)).transpose()?;
+        let bell = config.doorbell.as_ref().map(|doorbell| Bell::new(doorbell, &config).map(Box::new)).transpose()?;
         Ok(Self { config, ways, bell, stats: Arc::default() })
     }
 }
@@ -73,7 +73,7 @@ impl<A: Ask> Registry for PolarisRegistry<A> {
     }
 
     async fn follow(self, queue: ReportQueue) {
-        let doorbell = self.bell.map(Doorbell::start);
+        let doorbell = self.bell.map(|bell| Doorbell::start(*bell));
         let transport = Transport::new(&self.config, self.ways);
         Follower::new(&self.config, (transport, doorbell), self.stats, queue).run().await;
     }
