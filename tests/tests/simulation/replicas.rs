@@ -160,7 +160,7 @@ fn config(number: usize, means: &Means, line: &Line) -> Config<PolarisRegistry<A
         write_rate: NonZeroU32::new(100).expect("a rate"),
         names: dns::Settings { mode: Default::default(), cluster_domain: "cluster.local".into() },
         repair_vip: false,
-        policies: means.policies.then(|| catalogue as Box<dyn CatalogueSource>),
+        policies: means.policies.then_some(catalogue as Box<dyn CatalogueSource>),
         once: false,
         dry_run: false,
     }

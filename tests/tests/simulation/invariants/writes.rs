@@ -43,11 +43,11 @@ pub(super) fn judge(notes: &Notes, truth: &Truth, elected: bool) -> Vec<Found> {
                 }
                 *before = shown.clone();
             }
-            Note::Entry { name, by: Writer::Replica(number), shown: None } => {
-                if elected && holder != identity(*number) {
-                    let text = format!("{name} was deleted by replica {number}, and `{holder}` leads");
-                    found.push(Found::at("leader", *at, text));
-                }
+            Note::Entry { name, by: Writer::Replica(number), shown: None }
+                if elected && holder != identity(*number) =>
+            {
+                let text = format!("{name} was deleted by replica {number}, and `{holder}` leads");
+                found.push(Found::at("leader", *at, text));
             }
             _ => {}
         }
