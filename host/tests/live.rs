@@ -290,7 +290,8 @@ fn a_module_that_processes_die_of_is_left() {
 #[test]
 fn an_entry_is_captured_as_a_case() {
     let live = ActiveModules::start();
-    live.until_said("history polaris/reviews", "write");
+    // The write has come back.
+    live.until_said("module capture polaris/reviews", "f:aeraki.net/revision");
     let path = |name: &str| live.directory.path().join(name).display().to_string();
     let said = live.text(&format!("module capture polaris/reviews {}", path("cases/reviews")));
     assert!(said.contains("outcome.json is what the module in use says"), "{said}");
