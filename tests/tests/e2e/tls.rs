@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use polaris2istio_tests::servers::Directory;
+use polaris2istio_tests::servers::{self, Directory};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -58,8 +58,17 @@ impl Issuer {
         };
         let certificate = CertificateDer::from_pem_file(&self.server.0).unwrap();
         let key = PrivateKeyDer::from_pem_file(&self.server.1).unwrap();
-        Arc::new(builder.with_single_cert(vec![certificate], key).unwrap())
+        let mut config = builder.with_single_cert(vec![certificate], key).unwrap();
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        Arc::new(config)
     }
+}
+
+/// What is spoken within TLS.
+#[derive(Clone, Copy)]
+enum Within {
+    Http,
+    Grpc,
 }
 
 /// A server that ends TLS before Polaris. It lives as long as the test's runtime.
@@ -70,10 +79,15 @@ struct Terminator {
 }
 
 impl Terminator {
-    async fn before(server: &str, config: Arc<ServerConfig>) -> Self {
+    async fn before(within: Within, config: Arc<ServerConfig>) -> Self {
+        let polaris = &servers::shared().await.unwrap().polaris;
+        let (scheme, server) = match within {
+            Within::Http => ("https", polaris.http_address()),
+            Within::Grpc => ("grpcs", polaris.grpc_address()),
+        };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = format!("https://{}", listener.local_addr().unwrap());
-        let (server, config) = (server.to_owned(), Arc::new(Mutex::new(config)));
+        let address = format!("{scheme}://{}", listener.local_addr().unwrap());
+        let config = Arc::new(Mutex::new(config));
         let (shared, connections) = (Arc::clone(&config), Arc::new(Mutex::new(tokio::task::JoinSet::new())));
         let all = Arc::clone(&connections);
         tokio::spawn(async move {
@@ -109,10 +123,19 @@ fn with_identity(start: Start, identity: &(PathBuf, PathBuf)) -> Start {
 
 #[tokio::test]
 async fn an_authority_of_ones_own_is_named() {
-    let Some((world, _)) = World::shared("tls").await else { return };
+    check_authority("tls", Within::Http).await;
+}
+
+#[tokio::test]
+async fn an_authority_of_ones_own_is_named_by_grpc() {
+    check_authority("tls-grpc", Within::Grpc).await;
+}
+
+async fn check_authority(namespace: &str, within: Within) {
+    let Some((world, _)) = World::shared(namespace).await else { return };
     let directory = Directory::new("tls");
     let issuer = Issuer::new(&directory, "one");
-    let terminator = Terminator::before(&world.polaris, issuer.server(None)).await;
+    let terminator = Terminator::before(within, issuer.server(None)).await;
     world.register("cart", &["10.0.0.1"]).await;
     world.create(&world.entry("cart")).await;
     let start = || world.controller().flag("polaris-address", &terminator.address);
@@ -126,10 +149,19 @@ async fn an_authority_of_ones_own_is_named() {
 
 #[tokio::test]
 async fn certificates_are_shown_and_renewed() {
-    let Some((world, _)) = World::shared("mtls").await else { return };
+    check_renewed("mtls", Within::Http).await;
+}
+
+#[tokio::test]
+async fn certificates_are_shown_and_renewed_by_grpc() {
+    check_renewed("mtls-grpc", Within::Grpc).await;
+}
+
+async fn check_renewed(namespace: &str, within: Within) {
+    let Some((world, _)) = World::shared(namespace).await else { return };
     let directory = Directory::new("mtls");
     let (old, new) = (Issuer::new(&directory, "old"), Issuer::new(&directory, "new"));
-    let terminator = Terminator::before(&world.polaris, old.server(Some(&old))).await;
+    let terminator = Terminator::before(within, old.server(Some(&old))).await;
     world.register("cart", &["10.0.0.1"]).await;
     world.create(&world.entry("cart")).await;
     let copy = |from: &Path, to: &str| directory.write(to, std::fs::read(from).unwrap());

@@ -15,7 +15,7 @@ use super::entry::{addresses, annotation};
 use super::world::{World, kubectl};
 
 /// Its output, and its exit code.
-async fn uninstall(world: &World, api: &ApiServer, arguments: &[&str]) -> (Option<i32>, String) {
+pub(crate) async fn uninstall(world: &World, api: &ApiServer, arguments: &[&str]) -> (Option<i32>, String) {
     let mut command = Command::new(binary());
     command
         .args(["uninstall", "--namespace", &world.namespace])

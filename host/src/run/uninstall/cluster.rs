@@ -15,7 +15,7 @@ use super::leftover::Action;
 use super::{Found, Leftover, Made, Object, Session, UninstallError};
 use crate::annotation::SERVES;
 use crate::dns::LABEL;
-use crate::policy::PolarisImport;
+use crate::policy::{FINALIZER, PolarisImport};
 use crate::title::title;
 
 /// The longest time that a request may take.
@@ -29,6 +29,7 @@ impl Session<'_> {
     pub(super) async fn find(&self) -> Result<Found, UninstallError> {
         let mut found = Found::default();
         found.leftovers.extend(self.entries().await?);
+        self.policies(&mut found).await;
         for object in [Object::EndpointSlice, Object::Service] {
             let all = self.list(object, &ListParams::default().labels(LABEL)).await?;
             found.leftovers.extend(all.into_iter().map(|metadata| Leftover::new(object, metadata, Action::Delete)));
@@ -42,7 +43,6 @@ impl Session<'_> {
             metadata.annotations.as_ref().is_some_and(|annotations| annotations.contains_key(SERVES))
         };
         self.single(Object::Lease, lease, ours, &mut found).await?;
-        found.remarks.extend(self.policies().await);
         Ok(found)
     }
 
@@ -87,13 +87,23 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// Policies are the operator's. Who may not see them is not told of them.
-    async fn policies(&self) -> Option<String> {
-        let api: Api<PolarisImport> = Api::namespaced(self.client.clone(), &self.uninstall.namespace);
-        let count = api.list_metadata(&ListParams::default().limit(PAGE)).await.ok()?.items.len();
-        (count > 0).then(|| {
-            format!("{count} PolarisImport in {}: yours, and carried out again by the next controller; kubectl delete crd polarisimports.polaris2istio.aeraki.net removes all", self.uninstall.namespace)
-        })
+    /// Policies are the operator's, but for our finalizer. Who may not see them is not told of them.
+    async fn policies(&self, found: &mut Found) {
+        let policies = self.list(Object::PolarisImport, &ListParams::default()).await.unwrap_or_default();
+        if !policies.is_empty() {
+            found.remarks.push(format!(
+                "{} PolarisImport in {}: yours, and carried out again by the next controller; kubectl delete crd polarisimports.polaris2istio.aeraki.net removes all",
+                policies.len(),
+                self.uninstall.namespace,
+            ));
+        }
+        found.leftovers.extend(policies.into_iter().filter_map(|mut metadata| {
+            let mut others = metadata.finalizers.take()?;
+            let before = others.len();
+            others.retain(|finalizer| finalizer != FINALIZER);
+            let ours = others.len() < before;
+            ours.then(|| Leftover::new(Object::PolarisImport, metadata, Action::Release { others }))
+        }));
     }
 
     async fn list(&self, object: Object, parameters: &ListParams) -> Result<Vec<ObjectMeta>, UninstallError> {
@@ -140,6 +150,11 @@ impl Session<'_> {
                 let patch = Patch::Merge(json!({"metadata": metadata}));
                 api.patch_metadata(&leftover.name, &PatchParams::default(), &patch).await.map(drop)
             }
+            Action::Release { others } => {
+                let metadata = json!({"uid": uid, "resourceVersion": version, "finalizers": others});
+                let patch = Patch::Merge(json!({"metadata": metadata}));
+                api.patch_metadata(&leftover.name, &PatchParams::default(), &patch).await.map(drop)
+            }
         }
     }
 
@@ -147,6 +162,7 @@ impl Session<'_> {
         let resource = match (object, &self.entry) {
             (Object::ServiceEntry, Some(entry)) => entry.clone(),
             (Object::ServiceEntry, None) => crate::istio::ServiceEntry::resource(crate::istio::VERSIONS[0]),
+            (Object::PolarisImport, _) => ApiResource::erase::<PolarisImport>(&()),
             (Object::Service, _) => ApiResource::erase::<Service>(&()),
             (Object::EndpointSlice, _) => ApiResource::erase::<EndpointSlice>(&()),
             (Object::Lease, _) => ApiResource::erase::<Lease>(&()),

@@ -12,6 +12,7 @@ use crate::title::title;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Object {
     ServiceEntry,
+    PolarisImport,
     Service,
     EndpointSlice,
     Lease,
@@ -25,6 +26,10 @@ pub(super) enum Action {
     GiveUp {
         claims: Claims,
         strip: bool,
+    },
+    /// It stays, with these finalizers alone: with ours it could not be deleted any more, and its kind neither.
+    Release {
+        others: Vec<String>,
     },
     Delete,
 }
@@ -57,6 +62,7 @@ impl fmt::Display for Object {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::ServiceEntry => "ServiceEntry",
+            Self::PolarisImport => "PolarisImport",
             Self::Service => "Service",
             Self::EndpointSlice => "EndpointSlice",
             Self::Lease => "Lease",
@@ -70,6 +76,7 @@ impl fmt::Display for Leftover {
         write!(f, "{:<13} {}: ", self.object, title(&self.namespace, &self.name))?;
         match &self.action {
             Action::Delete => write!(f, "delete"),
+            Action::Release { .. } => write!(f, "take the finalizer away, without which it can be deleted"),
             Action::GiveUp { claims, strip } => {
                 if !claims.fields.is_empty() {
                     write!(f, "give up {claims}, with their values left as they are")?;

@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use super::SOON;
 use super::controller::{Controller, binary};
 use super::entry::addresses;
+use super::uninstall::uninstall;
 use super::world::World;
 
 /// A world whose controller has the rights for policies.
@@ -276,6 +277,28 @@ async fn entries_go_with_a_policy_that_says_so() {
     })
     .await;
     assert_eq!(policies.entries().await.keys().collect::<Vec<_>>(), ["mine"]);
+}
+
+/// Nobody would ever take it away when the controller is gone.
+#[tokio::test]
+async fn uninstall_leaves_no_finalizer_behind() {
+    let (Some(policies), Some(servers)) = (Policies::new("policy-leave").await, servers::shared().await) else {
+        return;
+    };
+    let world = &policies.world;
+    world.register("a", &["10.0.0.1"]).await;
+    let mut controller = policies.start();
+    policies.create(json!({"onDelete": "Prune"})).await;
+    policies.until("Synced").await;
+    world.endpoints("a", &["10.0.0.1"]).await;
+    controller.process.kill();
+    let (code, said) = uninstall(world, &servers.api, &["--plan"]).await;
+    assert!(code == Some(0) && said.contains("all: take the finalizer away"), "{code:?} {said}");
+    let (code, said) = uninstall(world, &servers.api, &["--apply"]).await;
+    assert!(code == Some(0), "{code:?} {said}");
+    policies.policies.delete("all", &Default::default()).await.unwrap();
+    assert!(policies.policies.get_opt("all").await.unwrap().is_none(), "nothing keeps it");
+    assert_eq!(policies.entries().await.keys().collect::<Vec<_>>(), ["a"], "its entries stay");
 }
 
 /// While the CRD is deleted, all policies are, and nobody means their entries.
