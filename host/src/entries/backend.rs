@@ -17,6 +17,7 @@ use tracing::{info, warn};
 
 use super::document::Document;
 use super::merge;
+use super::output_error::{OutputError, not_written};
 use crate::annotation::{POLICY, REVISION};
 use crate::clock;
 use crate::hash::hash;
@@ -98,30 +99,6 @@ pub(super) enum Removal {
     /// Nothing may be written now.
     Later,
     Failed,
-}
-
-/// The output directory cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum OutputError {
-    /// It cannot be written to.
-    #[error("output directory {path}: {source}; create it, or let this process write to it", path = .path.display())]
-    Unusable {
-        /// Which.
-        path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// Outputs would be read as entries.
-    #[error(
-        "--output {output} is inside of --entries {entries}, so results would lie among the entries; give --output a directory outside of it",
-        output = .output.display(), entries = .entries.display()
-    )]
-    Inside {
-        /// Where outputs were to go.
-        output: PathBuf,
-        /// Where entries are.
-        entries: PathBuf,
-    },
 }
 
 impl DirectoryBackend {
@@ -371,25 +348,6 @@ impl Seen {
 fn is_ours(object: &Value) -> bool {
     let annotations = object.pointer("/metadata/annotations");
     annotations.is_some_and(|all| all.get(REVISION).is_some() || all.get(POLICY).is_some())
-}
-
-/// Why an output is not there, by what the system says.
-pub(super) fn not_written(path: &Path, error: &std::io::Error) -> ApplyError {
-    let shown = path.display();
-    match error.kind() {
-        ErrorKind::InvalidFilename => {
-            let bytes = path.file_name().map_or(0, |name| name.len());
-            let detail = format!(
-                "{shown}: a file's name of {bytes} bytes is too long for the file system; give the entry a shorter name"
-            );
-            ApplyError::Refused { detail }
-        }
-        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => ApplyError::Forbidden {
-            detail: format!("{shown}: {error}"),
-            remedy: "let this process write to the output directory".into(),
-        },
-        _ => ApplyError::Unavailable { detail: format!("{shown}: {error}") },
-    }
 }
 
 /// A path without symlinks, as far as it exists.

@@ -11,9 +11,10 @@ use kube::runtime::watcher::Event;
 use serde_json::{Map, Value, json};
 use tracing::warn;
 
-use super::backend::{DirectoryBackend, Documents, Key, Removal, State, not_written};
+use super::backend::{DirectoryBackend, Documents, Key, Removal, State};
 use super::document::Document;
 use super::merge;
+use super::output_error::not_written;
 use crate::annotation::{DERIVED_PORTS, EXTERNAL, GONE_SINCE, MODULE_PREFIX, POLICY, REVISION};
 use crate::plan::ApplyError;
 

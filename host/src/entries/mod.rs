@@ -10,17 +10,19 @@ mod kubernetes;
 mod made;
 mod merge;
 mod notes;
+mod output_error;
 
 use std::collections::BTreeMap;
 
 use futures::stream::BoxStream;
 use kube::runtime::watcher;
 
-pub use backend::{DirectoryBackend, OutputError};
+pub use backend::DirectoryBackend;
 pub use directory::{DirectoryEntries, is_entry_file};
 pub use document::{Contents, Document, DocumentError, POLICY_KIND};
 pub use kubernetes::{KubernetesEntries, ask_version, served_version};
 pub use made::Written;
+pub use output_error::OutputError;
 
 use crate::istio::ServiceEntry;
 
