@@ -12,6 +12,9 @@ use crate::{http, text};
 /// The part of a status's own words that is repeated, in characters.
 const WORDS: usize = 200;
 
+/// The alert of a server that wants a certificate comes when the stream is open already, and ends that like any other trouble.
+const UNASKED: &str = " (so ends, too, who shows no certificate where one is wanted: --polaris-cert-file)";
+
 /// Whom the end of a stream concerns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Concerns {
@@ -50,7 +53,11 @@ pub(super) fn meaning(status: &Status, question: &Question, limit: usize) -> Reg
 /// The connection or the stream ended before its time.
 pub(super) fn dropped(question: &Question, problem: &str) -> RegistryError {
     let (service, address) = ((*question.service).clone(), question.address.to_string());
-    RegistryError::Dropped { service, address, problem: problem.chars().take(WORDS).map(text::printable).collect() }
+    let mut problem: String = problem.chars().take(WORDS).map(text::printable).collect();
+    if question.address.is_tls() {
+        problem.push_str(UNASKED);
+    }
+    RegistryError::Dropped { service, address, problem }
 }
 
 fn cut(status: &Status) -> String {
