@@ -38,19 +38,20 @@ impl Churn {
         self.changes
     }
 
-    /// All instances as they should be listed.
+    /// All instances as they should be listed. Those that are about to go come first: a service that lists one less than it had, and as
+    /// many as it should have, cannot be told from one that was replaced.
     pub(crate) fn all(&self, world: &World) -> Vec<Instance> {
         let mut all = Vec::new();
+        for (service, place) in &self.pending {
+            let generation = self.generations[*service][*place].saturating_sub(1);
+            all.push(instance(world, *service, *place, generation).0);
+        }
         for (service, places) in self.generations.iter().enumerate() {
             for (place, generation) in places.iter().enumerate() {
                 let (instance, host) = instance(world, service, place, *generation);
                 self.known.lock().unwrap().came(&name(service), &[&host]);
                 all.push(instance);
             }
-        }
-        for (service, place) in &self.pending {
-            let generation = self.generations[*service][*place].saturating_sub(1);
-            all.push(instance(world, *service, *place, generation).0);
         }
         all
     }

@@ -61,7 +61,7 @@ pub(crate) async fn run(binaries: &'static Binaries, time: Duration) -> bool {
         let name = plague.strike(&mut soak).await;
         soak.churn.run_until(next, &soak.world).await;
         memory.note(&soak.replicas);
-        println!("{name:34} {} changes, {memory}", soak.churn.changes());
+        println!("{name:34} {} changes, {} endpoints lost so far, {memory}", soak.churn.changes(), sampler.seen().lost);
     }
     sleep_until(next.min(end)).await;
     let over = Instant::now();
