@@ -22,10 +22,12 @@
 mod backend;
 pub mod guest;
 mod http_client;
+mod memory;
 mod poll;
 pub mod servers;
 
 pub use backend::Backend;
+pub use memory::{Memory, memory};
 pub use poll::{try_for, wait_for};
 
 /// The program, which lies beside this test's own in the target directory.

@@ -16,6 +16,7 @@ use crate::guard::Settings;
 use crate::policy::{Change, PolarisImport, Policy, RawEntry, changes};
 use crate::registry::Catalogue;
 use crate::run::{Cluster, connect};
+use crate::text::counted;
 
 /// Flags of the comparison.
 #[derive(Debug, Args)]
@@ -58,11 +59,11 @@ pub(super) async fn diff(
     }
     let count = |fits: fn(&Change) -> bool| changes.iter().filter(|change| fits(change)).count();
     eprintln!(
-        "{} entries would be made, {} changed and {} deleted; {} services are selected, {} get none",
-        count(|change| change.before.is_none()),
+        "{} would be made, {} changed and {} deleted; of the selected {}, {} get none",
+        counted(count(|change| change.before.is_none()), "entry"),
         count(|change| change.before.is_some() && change.after.is_some()),
         count(|change| change.after.is_none()),
-        report.services,
+        counted(report.services, "service"),
         report.refused.len()
     );
     Ok(if changes.is_empty() && report.refused.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) })

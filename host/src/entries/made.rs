@@ -40,7 +40,6 @@ impl State {
     pub(super) fn note_changes(&mut self, documents: &Documents, bystanders: &Documents) {
         for (old, new) in [(&self.documents, documents), (&self.bystanders, bystanders)] {
             let keys = old.keys().chain(new.keys());
-            let value = |all: &Documents, key: &Key| all.get(key).map(|(_, document)| document.value.clone());
             self.changed.extend(keys.filter(|key| value(old, key) != value(new, key)).cloned());
         }
     }
@@ -159,6 +158,10 @@ impl State {
             }
         }
     }
+}
+
+fn value<'a>(documents: &'a Documents, key: &Key) -> Option<&'a Value> {
+    documents.get(key).map(|(_, document)| &document.value)
 }
 
 /// A made entry as its policy wrote it: an output without what the controller put in.

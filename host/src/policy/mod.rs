@@ -45,7 +45,7 @@ pub use import::{
 pub use importer::{Importer, Options};
 pub use place::Place;
 pub use plan::{Action, Denied, Known, Plan, Step, World, plan};
-pub use policy::{FINALIZER, Policy};
+pub use policy::{Policy, others as other_finalizers};
 pub use policy_reports::PolicyReports;
 pub use report::{Report, Trouble};
 pub use status::{Condition, ImportStatus, REFUSED_NAMED, RefusedService};

@@ -67,8 +67,9 @@ impl Policy {
 
     /// Its finalizers with ours, or without; others stay.
     pub fn finalizers(&self, keep: bool) -> Vec<String> {
-        let others = self.finalizers.iter().filter(|finalizer| *finalizer != FINALIZER).cloned();
-        others.chain(keep.then(|| FINALIZER.to_owned())).collect()
+        let mut finalizers = others(&self.finalizers);
+        finalizers.extend(keep.then(|| FINALIZER.to_owned()));
+        finalizers
     }
 
     /// How long its entries stay yet, once all are to go.
@@ -88,6 +89,11 @@ impl Policy {
         let kept = self.is_kept();
         (kept != keep && (self.deleting.is_none() || kept)).then_some(keep)
     }
+}
+
+/// The finalizers that are not ours.
+pub fn others(finalizers: &[String]) -> Vec<String> {
+    finalizers.iter().filter(|finalizer| *finalizer != FINALIZER).cloned().collect()
 }
 
 #[cfg(test)]

@@ -21,7 +21,7 @@ use kube::api::{Api, DynamicObject, PostParams};
 use polaris2istio_tests::servers::{
     self, Admin, ApiServer, Directory, Instance, Polaris, PolarisOptions, Process, Program, User,
 };
-use polaris2istio_tests::wait_for;
+use polaris2istio_tests::{memory, wait_for};
 use serde_json::json;
 
 /// Registrations that are timed.
@@ -250,15 +250,12 @@ impl Cost {
     fn of_id(process: u32) -> Self {
         let directory = PathBuf::from(format!("/proc/{process}"));
         let read = |name: &str| std::fs::read_to_string(directory.join(Path::new(name))).unwrap();
-        let (stat, status) = (read("stat"), read("status"));
+        let (stat, memory) = (read("stat"), memory(process).unwrap());
         // Fields 14 and 15 of proc(5), counted after the name, which may hold spaces; in ticks of 10 ms.
         let fields: Vec<&str> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
         let ticks: f64 = fields[11].parse::<f64>().unwrap() + fields[12].parse::<f64>().unwrap();
-        let size = |name: &str| {
-            let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
-            line.trim().trim_end_matches(" kB").parse::<f64>().unwrap() / 1024.0
-        };
-        Self { cpu: ticks / 100.0, now: size("VmRSS:"), peak: size("VmHWM:") }
+        let mebibytes = |size: u64| size as f64 / 1024.0;
+        Self { cpu: ticks / 100.0, now: mebibytes(memory.resident), peak: mebibytes(memory.peak) }
     }
 }
 

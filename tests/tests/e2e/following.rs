@@ -2,7 +2,7 @@
 //! whatever may happen to a server.
 
 use polaris2istio_tests::servers::{self, Polaris, PolarisOptions};
-use polaris2istio_tests::wait_for;
+use polaris2istio_tests::{memory, wait_for};
 
 use super::SOON;
 use super::instances::step_by_step;
@@ -173,16 +173,10 @@ async fn a_server_does_not_grow_by_being_asked() {
         .await;
     };
     until(10_000.0).await;
-    let before = resident(&polaris);
+    let resident = || memory(polaris.id().unwrap()).unwrap().resident;
+    let before = resident();
     until(60_000.0).await;
-    let grown = resident(&polaris).saturating_sub(before);
+    let grown = resident().saturating_sub(before);
     // One stream would have kept 85 MB of fifty thousand requests.
     assert!(grown < 40 << 10, "{grown} KiB of fifty thousand requests");
-}
-
-/// The memory of a server's process, in KiB.
-fn resident(polaris: &Polaris) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", polaris.id().unwrap())).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-    line.trim().trim_end_matches(" kB").parse().unwrap()
 }

@@ -1,12 +1,13 @@
 //! The hostile suite with the memory that the manifests give a pod: a real process, which no module may end, and beside which no other
 //! entry waits. Each kind of module comes out as one line.
 
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use polaris2istio::control::{Command as Asked, ask};
 use polaris2istio::digest::Digest;
+use polaris2istio_tests::memory;
+use polaris2istio_tests::servers::{Process, Program};
 use serde_json::Value;
 
 use crate::guest;
@@ -71,9 +72,9 @@ impl Drop for Group {
 
 /// A controller of its own process, within the limit.
 struct Cramped {
+    // Dropped in this order: the process before its files and its limit.
+    process: Process,
     world: World,
-    process: Child,
-    /// Dropped after the process is gone.
     _group: Option<Group>,
 }
 
@@ -94,7 +95,7 @@ impl Cramped {
         let by = group.as_ref().map_or("rlimit of private memory", |_| "cgroup");
         println!("512 MiB by a {by}");
         let path = |name: &str| world.path(name);
-        let process = Command::new("sh")
+        let process = Program::new(Path::new("sh"), &path("."))
             .args(["-c", &format!("{limit} && exec \"$0\" \"$@\"")])
             .arg(polaris2istio_tests::binary())
             .arg("--answers")
@@ -110,10 +111,8 @@ impl Cramped {
             .arg("--state")
             .arg(format!("file:{}", path("state.json").display()))
             .args(["--module-compile-time", "5s", "--empty-hold", "never", "--fleet-limit", "100%"])
-            .stderr(Stdio::from(std::fs::File::create(path("log")).unwrap()))
-            .spawn()
-            .unwrap();
-        let cramped = Self { world, process, _group: group };
+            .start();
+        let cramped = Self { process, world, _group: group };
         names.iter().for_each(|name| cramped.until_written(name, "10.0.0.1", SOON));
         cramped
     }
@@ -136,15 +135,10 @@ impl Cramped {
         loop {
             match look() {
                 Ok(found) => return found,
-                Err(found) => assert!(begun.elapsed() < within, "{what}: {found}\n{}", self.log()),
+                Err(found) => assert!(begun.elapsed() < within, "{what}: {found}\n{}", self.process.log_tail()),
             }
             std::thread::sleep(Duration::from_millis(10));
         }
-    }
-
-    fn log(&self) -> String {
-        let log = std::fs::read_to_string(self.world.path("log")).unwrap_or_default();
-        log.lines().rev().take(20).map(|line| line.chars().take(400).collect::<String>() + "\n").collect()
     }
 
     /// How long the change of a sound service takes to its entry.
@@ -156,8 +150,8 @@ impl Cramped {
     }
 
     fn assert_lives(&mut self) {
-        let ended = self.process.try_wait().unwrap();
-        assert!(ended.is_none(), "it ended with {ended:?}\n{}", self.log());
+        let ended = self.process.ended();
+        assert!(ended.is_none(), "it ended with {ended:?}\n{}", self.process.log_tail());
     }
 
     fn modules(&self) -> Value {
@@ -166,17 +160,7 @@ impl Cramped {
 
     /// The most memory that it had at once, in MiB.
     fn most(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap_or_default();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        line.and_then(|line| line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok()).unwrap_or(0) >> 10
-    }
-}
-
-impl Drop for Cramped {
-    fn drop(&mut self) {
-        // It may be gone.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+        memory(self.process.id()).map_or(0, |memory| memory.peak >> 10)
     }
 }
 

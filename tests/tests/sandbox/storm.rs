@@ -9,7 +9,7 @@ use polaris2istio::digest::Digest;
 use polaris2istio::rollout::{ActiveModules, LastPublished, compile};
 use polaris2istio::source::ModuleBytes;
 use polaris2istio_core::model::{Entry, Instance, Location, MeshLocation, Resolution, Service, Verdict};
-use polaris2istio_tests::guest;
+use polaris2istio_tests::{guest, memory};
 
 const CALLERS: usize = 4;
 const TAG: &str = "polaris2istio.aeraki.net/tag";
@@ -163,9 +163,7 @@ fn entry() -> Entry {
 
 /// Resident memory of this process in KiB.
 fn resident() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or_default();
-    line.trim().trim_end_matches(" kB").parse().unwrap_or_default()
+    memory(std::process::id()).map_or(0, |memory| memory.resident)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

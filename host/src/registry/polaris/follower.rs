@@ -142,8 +142,7 @@ impl<A: Ask> Follower<A> {
             self.schedule.all_anew(changes.mode.term, now);
         }
         if let Some(doorbell) = &self.doorbell {
-            let followed = changes.services.iter().map(|(service, ticket)| (Arc::clone(service), ticket.is_some()));
-            doorbell.follow(&followed.collect::<Vec<_>>());
+            doorbell.follow(&changes.services);
         }
         for (service, ticket) in changes.services {
             let Some(ticket) = ticket else {

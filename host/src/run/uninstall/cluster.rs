@@ -15,7 +15,7 @@ use super::leftover::Action;
 use super::{Found, Leftover, Made, Object, Session, UninstallError};
 use crate::annotation::SERVES;
 use crate::dns::LABEL;
-use crate::policy::{FINALIZER, PolarisImport};
+use crate::policy::{PolarisImport, other_finalizers};
 use crate::title::title;
 
 /// The longest time that a request may take.
@@ -97,11 +97,10 @@ impl Session<'_> {
                 self.uninstall.namespace,
             ));
         }
-        found.leftovers.extend(policies.into_iter().filter_map(|mut metadata| {
-            let mut others = metadata.finalizers.take()?;
-            let before = others.len();
-            others.retain(|finalizer| finalizer != FINALIZER);
-            let ours = others.len() < before;
+        found.leftovers.extend(policies.into_iter().filter_map(|metadata| {
+            let finalizers = metadata.finalizers.as_deref().unwrap_or_default();
+            let others = other_finalizers(finalizers);
+            let ours = others.len() < finalizers.len();
             ours.then(|| Leftover::new(Object::PolarisImport, metadata, Action::Release { others }))
         }));
     }
@@ -137,25 +136,19 @@ impl Session<'_> {
     async fn send(&self, leftover: &Leftover) -> kube::Result<()> {
         let api = self.api(leftover.object, &leftover.namespace);
         let (uid, version) = (leftover.uid.clone(), leftover.resource_version.clone());
-        match &leftover.action {
+        let mut metadata = match &leftover.action {
             Action::Delete => {
                 let state = Preconditions { uid: Some(uid), resource_version: Some(version) };
                 let parameters = DeleteParams { preconditions: Some(state), ..DeleteParams::default() };
-                api.delete(&leftover.name, &parameters).await.map(drop)
+                return api.delete(&leftover.name, &parameters).await.map(drop);
             }
-            Action::GiveUp { claims, strip } => {
-                let mut metadata = claims.patch(*strip);
-                metadata["uid"] = json!(uid);
-                metadata["resourceVersion"] = json!(version);
-                let patch = Patch::Merge(json!({"metadata": metadata}));
-                api.patch_metadata(&leftover.name, &PatchParams::default(), &patch).await.map(drop)
-            }
-            Action::Release { others } => {
-                let metadata = json!({"uid": uid, "resourceVersion": version, "finalizers": others});
-                let patch = Patch::Merge(json!({"metadata": metadata}));
-                api.patch_metadata(&leftover.name, &PatchParams::default(), &patch).await.map(drop)
-            }
-        }
+            Action::GiveUp { claims, strip } => claims.patch(*strip),
+            Action::Release { others } => json!({ "finalizers": others }),
+        };
+        metadata["uid"] = json!(uid);
+        metadata["resourceVersion"] = json!(version);
+        let patch = Patch::Merge(json!({ "metadata": metadata }));
+        api.patch_metadata(&leftover.name, &PatchParams::default(), &patch).await.map(drop)
     }
 
     fn api(&self, object: Object, namespace: &str) -> Api<DynamicObject> {

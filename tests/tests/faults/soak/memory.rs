@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use polaris2istio_tests::memory;
+
 use super::super::controller::Controller;
 
 /// The limit of the shipped manifests, in MiB.
@@ -18,7 +20,8 @@ pub(super) struct Memory(Vec<u64>);
 
 impl Memory {
     pub(super) fn note(&mut self, replicas: &[Controller]) {
-        let largest = replicas.iter().filter_map(|replica| resident(replica.process.id())).max();
+        let largest =
+            replicas.iter().filter_map(|replica| memory(replica.process.id())).map(|one| one.resident / 1024).max();
         self.0.extend(largest);
     }
 
@@ -31,12 +34,6 @@ impl Memory {
         let grown = mean(&self.0[self.0.len() - fifth..]) / mean(&self.0[middle - fifth / 2..][..fifth]);
         below && (time < LONG || grown <= FLAT)
     }
-}
-
-fn resident(process: u32) -> Option<u64> {
-    let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-    Some(line.trim().trim_end_matches(" kB").trim().parse::<u64>().ok()? / 1024)
 }
 
 impl fmt::Display for Memory {

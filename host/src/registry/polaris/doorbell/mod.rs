@@ -24,6 +24,7 @@ use self::feed::News;
 use self::heard::Heard;
 use super::{Address, TokenSource};
 use crate::registry::ServiceKey;
+use crate::registry::subscriptions::Ticket;
 
 /// How long one is left alone that did not tell of changes.
 const DISTRUST: Duration = Duration::from_secs(600);
@@ -99,13 +100,13 @@ impl Doorbell {
     }
 
     /// Services are followed from now on, or not any more.
-    pub(super) fn follow(&self, changes: &[(Arc<ServiceKey>, bool)]) {
+    pub(super) fn follow(&self, changes: &[(Arc<ServiceKey>, Option<Ticket>)]) {
         self.wanted.send_if_modified(|wanted| {
             let mut changed = false;
-            for (service, followed) in changes {
-                changed |= match followed {
-                    true => wanted.insert(Arc::clone(service)),
-                    false => wanted.remove(service),
+            for (service, ticket) in changes {
+                changed |= match ticket {
+                    Some(_) => wanted.insert(Arc::clone(service)),
+                    None => wanted.remove(service),
                 };
             }
             changed

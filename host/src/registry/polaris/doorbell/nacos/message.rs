@@ -10,7 +10,9 @@ use prost::{DecodeError, Message};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::WORDS;
 use super::name::Name;
+use crate::text;
 
 /// The word for all that went well.
 const SUCCESS: i32 = 200;
@@ -141,7 +143,7 @@ pub(super) fn answered(message: &[u8]) -> Result<(), String> {
     if response.result_code == SUCCESS {
         return Ok(());
     }
-    Err(format!("it answers {} ({})", response.result_code, super::words(&response.message)))
+    Err(format!("it answers {} ({})", response.result_code, text::shown(&response.message, WORDS)))
 }
 
 fn broken(error: &DecodeError) -> String {

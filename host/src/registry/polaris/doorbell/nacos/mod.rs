@@ -18,7 +18,9 @@ use super::{DoorbellConfig, Heard, Ring, Wanted};
 use crate::registry::RegistryError;
 use crate::registry::polaris::token::Headers;
 use crate::registry::polaris::{Address, PolarisConfig};
-use crate::text;
+
+/// The part of a server's own words that is repeated, in characters.
+const WORDS: usize = 200;
 
 /// A server's port for Nacos 2.
 #[derive(Debug)]
@@ -48,9 +50,4 @@ impl Nacos {
             }
         }
     }
-}
-
-/// Words of the server, short and printable.
-fn words(words: &str) -> String {
-    words.chars().take(200).map(text::printable).collect()
 }

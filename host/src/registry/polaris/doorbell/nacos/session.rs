@@ -18,10 +18,11 @@ use tonic::{Request, Status};
 
 use super::message::{Coming, Payload, answered, coming};
 use super::name::Name;
-use super::{Nacos, words};
+use super::{Nacos, WORDS};
 use crate::registry::ServiceKey;
 use crate::registry::polaris::doorbell::{Heard, News, Ring, Wanted};
 use crate::registry::polaris::grpc::{Connection, RawAnswers, client};
+use crate::text;
 
 /// How often a sign of life goes out; after twenty seconds without one the server ends the connection.
 const BEAT: Duration = Duration::from_secs(5);
@@ -130,8 +131,7 @@ impl Session {
                     if changed.is_err() {
                         return Ok(Ended::Unheard);
                     }
-                    let wanted = wanted.borrow_and_update().clone();
-                    if self.follow(&wanted) {
+                    if self.follow(&wanted.borrow_and_update()) {
                         return Ok(Ended::Again);
                     }
                 }
@@ -222,5 +222,5 @@ async fn timely<T>(future: impl Future<Output = T>) -> Result<T, String> {
 }
 
 fn meaning(status: &Status) -> String {
-    format!("it answers {:?} ({})", status.code(), words(status.message()))
+    format!("it answers {:?} ({})", status.code(), text::shown(status.message(), WORDS))
 }
