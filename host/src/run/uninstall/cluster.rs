@@ -5,6 +5,7 @@ use std::time::Duration;
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{ConfigMap, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
+use kube::Error as KubeError;
 use kube::api::{
     Api, ApiResource, DeleteParams, DynamicObject, ListParams, ObjectMeta, Patch, PatchParams, Preconditions,
 };
@@ -87,9 +88,17 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// Policies are the operator's, but for our finalizer. Who may not see them is not told of them.
+    /// Policies are the operator's, but for our finalizer.
     async fn policies(&self, found: &mut Found) {
-        let policies = self.list(Object::PolarisImport, &ListParams::default()).await.unwrap_or_default();
+        let policies = match self.list(Object::PolarisImport, &ListParams::default()).await {
+            Ok(policies) => policies,
+            // There is no such kind.
+            Err(UninstallError::Unreadable(_, KubeError::Api(status))) if status.code == 404 => return,
+            Err(error) => {
+                found.remarks.push(format!("{error}; a policy with `onDelete: Prune` may have our finalizer still"));
+                return;
+            }
+        };
         if !policies.is_empty() {
             found.remarks.push(format!(
                 "{} PolarisImport in {}: yours, and carried out again by the next controller; kubectl delete crd polarisimports.polaris2istio.aeraki.net removes all",
